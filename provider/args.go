@@ -1,0 +1,165 @@
+package provider
+
+import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+// K3sHaClusterArgs are the component's inputs. What decides which resources there are is plain, so that it is
+// known and checked at preview; keys, tokens and the template id may be outputs of other resources.
+// Each field's description is in describe.go.
+type K3sHaClusterArgs struct {
+	ClusterName   string                `pulumi:"clusterName"`
+	Proxmox       ProxmoxArgs           `pulumi:"proxmox"`
+	Network       NetworkArgs           `pulumi:"network"`
+	Servers       *ServersArgs          `pulumi:"servers,optional"`
+	Workers       map[string]WorkerArgs `pulumi:"workers,optional"`
+	LoadBalancers *LoadBalancersArgs    `pulumi:"loadBalancers,optional"`
+	K3s           K3sArgs               `pulumi:"k3s"`
+	SSH           SSHArgs               `pulumi:"ssh"`
+}
+
+// ProxmoxArgs says where the VMs live.
+type ProxmoxArgs struct {
+	Nodes        []string        `pulumi:"nodes"`
+	TemplateID   pulumi.IntInput `pulumi:"templateId"`
+	TemplateNode *string         `pulumi:"templateNode,optional"`
+	Datastore    *string         `pulumi:"datastore,optional"`
+	Bridge       *string         `pulumi:"bridge,optional"`
+	VLAN         *int            `pulumi:"vlan,optional"`
+	Firewall     *bool           `pulumi:"firewall,optional"`
+	Pool         *string         `pulumi:"pool,optional"`
+	Tags         []string        `pulumi:"tags,optional"`
+	CloneLanes   *int            `pulumi:"cloneLanes,optional"`
+	CloneRetries *int            `pulumi:"cloneRetries,optional"`
+}
+
+// NetworkArgs is the network of all nodes.
+type NetworkArgs struct {
+	CIDR         string   `pulumi:"cidr"`
+	Gateway      string   `pulumi:"gateway"`
+	VIP          string   `pulumi:"vip"`
+	DNS          []string `pulumi:"dns,optional"`
+	SearchDomain *string  `pulumi:"searchDomain,optional"`
+}
+
+// NodeArgs overrides what one slot gets from its group.
+type NodeArgs struct {
+	IP          *string `pulumi:"ip,optional"`
+	MAC         *string `pulumi:"mac,optional"`
+	VMID        *int    `pulumi:"vmId,optional"`
+	ProxmoxNode *string `pulumi:"proxmoxNode,optional"`
+	Cores       *int    `pulumi:"cores,optional"`
+	Memory      *int    `pulumi:"memory,optional"`
+	Disk        *int    `pulumi:"disk,optional"`
+}
+
+// ServersArgs is the group of servers. Groups repeat their common fields: the schema knows no embedding.
+type ServersArgs struct {
+	Count        *int                `pulumi:"count,optional"`
+	Slots        []int               `pulumi:"slots,optional"`
+	FirstAddress *string             `pulumi:"firstAddress,optional"`
+	FirstVMID    *int                `pulumi:"firstVmId,optional"`
+	Cores        *int                `pulumi:"cores,optional"`
+	Memory       *int                `pulumi:"memory,optional"`
+	Disk         *int                `pulumi:"disk,optional"`
+	Nodes        map[string]NodeArgs `pulumi:"nodes,optional"`
+	First        *int                `pulumi:"first,optional"`
+	AbandonedCA  *string             `pulumi:"abandonedCa,optional"`
+	Taints       []string            `pulumi:"taints,optional"`
+	Labels       map[string]string   `pulumi:"labels,optional"`
+}
+
+// WorkerArgs is a pool of workers.
+type WorkerArgs struct {
+	Count        *int                `pulumi:"count,optional"`
+	Slots        []int               `pulumi:"slots,optional"`
+	FirstAddress *string             `pulumi:"firstAddress,optional"`
+	FirstVMID    *int                `pulumi:"firstVmId,optional"`
+	Cores        *int                `pulumi:"cores,optional"`
+	Memory       *int                `pulumi:"memory,optional"`
+	Disk         *int                `pulumi:"disk,optional"`
+	Nodes        map[string]NodeArgs `pulumi:"nodes,optional"`
+	Taints       []string            `pulumi:"taints,optional"`
+	Labels       map[string]string   `pulumi:"labels,optional"`
+}
+
+// LoadBalancersArgs is the group of load balancers.
+type LoadBalancersArgs struct {
+	Count           *int                `pulumi:"count,optional"`
+	Slots           []int               `pulumi:"slots,optional"`
+	FirstAddress    *string             `pulumi:"firstAddress,optional"`
+	FirstVMID       *int                `pulumi:"firstVmId,optional"`
+	Cores           *int                `pulumi:"cores,optional"`
+	Memory          *int                `pulumi:"memory,optional"`
+	Disk            *int                `pulumi:"disk,optional"`
+	Nodes           map[string]NodeArgs `pulumi:"nodes,optional"`
+	VirtualRouterID *int                `pulumi:"virtualRouterId,optional"`
+	AdvertInterval  *float64            `pulumi:"advertInterval,optional"`
+	Preempt         *bool               `pulumi:"preempt,optional"`
+	Interface       *string             `pulumi:"interface,optional"`
+	Balance         *string             `pulumi:"balance,optional"`
+	CheckInterval   *int                `pulumi:"checkInterval,optional"`
+	CheckFall       *int                `pulumi:"checkFall,optional"`
+	CheckRise       *int                `pulumi:"checkRise,optional"`
+	APIPort         *int                `pulumi:"apiPort,optional"`
+	StatusPort      *int                `pulumi:"statusPort,optional"`
+	ExtraLines      []string            `pulumi:"extraLines,optional"`
+}
+
+// K3sArgs is what is installed on servers and workers.
+type K3sArgs struct {
+	Version             string             `pulumi:"version"`
+	Disable             []string           `pulumi:"disable,optional"`
+	TLSSANs             []string           `pulumi:"tlsSans,optional"`
+	ServerConfig        map[string]any     `pulumi:"serverConfig,optional"`
+	WorkerConfig        map[string]any     `pulumi:"workerConfig,optional"`
+	SecretsEncryption   *bool              `pulumi:"secretsEncryption,optional"`
+	Token               pulumi.StringInput `pulumi:"token,optional" provider:"secret"`
+	AgentToken          pulumi.StringInput `pulumi:"agentToken,optional" provider:"secret"`
+	Mirror              *string            `pulumi:"mirror,optional"`
+	BinarySHA256        *string            `pulumi:"binarySha256,optional"`
+	InstallScriptSHA256 *string            `pulumi:"installScriptSha256,optional"`
+	Etcd                *EtcdArgs          `pulumi:"etcd,optional"`
+}
+
+// EtcdArgs are etcd's timers.
+type EtcdArgs struct {
+	HeartbeatInterval *int `pulumi:"heartbeatInterval,optional"`
+	ElectionTimeout   *int `pulumi:"electionTimeout,optional"`
+}
+
+// SSHArgs is how nodes are reached.
+type SSHArgs struct {
+	User       *string              `pulumi:"user,optional"`
+	PrivateKey pulumi.StringInput   `pulumi:"privateKey" provider:"secret"`
+	PublicKeys []pulumi.StringInput `pulumi:"publicKeys,optional"`
+	Port       *int                 `pulumi:"port,optional"`
+	Bastion    *BastionArgs         `pulumi:"bastion,optional"`
+}
+
+// BastionArgs is a jump host in front of the nodes.
+type BastionArgs struct {
+	Host       string             `pulumi:"host"`
+	Port       *int               `pulumi:"port,optional"`
+	User       *string            `pulumi:"user,optional"`
+	PrivateKey pulumi.StringInput `pulumi:"privateKey" provider:"secret"`
+	HostKey    pulumi.StringInput `pulumi:"hostKey"`
+}
+
+// K3sHaCluster is the component: the VMs, the load balancers with their VIP, and k3s on all of it.
+type K3sHaCluster struct {
+	pulumi.ResourceState
+
+	Kubeconfig    pulumi.StringOutput `pulumi:"kubeconfig" provider:"secret"`
+	Endpoint      pulumi.StringOutput `pulumi:"endpoint"`
+	CACertificate pulumi.StringOutput `pulumi:"caCertificate"`
+	Token         pulumi.StringOutput `pulumi:"token" provider:"secret"`
+	Nodes         NodeInfoMapOutput   `pulumi:"nodes"`
+}
+
+// NodeInfo is what the outputs say of a node.
+type NodeInfo struct {
+	Role        string `pulumi:"role"`
+	IP          string `pulumi:"ip"`
+	MAC         string `pulumi:"mac"`
+	VMID        int    `pulumi:"vmId"`
+	ProxmoxNode string `pulumi:"proxmoxNode"`
+}

@@ -1,0 +1,20 @@
+# First contact: waits for cloud-init, then prints the host key that every later connection is pinned to.
+lock
+if command -v cloud-init >/dev/null; then
+	rc=0
+	timeout 540 cloud-init status --wait >/dev/null 2>&1 || rc=$?
+	case $rc in
+	0 | 2) ;; # 2: done, with warnings
+	124) die "cloud-init is still running after 540 s; see /var/log/cloud-init-output.log on the node" ;;
+	*) die "cloud-init failed: $(cloud-init status --long 2>&1 | tail -n 8 | tr '\n' ' '); see /var/log/cloud-init.log on the node" ;;
+	esac
+	# Proxmox VE gives a new instance id when network settings change; host keys must outlive that.
+	put 0644 /etc/cloud/cloud.cfg.d/99-k3sha.cfg 'ssh_deletekeys: false
+'
+fi
+name=$(cat /proc/sys/kernel/hostname)
+[ "${name%%.*}" = "$NODE" ] ||
+	die "the machine at $NODE_IP calls itself $name; either its cloud-init did not run or another machine has that address"
+key=/etc/ssh/ssh_host_ed25519_key
+[ -s $key.pub ] || ssh-keygen -q -t ed25519 -N '' -f $key
+cut -d' ' -f1,2 $key.pub

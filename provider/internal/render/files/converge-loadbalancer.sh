@@ -1,0 +1,54 @@
+# Configures HAProxy and Keepalived. Done when HAProxy answers on the VIP, from exactly one load balancer.
+lock
+mkdir -p $conf
+chmod 0755 $conf
+put 0644 $conf/haproxy-untrusting.cfg "$HAPROXY_UNTRUSTING"
+put 0644 $conf/haproxy-trusting.cfg "$HAPROXY_TRUSTING"
+if [ -n "$ABANDONED_CA" ] && [ -s $conf/ca.pem ] &&
+	[ "$(sha256sum <$conf/ca.pem | cut -d' ' -f1)" = "${ABANDONED_CA#sha256:}" ]; then
+	rm -f $conf/ca.pem
+fi
+apply_haproxy
+
+interface=$INTERFACE
+if [ -z "$interface" ]; then
+	interface=$(ip -o -4 addr show | awk -v ip="$NODE_IP" '{ split($4, a, "/"); if (a[1] == ip) { print $2; exit } }')
+	[ -n "$interface" ] || die "no interface has $NODE_IP; check the VM's network, or set loadBalancers.interface"
+elif [ ! -e "/sys/class/net/$interface" ]; then
+	die "there is no interface $interface; there are: $(cd /sys/class/net && echo *); set loadBalancers.interface to one of them, or leave it out"
+fi
+mkdir -p /usr/local/lib/k3sha
+chmod 0755 /usr/local/lib/k3sha
+put 0755 /usr/local/lib/k3sha/lb-check "$LB_CHECK"
+mkdir -p /etc/systemd/system/keepalived.service.d
+put 0644 /etc/systemd/system/keepalived.service.d/k3sha.conf "$KEEPALIVED_UNIT"
+put 0644 /etc/keepalived/k3sha-interface.conf "\$INTERFACE=$interface
+"
+put 0644 /etc/keepalived/k3sha-candidate.conf "$KEEPALIVED"
+sum=$(cat /etc/keepalived/k3sha-candidate.conf /etc/keepalived/k3sha-interface.conf \
+	/etc/systemd/system/keepalived.service.d/k3sha.conf | sha256sum)
+if [ "$sum" != "$(cat /etc/keepalived/k3sha-applied 2>/dev/null)" ] || ! systemctl is-active -q keepalived; then
+	found=$(keepalived --config-test=/run/k3sha-keepalived-test --use-file=/etc/keepalived/k3sha-candidate.conf 2>&1) ||
+		die "Keepalived rejects its new configuration, the old one stays: $found $(cat /run/k3sha-keepalived-test 2>/dev/null)"
+	install -m 0644 /etc/keepalived/k3sha-candidate.conf /etc/keepalived/keepalived.conf.k3sha-new
+	mv -f /etc/keepalived/keepalived.conf.k3sha-new /etc/keepalived/keepalived.conf
+	systemctl daemon-reload
+	systemctl enable -q keepalived 2>/dev/null
+	systemctl reload-or-restart keepalived || die_of keepalived "Keepalived does not start; see its journal above"
+	printf '%s' "$sum" >/etc/keepalived/k3sha-applied
+fi
+
+wait_until 60 vip_answers ||
+	die_of keepalived "the VIP $VIP does not answer for cluster $CLUSTER on port $STATUS_PORT after 60 s (got: $(card || echo nothing)); does another host or VRRP router id use it?"
+
+# holders: how many hosts answer for the VIP. The one that asks doesn't hear itself.
+holders() {
+	if ip -o -4 addr show dev "$interface" | grep -qF " $VIP/"; then
+		arping -q -D -c 2 -w 2 -I "$interface" "$VIP" && echo 1 || echo 2
+	else
+		arping -c 2 -w 2 -I "$interface" -s "$NODE_IP" "$VIP" | sed -n 's/.*\[\(.*\)\].*/\1/p' | sort -u | wc -l
+	fi
+}
+one_holder() { [ "$(holders)" -eq 1 ]; }
+wait_until 30 one_holder ||
+	die_of keepalived "$(holders) hosts hold the VIP $VIP, it must be one; let IP protocol 112 pass between the load balancers"

@@ -1,0 +1,94 @@
+# Brings a server to what it should be: initialised or joined, configured, at the wanted release.
+# Every server runs this same script. Whether a blank one may initialise is not said here: the VIP decides.
+UNIT=k3s
+role=$etc/config.yaml.d/k3sha-role.yaml
+lock
+
+field() { printf '%s' "$card" | sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p"; }
+read_card() { card=$(curl -sf --max-time 2 "http://$VIP:$STATUS_PORT/cluster"); }
+
+# decide: sets $decision to "initialise" or "join" for a server without etcd data, and $ca; or refuses.
+decide() {
+	wait_until "$VIP_WAIT" read_card ||
+		die "the VIP $VIP has not answered on port $STATUS_PORT for $VIP_WAIT s, so nobody can say whether the cluster lives; bring a load balancer back, then run pulumi up again"
+	[ "$(field cluster)" = "$CLUSTER" ] ||
+		die "the VIP $VIP belongs to cluster $(field cluster), not to $CLUSTER; give this cluster a network.vip of its own"
+	ca=$(field ca)
+	if [ "$(field servers)" -ge 1 ] && [ "$ca" = none ]; then
+		# HAProxy counts a server as living until its first check has failed: look again.
+		sleep "$RECHECK_WAIT"
+		read_card || true
+	fi
+	if [ "$(field servers)" -ge 1 ]; then
+		decision="join"
+	elif [ "$ca" != none ]; then
+		die "cluster $CLUSTER (CA $ca) has lived, but none of its servers answers, and this one has an empty disk; it will not start a second cluster. Bring a server back, or restore one from an etcd snapshot (k3s server --cluster-reset --cluster-reset-restore-path=FILE). If the cluster is lost for good, set servers.abandonedCa to \"$ca\" to start anew"
+	elif [ "$(field first)" = "$NODE" ]; then
+		decision=initialise
+	else
+		die "cluster $CLUSTER has no server yet, and $(field first) is the one that may initialise it; run pulumi up again when that has succeeded"
+	fi
+}
+
+kubectl() { k3s kubectl --kubeconfig $etc/k3s.yaml --request-timeout=5s "$@" 2>/dev/null; }
+
+# serves: this server's own API is ready, its etcd member votes, its node is Ready at the wanted release.
+serves() {
+	loops && return 0
+	kubectl get --raw /readyz >/dev/null || return 1
+	state=$(kubectl get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="EtcdIsVoter")].status} {.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion}') || return 1
+	[ "$state" = "True True $K3S_VERSION" ]
+}
+
+# others_vote: every other server is Ready and votes, so that this one may go away for a moment.
+others_vote() {
+	bad=$(kubectl get nodes -l node-role.kubernetes.io/etcd=true -o 'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="EtcdIsVoter")].status} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' |
+		awk -v me="$NODE" '$1 != me && ($2 != "True" || $3 != "True") { print $1 } END { if (NR == 0) print "(no answer from the API)" }' |
+		tr '\n' ' ')
+	[ -z "$bad" ]
+}
+
+put 0600 $etc/config.yaml "$CONFIG"
+put 0600 $etc/agent-token "$AGENT_TOKEN"
+bad=
+if [ -d $data/server/db/etcd/member ]; then
+	decision=start
+	# An interrupted first start stays the first start until its API is ready.
+	[ -s $role ] || put 0600 $role "$JOIN"
+else
+	decide
+	case $decision in
+	join)
+		put 0600 $role "$JOIN"
+		# With the CA's hash in the token k3s verifies the cluster before it sends any secret.
+		if [ "$ca" != none ]; then
+			put 0600 $etc/token "K10${ca#sha256:}::server:$TOKEN"
+		else
+			put 0600 $etc/token "$TOKEN"
+		fi
+		;;
+	initialise)
+		put 0600 $role 'cluster-init: true
+'
+		put 0600 $etc/token "$TOKEN"
+		;;
+	esac
+fi
+[ -s $etc/token ] || put 0600 $etc/token "$TOKEN"
+
+if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || ! systemctl is-active -q $UNIT; then
+	if [ $decision = start ] && systemctl is-active -q $UNIT; then
+		wait_until 120 others_vote ||
+			die "will not restart k3s: ${bad:-other servers} not Ready or not voting, so quorum would be lost; bring that back first, then run pulumi up again"
+	fi
+	install_k3s server
+	start_k3s
+fi
+wait_until "$READY_WAIT" serves ||
+	die_of $UNIT "k3s is not up after $READY_WAIT s (voter, Ready, version: ${state:-no answer from its API}); see its journal above, mend, then run pulumi up again"
+if loops; then
+	die_of $UNIT "k3s ends again and again; see its journal above, mend, then run pulumi up again"
+fi
+# From here on a start of this server can never initialise anything.
+put 0600 $role "$JOIN"
+wanted >$started

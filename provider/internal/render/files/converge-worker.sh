@@ -1,0 +1,3 @@
+# Keeps a worker at the wanted configuration and release.
+lock
+converge_worker

@@ -1,0 +1,56 @@
+# Shared by every step. Steps are safe to run twice and go on where an earlier run stopped.
+# The variables above arrive quoted, some of them are secret: no tracing, and nothing of them on a command line.
+set -eu
+umask 077
+export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+: "${SECRETS:=}"
+
+# die MESSAGE: ends the step. The message says what was seen and what to do.
+die() {
+	printf '%s: %s: %s\n' "$NODE" "$STEP" "$*" >&2
+	exit 1
+}
+
+# lock: one step at a time on a node. A step that lost its SSH connection may still be running.
+lock() {
+	exec 9>/run/k3sha.lock
+	flock -w 120 9 || die "another step has been at work on this node for 120 s; wait for it, then run pulumi up again"
+}
+
+# wait_until SECONDS COMMAND...: 0 as soon as the command succeeds, 1 after the deadline.
+wait_until() {
+	deadline=$(($(date +%s) + $1))
+	shift
+	until "$@"; do
+		[ "$(date +%s)" -lt "$deadline" ] || return 1
+		sleep 0.3
+	done
+}
+
+# put MODE FILE CONTENT: replaces a file in one move, only if its content differs.
+put() {
+	if [ -f "$2" ] && printf '%s' "$3" | cmp -s - "$2"; then return 0; fi
+	mkdir -p "$(dirname "$2")"
+	printf '%s' "$3" >"$2.k3sha-new"
+	chmod "$1" "$2.k3sha-new"
+	mv -f "$2.k3sha-new" "$2"
+}
+
+# redact: standard input without the step's secrets.
+redact() {
+	SECRETS=$SECRETS awk 'BEGIN { n = split(ENVIRON["SECRETS"], s, "\n") }
+		{ for (i = 1; i <= n; i++) if (s[i] != "") while ((p = index($0, s[i])) > 0)
+			$0 = substr($0, 1, p - 1) "***" substr($0, p + length(s[i]))
+		  print }'
+}
+
+# die_of UNIT MESSAGE: die, with the last lines of the unit's journal.
+die_of() {
+	unit=$1
+	shift
+	{
+		printf 'last lines of %s on %s:\n' "$unit" "$NODE"
+		journalctl -q --no-pager -o cat -n 20 -u "$unit" 2>/dev/null | cut -c 1-400 | redact
+	} >&2
+	die "$@"
+}

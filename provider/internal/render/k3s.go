@@ -1,0 +1,90 @@
+package render
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+// entry is one line of config.yaml; JSON is YAML too.
+type entry struct{ Key, JSON string }
+
+// ServerConfig renders a server's config.yaml, apart from what says whether it initialises or joins.
+// What k3s compares between servers comes from the spec alone, so it is the same on all of them.
+func ServerConfig(s topology.Spec, n topology.Node) string {
+	c := nodeConfig(n, s.K3s.ServerConfig)
+	c["advertise-address"] = n.IP
+	c["agent-token-file"] = "/etc/rancher/k3s/agent-token"
+	c["tls-san"] = append([]string{s.Network.VIP, n.IP}, s.K3s.TLSSANs...)
+	c["write-kubeconfig-mode"] = "0600"
+	c["secrets-encryption"] = *s.K3s.SecretsEncryption
+	if len(s.K3s.Disable) > 0 {
+		c["disable"] = s.K3s.Disable
+	}
+	if e := s.K3s.Etcd; e.HeartbeatInterval > 0 {
+		c["etcd-arg"] = []string{
+			fmt.Sprintf("heartbeat-interval=%d", e.HeartbeatInterval),
+			fmt.Sprintf("election-timeout=%d", e.ElectionTimeout),
+		}
+	}
+	return configFile(s, c)
+}
+
+// WorkerConfig renders a worker's config.yaml. It names the VIP and the worker itself, no server.
+func WorkerConfig(s topology.Spec, n topology.Node) string {
+	c := nodeConfig(n, s.K3s.WorkerConfig)
+	c["server"] = Endpoint(s)
+	return configFile(s, c)
+}
+
+// JoinConfig renders the drop-in by which a server finds the cluster at every start.
+func JoinConfig(s topology.Spec) string { return "server: " + Endpoint(s) + "\n" }
+
+// Endpoint is the URL of the Kubernetes API at the VIP.
+func Endpoint(s topology.Spec) string {
+	return fmt.Sprintf("https://%s:%d", s.Network.VIP, s.LoadBalancers.APIPort)
+}
+
+func nodeConfig(n topology.Node, pass map[string]any) map[string]any {
+	c := make(map[string]any, len(pass)+8)
+	for key, value := range pass {
+		c[key] = value
+	}
+	c["node-name"] = n.Name
+	c["node-ip"] = n.IP
+	c["token-file"] = "/etc/rancher/k3s/token"
+	if len(n.Taints) > 0 {
+		c["node-taint"] = n.Taints
+	}
+	if len(n.Labels) > 0 {
+		var labels []string
+		for key, value := range n.Labels {
+			labels = append(labels, key+"="+value)
+		}
+		sort.Strings(labels)
+		c["node-label"] = labels
+	}
+	return c
+}
+
+func configFile(s topology.Spec, c map[string]any) string {
+	keys := make([]string, 0, len(c))
+	for key := range c {
+		keys = append(keys, key)
+	}
+	sort.Strings(keys)
+	entries := make([]entry, len(keys))
+	for i, key := range keys {
+		value, err := json.Marshal(c[key])
+		if err != nil {
+			panic(fmt.Sprintf("k3s option %s: %v", key, err)) // values came from JSON-like inputs
+		}
+		entries[i] = entry{Key: key, JSON: string(value)}
+	}
+	return fill("k3s-config.yaml.tmpl", struct {
+		Cluster string
+		Entries []entry
+	}{s.ClusterName, entries})
+}

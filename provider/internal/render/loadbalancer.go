@@ -1,0 +1,64 @@
+package render
+
+import (
+	"strconv"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+// HAProxy renders a load balancer's HAProxy configuration. With trust the health check accepts only
+// servers whose certificate the cluster's CA has signed.
+func HAProxy(p topology.Plan, node topology.Node, trust bool) string {
+	lb := p.Spec.LoadBalancers
+	return fill("haproxy.cfg.tmpl", struct {
+		Cluster, Node, First, Balance       string
+		APIPort, StatusPort                 int
+		CheckInterval, CheckFall, CheckRise int
+		Trust                               bool
+		Servers, LoadBalancers              []topology.Node
+		ExtraLines                          []string
+	}{
+		Cluster: p.Spec.ClusterName, Node: node.Name, First: p.Servers()[0].Name, Balance: lb.Balance,
+		APIPort: lb.APIPort, StatusPort: lb.StatusPort,
+		CheckInterval: lb.CheckInterval, CheckFall: lb.CheckFall, CheckRise: lb.CheckRise,
+		Trust: trust, Servers: bySlot(p.Servers()), LoadBalancers: p.LoadBalancers(), ExtraLines: lb.ExtraLines,
+	})
+}
+
+// Keepalived renders a load balancer's Keepalived configuration: one VRRP instance, unicast, no preemption.
+func Keepalived(p topology.Plan, node topology.Node) string {
+	lb := p.Spec.LoadBalancers
+	var peers []topology.Node
+	priority := 0
+	for i, other := range p.LoadBalancers() {
+		if other.Name == node.Name {
+			priority = topology.Priority(i)
+		} else {
+			peers = append(peers, other)
+		}
+	}
+	return fill("keepalived.conf.tmpl", struct {
+		Cluster, Node, IP, VIP, AdvertInterval string
+		StatusPort, RouterID, Priority         int
+		Preempt                                bool
+		Peers                                  []topology.Node
+	}{
+		Cluster: p.Spec.ClusterName, Node: node.Name, IP: node.IP, VIP: p.Spec.Network.VIP,
+		AdvertInterval: strconv.FormatFloat(lb.AdvertInterval, 'f', -1, 64),
+		StatusPort:     lb.StatusPort, RouterID: lb.VirtualRouterID, Priority: priority,
+		Preempt: lb.Preempt, Peers: peers,
+	})
+}
+
+// bySlot undoes the joining order, so that another first server does not reorder the configuration.
+func bySlot(servers []topology.Node) []topology.Node {
+	out := make([]topology.Node, 0, len(servers))
+	for _, n := range servers {
+		at := len(out)
+		for at > 0 && out[at-1].Slot > n.Slot {
+			at--
+		}
+		out = append(out[:at], append([]topology.Node{n}, out[at:]...)...)
+	}
+	return out
+}

@@ -1,0 +1,108 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+// Secrets are the values that scripts need and that no file of a plan may hold.
+type Secrets struct {
+	Token, AgentToken, CA, CAHash, AuthorizedKeys string
+}
+
+// variable is one line of a script's head.
+type variable struct{ name, value string }
+
+// Script renders the script of a step: its variables, quoted; the parts that it shares; its own file.
+func Script(p topology.Plan, step topology.Step, secrets Secrets) string {
+	parts, vars := parts(p, step, secrets)
+	var b strings.Builder
+	for _, v := range vars {
+		fmt.Fprintf(&b, "%s=%s\n", v.name, Quote(v.value))
+	}
+	for _, part := range parts {
+		b.WriteString(file(part))
+	}
+	return b.String()
+}
+
+// Command renders the constant command that runs a step's script from standard input on a node,
+// bounded on the node too.
+func Command(user string, deadlineSeconds int) string {
+	command := fmt.Sprintf("sh -c %s k3sha %d", Quote(file("loader.sh")), deadlineSeconds)
+	if user != "root" {
+		command = "sudo -n " + command
+	}
+	return command
+}
+
+// Deadline is how many seconds a step may run on its node, all of its waits included.
+func Deadline(v topology.Verb) int {
+	switch v {
+	case topology.Contact, topology.Prepare, topology.Converge, topology.Join:
+		return 900
+	case topology.VM, topology.Authorize, topology.Read, topology.Trust:
+	}
+	return 300
+}
+
+func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []variable) {
+	s, n := p.Spec, step.Node
+	vars := []variable{
+		{"NODE", n.Name}, {"STEP", string(step.Verb)}, {"NODE_IP", n.IP},
+		{"CLUSTER", s.ClusterName}, {"VIP", s.Network.VIP},
+		{"API_PORT", fmt.Sprint(s.LoadBalancers.APIPort)}, {"STATUS_PORT", fmt.Sprint(s.LoadBalancers.StatusPort)},
+	}
+	secret := variable{"SECRETS", secrets.Token + "\n" + secrets.AgentToken}
+	k3s := []variable{{"K3S_VERSION", s.K3s.Version}, {"READY_WAIT", "400"}}
+
+	switch step.Verb {
+	case topology.Contact:
+		return []string{"lib.sh", "contact-node.sh"}, vars
+	case topology.Authorize:
+		return []string{"lib.sh", "authorize-node.sh"},
+			append(vars, variable{"SSH_USER", s.SSH.User}, variable{"AUTHORIZED_KEYS", secrets.AuthorizedKeys})
+	case topology.Read:
+		return []string{"lib.sh", "read-cluster.sh"}, vars
+	case topology.Trust:
+		return []string{"lib.sh", "lib-loadbalancer.sh", "trust-loadbalancer.sh"}, append(vars, variable{"CA", secrets.CA})
+	case topology.Prepare:
+		if n.Role == topology.LoadBalancer {
+			return []string{"lib.sh", "prepare-loadbalancer.sh"}, vars
+		}
+		return []string{"lib.sh", "prepare-k3s.sh"}, append(vars,
+			variable{"K3S_VERSION", s.K3s.Version}, variable{"MIRROR", s.K3s.Mirror},
+			variable{"BINARY_SHA256", s.K3s.BinarySHA256}, variable{"SCRIPT_SHA256", s.K3s.ScriptSHA256})
+	case topology.Join:
+		return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "join-worker.sh"}, append(append(vars, k3s...), workerVars(s, n, secrets, secret)...)
+	case topology.VM, topology.Converge:
+	}
+
+	switch n.Role {
+	case topology.LoadBalancer:
+		return []string{"lib.sh", "lib-loadbalancer.sh", "converge-loadbalancer.sh"}, append(vars,
+			variable{"INTERFACE", s.LoadBalancers.Interface}, variable{"ABANDONED_CA", s.Servers.AbandonedCA},
+			variable{"HAPROXY_UNTRUSTING", HAProxy(p, n, false)}, variable{"HAPROXY_TRUSTING", HAProxy(p, n, true)},
+			variable{"KEEPALIVED", Keepalived(p, n)}, variable{"KEEPALIVED_UNIT", file("keepalived-unit.conf")},
+			variable{"LB_CHECK", file("lb-check")})
+	case topology.Server:
+		return []string{"lib.sh", "lib-k3s.sh", "converge-server.sh"}, append(append(vars, k3s...),
+			variable{"VIP_WAIT", "120"}, variable{"RECHECK_WAIT", "3"},
+			variable{"TOKEN", secrets.Token}, variable{"AGENT_TOKEN", secrets.AgentToken}, secret,
+			variable{"JOIN", JoinConfig(s)}, variable{"CONFIG", ServerConfig(s, n)})
+	case topology.Worker:
+	}
+	return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "converge-worker.sh"}, append(append(vars, k3s...), workerVars(s, n, secrets, secret)...)
+}
+
+// workerVars gives a worker the agents' token with the CA's hash in front: k3s then verifies the cluster before it
+// sends the token.
+func workerVars(s topology.Spec, n topology.Node, secrets Secrets, secret variable) []variable {
+	return []variable{
+		{"AGENT_TOKEN", secrets.AgentToken}, secret, {"CA", secrets.CA},
+		{"TOKEN", "K10" + secrets.CAHash + "::node:" + secrets.AgentToken},
+		{"CONFIG", WorkerConfig(s, n)},
+	}
+}

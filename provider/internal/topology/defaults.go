@@ -1,0 +1,111 @@
+package topology
+
+// Defaults of everything that may be left out. The schema's descriptions quote these constants.
+const (
+	DefaultServerCount       = 3
+	DefaultLoadBalancerCount = 2
+
+	DefaultServerCores  = 2
+	DefaultServerMemory = 4096
+	DefaultWorkerCores  = 4
+	DefaultWorkerMemory = 8192
+	DefaultLBCores      = 1
+	DefaultLBMemory     = 2048
+	DefaultDisk         = 32
+
+	DefaultDatastore    = "local-lvm"
+	DefaultBridge       = "vmbr0"
+	DefaultCloneLanes   = 2
+	DefaultCloneRetries = 3
+
+	DefaultAdvertInterval = 0.5
+	DefaultBalance        = "random(2)"
+	DefaultCheckInterval  = 1000
+	DefaultCheckFall      = 3
+	DefaultCheckRise      = 2
+	DefaultAPIPort        = 6443
+	DefaultStatusPort     = 8405
+
+	DefaultSSHUser = "ubuntu"
+	DefaultSSHPort = 22
+)
+
+// ApplyDefaults returns the spec with everything filled in that was left out. Lists and maps
+// that it changes are new ones; the argument stays as it was.
+func ApplyDefaults(s Spec) Spec {
+	p := &s.Proxmox
+	setDefault(&p.Datastore, DefaultDatastore)
+	setDefault(&p.Bridge, DefaultBridge)
+	setDefault(&p.CloneLanes, DefaultCloneLanes)
+	setDefault(&p.CloneRetries, DefaultCloneRetries)
+	if p.TemplateNode == "" && len(p.Nodes) > 0 {
+		p.TemplateNode = p.Nodes[0]
+	}
+	if len(s.Network.DNS) == 0 && s.Network.Gateway != "" {
+		s.Network.DNS = []string{s.Network.Gateway}
+	}
+
+	groupDefaults(&s.Servers.Group, DefaultServerCount, DefaultServerCores, DefaultServerMemory)
+	if s.Servers.First == 0 {
+		s.Servers.First = firstSlot(s.Servers.Group)
+	}
+	pools := make(map[string]Pool, len(s.Workers))
+	for name, pool := range s.Workers {
+		groupDefaults(&pool.Group, 0, DefaultWorkerCores, DefaultWorkerMemory)
+		pools[name] = pool
+	}
+	s.Workers = pools
+
+	lb := &s.LoadBalancers
+	groupDefaults(&lb.Group, DefaultLoadBalancerCount, DefaultLBCores, DefaultLBMemory)
+	if lb.VirtualRouterID == 0 {
+		lb.VirtualRouterID = routerID(s.ClusterName)
+	}
+	setDefault(&lb.AdvertInterval, DefaultAdvertInterval)
+	setDefault(&lb.Balance, DefaultBalance)
+	setDefault(&lb.CheckInterval, DefaultCheckInterval)
+	setDefault(&lb.CheckFall, DefaultCheckFall)
+	setDefault(&lb.CheckRise, DefaultCheckRise)
+	setDefault(&lb.APIPort, DefaultAPIPort)
+	setDefault(&lb.StatusPort, DefaultStatusPort)
+
+	if s.K3s.SecretsEncryption == nil {
+		on := true
+		s.K3s.SecretsEncryption = &on
+	}
+	setDefault(&s.SSH.User, DefaultSSHUser)
+	setDefault(&s.SSH.Port, DefaultSSHPort)
+	if s.SSH.Bastion != nil {
+		b := *s.SSH.Bastion
+		setDefault(&b.Port, DefaultSSHPort)
+		setDefault(&b.User, s.SSH.User)
+		s.SSH.Bastion = &b
+	}
+	return s
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// groupDefaults fills a group; count 0 means that this group has no default count.
+func groupDefaults(g *Group, count, cores, memory int) {
+	if g.Count == nil && g.Slots == nil && count > 0 {
+		g.Count = &count
+	}
+	setDefault(&g.Cores, cores)
+	setDefault(&g.Memory, memory)
+	setDefault(&g.Disk, DefaultDisk)
+}
+
+// firstSlot is 1 for a counted group, else the lowest slot that there is.
+func firstSlot(g Group) int {
+	slots := g.slots()
+	if len(slots) == 0 {
+		return 1
+	}
+	return slots[0]
+}

@@ -1,0 +1,160 @@
+// Package topology is the pure core: what a cluster is (Spec), what the user may leave out
+// (ApplyDefaults), what cannot work (Validate) and what has to happen in which order (NewPlan).
+// It imports neither Pulumi nor anything that does I/O, so that every rule is a table test.
+package topology
+
+// Role says what a node is for.
+type Role string
+
+// The three roles. Their values stand in outputs and in tags on the VMs.
+const (
+	Server       Role = "server"
+	Worker       Role = "worker"
+	LoadBalancer Role = "load-balancer"
+)
+
+// Spec is a cluster as the user described it, in plain values. Zero values mean "not given"
+// until ApplyDefaults has run; what has a meaning of its own when zero is a pointer.
+type Spec struct {
+	ClusterName   string
+	Proxmox       Proxmox
+	Network       Network
+	Servers       Servers
+	Workers       map[string]Pool
+	LoadBalancers LoadBalancers
+	K3s           K3s
+	SSH           SSH
+}
+
+// Proxmox says where the VMs live. Credentials are not part of it: the proxmoxve provider has them.
+type Proxmox struct {
+	Nodes        []string
+	TemplateNode string
+	Datastore    string
+	Bridge       string
+	VLAN         int
+	Firewall     bool
+	Pool         string
+	Tags         []string
+	CloneLanes   int
+	CloneRetries int
+}
+
+// Network is the one network that all nodes share.
+type Network struct {
+	CIDR         string
+	Gateway      string
+	VIP          string
+	DNS          []string
+	SearchDomain string
+}
+
+// Group is a set of like VMs, numbered by slot.
+type Group struct {
+	Count        *int
+	Slots        []int
+	FirstAddress string
+	FirstVMID    int
+	Cores        int
+	Memory       int // MiB
+	Disk         int // GiB
+	Nodes        map[string]Override
+}
+
+// Override replaces what one slot would get from its group.
+type Override struct {
+	IP          string
+	MAC         string
+	VMID        int
+	ProxmoxNode string
+	Cores       int
+	Memory      int
+	Disk        int
+}
+
+// Servers is the group that runs the control plane and etcd.
+type Servers struct {
+	Group
+	First       int
+	AbandonedCA string
+	Taints      []string
+	Labels      map[string]string
+}
+
+// Pool is a group of workers.
+type Pool struct {
+	Group
+	Taints []string
+	Labels map[string]string
+}
+
+// LoadBalancers is the group that runs HAProxy and Keepalived and holds the VIP.
+type LoadBalancers struct {
+	Group
+	VirtualRouterID int
+	AdvertInterval  float64 // seconds
+	Preempt         bool
+	Interface       string
+	Balance         string
+	CheckInterval   int // milliseconds
+	CheckFall       int
+	CheckRise       int
+	APIPort         int
+	StatusPort      int
+	ExtraLines      []string
+}
+
+// K3s is what is installed and how it is configured.
+type K3s struct {
+	Version           string
+	Disable           []string
+	TLSSANs           []string
+	ServerConfig      map[string]any
+	WorkerConfig      map[string]any
+	SecretsEncryption *bool
+	Mirror            string
+	BinarySHA256      string
+	ScriptSHA256      string
+	Etcd              Etcd
+}
+
+// Etcd holds the two timers that decide how long writes stall when the etcd leader is lost.
+type Etcd struct {
+	HeartbeatInterval int // milliseconds
+	ElectionTimeout   int // milliseconds
+}
+
+// SSH is how the nodes are reached; keys are not here, they may be unknown at preview.
+type SSH struct {
+	User       string
+	Port       int
+	Bastion    *Bastion
+	MissingKey bool // neither a private key nor a way to get one was given
+}
+
+// Bastion is a jump host in front of the nodes.
+type Bastion struct {
+	Host string
+	Port int
+	User string
+	// Missing names the required keys (privateKey, hostKey) that were not given.
+	Missing []string
+}
+
+// Node is one machine of the cluster with everything about it decided.
+type Node struct {
+	Name        string
+	Role        Role
+	Pool        string // worker pool's name; empty for the other roles
+	Path        string // property path of the group, for messages
+	Slot        int
+	IP          string
+	MAC         string
+	VMID        int
+	ProxmoxNode string
+	Cores       int
+	Memory      int
+	Disk        int
+	Taints      []string
+	Labels      map[string]string
+}

@@ -1,0 +1,141 @@
+package provider
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+var inputType = reflect.TypeFor[pulumi.Input]()
+
+// checkShape compares inputs as they came over the wire with the args' type: whether plain values are plain, of the
+// right type, and whether there is such a property. The SDK's own copying would stop at the first, in words that name
+// no property.
+func checkShape(inputs resource.PropertyMap) []topology.Problem {
+	var s shape
+	s.object("", inputs, reflect.TypeFor[K3sHaClusterArgs]())
+	return s.problems
+}
+
+type shape struct{ problems []topology.Problem }
+
+func (s *shape) add(path, format string, args ...any) {
+	s.problems = append(s.problems, topology.Problem{Path: path, Reason: fmt.Sprintf(format, args...)})
+}
+
+func (s *shape) value(path string, v resource.PropertyValue, t reflect.Type) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Implements(inputType) {
+		return // may be unknown or secret, the engine's own types handle it
+	}
+	const why = "it decides what is created, so it must be known at preview: write it out or take it from the stack's configuration"
+	switch {
+	case v.IsComputed() || v.IsOutput() && !v.OutputValue().Known:
+		s.add(path, "is an output that is not known yet; %s", why)
+		return
+	case v.IsSecret() || v.IsOutput() && v.OutputValue().Secret:
+		s.add(path, "is a secret; %s, without marking it secret", why)
+		return
+	case v.IsOutput() && len(v.OutputValue().Dependencies) > 0:
+		s.add(path, "is an output of another resource; %s", why)
+		return
+	case v.IsOutput():
+		v = v.OutputValue().Element
+	}
+	if v.IsNull() {
+		return
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		if s.want(path, v, v.IsObject(), "an object") {
+			s.object(path, v.ObjectValue(), t)
+		}
+	case reflect.Map:
+		if s.want(path, v, v.IsObject(), "an object") {
+			for _, key := range v.ObjectValue().StableKeys() {
+				s.value(join(path, string(key)), v.ObjectValue()[key], t.Elem())
+			}
+		}
+	case reflect.Slice:
+		if s.want(path, v, v.IsArray(), "a list") {
+			for i, item := range v.ArrayValue() {
+				s.value(fmt.Sprintf("%s[%d]", path, i), item, t.Elem())
+			}
+		}
+	case reflect.Interface:
+		s.anything(path, v)
+	case reflect.String:
+		s.want(path, v, v.IsString(), "a string")
+	case reflect.Bool:
+		s.want(path, v, v.IsBool(), "true or false")
+	case reflect.Int:
+		if s.want(path, v, v.IsNumber(), "a whole number") && v.NumberValue() != math.Trunc(v.NumberValue()) {
+			s.add(path, "%v is not a whole number", v.NumberValue())
+		}
+	case reflect.Float64:
+		s.want(path, v, v.IsNumber(), "a number")
+	default:
+	}
+}
+
+// anything checks free-form values: any type, but plain.
+func (s *shape) anything(path string, v resource.PropertyValue) {
+	switch {
+	case v.IsObject():
+		s.value(path, v, reflect.TypeFor[map[string]any]())
+	case v.IsArray():
+		s.value(path, v, reflect.TypeFor[[]any]())
+	}
+}
+
+func (s *shape) want(path string, v resource.PropertyValue, ok bool, what string) bool {
+	if !ok {
+		s.add(path, "is %s; give %s", article(v.TypeString()), what)
+	}
+	return ok
+}
+
+func article(typeName string) string {
+	switch typeName {
+	case "object":
+		return "an object"
+	case "[]":
+		return "a list"
+	}
+	return "a " + typeName
+}
+
+func (s *shape) object(path string, o resource.PropertyMap, t reflect.Type) {
+	fields := map[string]reflect.Type{}
+	var names []string
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("pulumi"), ",")
+		fields[name] = t.Field(i).Type
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, key := range o.StableKeys() {
+		fieldType, known := fields[string(key)]
+		if !known {
+			s.add(join(path, string(key)), "there is no such property; there are: %s", strings.Join(names, ", "))
+			continue
+		}
+		s.value(join(path, string(key)), o[key], fieldType)
+	}
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}

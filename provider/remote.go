@@ -1,0 +1,124 @@
+package provider
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi-command/sdk/go/command/remote"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+const (
+	commandVersion     = "1.2.1"
+	commandDownloadURL = "github://api.github.com/pulumi/pulumi-command"
+
+	// dialErrorLimit: tries to connect to a node that has been reached before, about two minutes.
+	dialErrorLimit = 30
+	// bootDeadline: how long a new VM may take until SSH answers and cloud-init is done.
+	bootDeadline = "25m"
+)
+
+// newCommand is the one constructor of remote commands, so that all of them treat secrets, logs, deadlines and
+// retries alike:
+//   - the script travels on standard input, always secret; the command line is a constant without secrets
+//   - nothing is streamed to the engine; a failed command's error has its output, from which scripts keep secrets away
+//   - create and update are the same: every script converges
+//   - no delete: what runs on a VM goes with the VM
+func (b *bootstrap) newCommand(step topology.Step, stdin pulumi.StringInput) (*remote.Command, error) {
+	command := pulumi.String(render.Command(b.plan.Spec.SSH.User, render.Deadline(step.Verb)))
+	return remote.NewCommand(b.ctx, b.childName(step), &remote.CommandArgs{
+		Connection:             b.connection(step),
+		Create:                 command,
+		Update:                 command,
+		Stdin:                  pulumi.ToSecret(stdin).(pulumi.StringOutput),
+		Triggers:               b.triggers(step),
+		Logging:                remote.LoggingNone,
+		AddPreviousOutputInEnv: pulumi.Bool(false),
+	}, b.commandOptions(step)...)
+}
+
+func (b *bootstrap) commandOptions(step topology.Step) []pulumi.ResourceOption {
+	opts := []pulumi.ResourceOption{
+		pulumi.Parent(b.cluster),
+		pulumi.Version(commandVersion), pulumi.PluginDownloadURL(commandDownloadURL),
+		pulumi.AdditionalSecretOutputs([]string{"stdout", "stderr"}),
+		pulumi.DeleteBeforeReplace(true),
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: bootDeadline, Update: bootDeadline}),
+		pulumi.DependsOn(b.predecessors(step)),
+	}
+	if vm, found := b.vms[step.Node.Name]; found {
+		// A new VM has none of what its steps did; a deleted one needs none of it undone.
+		opts = append(opts, pulumi.DeletedWith(vm.Resource), pulumi.ReplaceWith([]pulumi.Resource{vm.Resource}))
+	}
+	if ignored := b.ignored(step); len(ignored) > 0 {
+		opts = append(opts, pulumi.IgnoreChanges(ignored))
+	}
+	return opts
+}
+
+// ignored lists the inputs that don't make a finished step run again.
+func (b *bootstrap) ignored(step topology.Step) []string {
+	switch step.Verb {
+	case topology.Contact:
+		// Once per VM: another key must not bring back a connection that isn't pinned.
+		return []string{"connection", "create", "update", "stdin"}
+	case topology.Read:
+		// Once per cluster, so that the kubeconfig stays known and the same. Abandoning a cluster makes it another one.
+		if b.plan.Spec.Servers.AbandonedCA == "" {
+			return []string{"connection", "create", "update", "stdin"}
+		}
+	case topology.Join:
+		// Once per worker: what changes later is the converge step's.
+		return []string{"create", "update", "stdin"}
+	case topology.VM, topology.Authorize, topology.Prepare, topology.Converge, topology.Trust:
+	}
+	return nil
+}
+
+func (b *bootstrap) triggers(step topology.Step) pulumi.ArrayInput {
+	if step.Verb != topology.Read || b.plan.Spec.Servers.AbandonedCA == "" {
+		return nil
+	}
+	return pulumi.Array{pulumi.String(b.plan.Spec.Servers.AbandonedCA)}
+}
+
+// connection reaches a node by SSH. First contact takes any host key and waits for the boot; everything later is
+// pinned to the key that first contact read.
+func (b *bootstrap) connection(step topology.Step) remote.ConnectionArgs {
+	ssh := b.plan.Spec.SSH
+	c := remote.ConnectionArgs{
+		Host:           pulumi.String(step.Node.IP),
+		Port:           pulumi.Float64(ssh.Port),
+		User:           pulumi.String(ssh.User),
+		PrivateKey:     pulumi.ToSecret(b.args.SSH.PrivateKey).(pulumi.StringOutput),
+		DialErrorLimit: pulumi.Int(dialErrorLimit),
+		PerDialTimeout: pulumi.Int(10),
+	}
+	if step.Verb == topology.Contact {
+		c.DialErrorLimit = pulumi.Int(-1)
+	} else {
+		node := step.Node.Name
+		if step.Verb == topology.Read {
+			node = b.plan.Servers()[0].Name
+		}
+		c.HostKey = b.hostKeys[node]
+	}
+	if bastion := ssh.Bastion; bastion != nil {
+		c.Proxy = remote.ProxyConnectionArgs{
+			Host:           pulumi.String(bastion.Host),
+			Port:           pulumi.Float64(bastion.Port),
+			User:           pulumi.String(bastion.User),
+			PrivateKey:     pulumi.ToSecret(b.args.SSH.Bastion.PrivateKey).(pulumi.StringOutput),
+			HostKey:        b.args.SSH.Bastion.HostKey.ToStringOutput(),
+			DialErrorLimit: pulumi.Int(dialErrorLimit),
+			PerDialTimeout: pulumi.Int(10),
+		}
+	}
+	return c
+}
+
+func (b *bootstrap) childName(step topology.Step) string {
+	return fmt.Sprintf("%s-%s", b.name, step.Name())
+}

@@ -1,0 +1,98 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	hostclient "github.com/pulumi/pulumi/pkg/v3/resource/provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	sdk "github.com/pulumi/pulumi/sdk/v3/go/pulumi/provider"
+	rpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/protobuf/types/known/emptypb"
+)
+
+// Serve runs the plugin until the engine ends it.
+func Serve(ctx context.Context) error {
+	return hostclient.MainContext(ctx, Name, func(host *hostclient.HostClient) (rpc.ResourceProviderServer, error) {
+		return NewServer(host)
+	})
+}
+
+// NewServer is the plugin's gRPC server. The framework serves everything but Construct: its own drops the aliases that
+// SDKs send, which would recreate a renamed cluster with all its VMs.
+func NewServer(host *hostclient.HostClient) (rpc.ResourceProviderServer, error) {
+	prov, err := New()
+	if err != nil {
+		return nil, err
+	}
+	inner, err := p.RawServer(Name, Version, prov)(host)
+	if err != nil {
+		return nil, err
+	}
+	return &server{ResourceProviderServer: inner, host: host}, nil
+}
+
+type server struct {
+	rpc.ResourceProviderServer
+	host *hostclient.HostClient
+}
+
+// Attach and Handshake learn the engine's address when the plugin was not started by the engine.
+func (s *server) Attach(ctx context.Context, req *rpc.PluginAttach) (*emptypb.Empty, error) {
+	host, err := hostclient.NewHostClient(req.GetAddress())
+	if err != nil {
+		return nil, err
+	}
+	s.host = host
+	return s.ResourceProviderServer.Attach(ctx, req)
+}
+
+func (s *server) Handshake(ctx context.Context, req *rpc.ProviderHandshakeRequest) (*rpc.ProviderHandshakeResponse, error) {
+	host, err := hostclient.NewHostClient(req.GetEngineAddress())
+	if err != nil {
+		return nil, err
+	}
+	s.host = host
+	return s.ResourceProviderServer.Handshake(ctx, req)
+}
+
+// Construct checks the inputs as they arrive and builds the component. A panic becomes an error of this resource.
+func (s *server) Construct(ctx context.Context, req *rpc.ConstructRequest) (*rpc.ConstructResponse, error) {
+	construct := func(pctx *pulumi.Context, typ, name string, in sdk.ConstructInputs, opt pulumi.ResourceOption) (res *sdk.ConstructResult, err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("internal error in %s %q, please report it: %v", typ, name, r)
+			}
+		}()
+		if typ != clusterToken {
+			return nil, fmt.Errorf("there is no component %s in package %s", typ, Name)
+		}
+		inputs, err := plugin.UnmarshalProperties(req.GetInputs(), plugin.MarshalOptions{
+			KeepUnknowns: true, KeepSecrets: true, KeepResources: true, KeepOutputValues: true,
+		})
+		if err != nil {
+			return nil, err
+		}
+		if problems := checkShape(inputs); len(problems) > 0 {
+			return nil, problemsError(name, problems)
+		}
+		var args K3sHaClusterArgs
+		if err := in.CopyTo(&args); err != nil {
+			return nil, err
+		}
+		cluster, err := NewK3sHaCluster(pctx, name, args, opt)
+		if err != nil {
+			return nil, err
+		}
+		if err := pctx.RegisterResourceOutputs(cluster, pulumi.Map{
+			"kubeconfig": cluster.Kubeconfig, "endpoint": cluster.Endpoint, "caCertificate": cluster.CACertificate,
+			"token": cluster.Token, "nodes": cluster.Nodes,
+		}); err != nil {
+			return nil, err
+		}
+		return sdk.NewConstructResult(cluster)
+	}
+	return sdk.Construct(ctx, req, s.host.EngineConn(), construct)
+}

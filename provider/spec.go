@@ -1,0 +1,90 @@
+package provider
+
+import (
+	"strings"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+// spec turns the args into plain values: the only place that knows both. An empty string counts as not given, so that
+// a stack's configuration can leave an input to its default.
+func (a K3sHaClusterArgs) spec() topology.Spec {
+	s := topology.Spec{
+		ClusterName: a.ClusterName,
+		Proxmox: topology.Proxmox{
+			Nodes: a.Proxmox.Nodes, TemplateNode: value(a.Proxmox.TemplateNode), Datastore: value(a.Proxmox.Datastore),
+			Bridge: value(a.Proxmox.Bridge), VLAN: value(a.Proxmox.VLAN), Firewall: value(a.Proxmox.Firewall),
+			Pool: value(a.Proxmox.Pool), Tags: a.Proxmox.Tags,
+			CloneLanes: value(a.Proxmox.CloneLanes), CloneRetries: value(a.Proxmox.CloneRetries),
+		},
+		Network: topology.Network{
+			CIDR: a.Network.CIDR, Gateway: a.Network.Gateway, VIP: a.Network.VIP,
+			DNS: a.Network.DNS, SearchDomain: value(a.Network.SearchDomain),
+		},
+		Workers: make(map[string]topology.Pool, len(a.Workers)),
+		K3s: topology.K3s{
+			Version: a.K3s.Version, Disable: a.K3s.Disable, TLSSANs: a.K3s.TLSSANs,
+			ServerConfig: a.K3s.ServerConfig, WorkerConfig: a.K3s.WorkerConfig,
+			SecretsEncryption: a.K3s.SecretsEncryption, Mirror: value(a.K3s.Mirror),
+			BinarySHA256: value(a.K3s.BinarySHA256), ScriptSHA256: value(a.K3s.InstallScriptSHA256),
+		},
+		SSH: topology.SSH{User: value(a.SSH.User), Port: value(a.SSH.Port), MissingKey: a.SSH.PrivateKey == nil},
+	}
+	if e := a.K3s.Etcd; e != nil {
+		s.K3s.Etcd = topology.Etcd{HeartbeatInterval: value(e.HeartbeatInterval), ElectionTimeout: value(e.ElectionTimeout)}
+	}
+	if g := a.Servers; g != nil {
+		s.Servers = topology.Servers{
+			Group: group(g.Count, g.Slots, g.FirstAddress, g.FirstVMID, g.Cores, g.Memory, g.Disk, g.Nodes),
+			First: value(g.First), AbandonedCA: value(g.AbandonedCA), Taints: g.Taints, Labels: g.Labels,
+		}
+	}
+	for name, g := range a.Workers {
+		s.Workers[name] = topology.Pool{
+			Group:  group(g.Count, g.Slots, g.FirstAddress, g.FirstVMID, g.Cores, g.Memory, g.Disk, g.Nodes),
+			Taints: g.Taints, Labels: g.Labels,
+		}
+	}
+	if g := a.LoadBalancers; g != nil {
+		s.LoadBalancers = topology.LoadBalancers{
+			Group:           group(g.Count, g.Slots, g.FirstAddress, g.FirstVMID, g.Cores, g.Memory, g.Disk, g.Nodes),
+			VirtualRouterID: value(g.VirtualRouterID), AdvertInterval: value(g.AdvertInterval), Preempt: value(g.Preempt),
+			Interface: value(g.Interface), Balance: value(g.Balance), CheckInterval: value(g.CheckInterval),
+			CheckFall: value(g.CheckFall), CheckRise: value(g.CheckRise),
+			APIPort: value(g.APIPort), StatusPort: value(g.StatusPort), ExtraLines: g.ExtraLines,
+		}
+	}
+	if b := a.SSH.Bastion; b != nil {
+		s.SSH.Bastion = &topology.Bastion{Host: b.Host, Port: value(b.Port), User: value(b.User)}
+		if b.PrivateKey == nil {
+			s.SSH.Bastion.Missing = append(s.SSH.Bastion.Missing, "privateKey")
+		}
+		if b.HostKey == nil {
+			s.SSH.Bastion.Missing = append(s.SSH.Bastion.Missing, "hostKey")
+		}
+	}
+	return topology.ApplyDefaults(s)
+}
+
+func group(count *int, slots []int, firstAddress *string, firstVMID, cores, memory, disk *int, nodes map[string]NodeArgs) topology.Group {
+	g := topology.Group{
+		Count: count, Slots: slots, FirstAddress: value(firstAddress), FirstVMID: value(firstVMID),
+		Cores: value(cores), Memory: value(memory), Disk: value(disk),
+		Nodes: make(map[string]topology.Override, len(nodes)),
+	}
+	for slot, n := range nodes {
+		g.Nodes[slot] = topology.Override{
+			IP: value(n.IP), MAC: strings.ToUpper(value(n.MAC)), VMID: value(n.VMID), ProxmoxNode: value(n.ProxmoxNode),
+			Cores: value(n.Cores), Memory: value(n.Memory), Disk: value(n.Disk),
+		}
+	}
+	return g
+}
+
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}

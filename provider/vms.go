@@ -1,0 +1,110 @@
+package provider
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/muhlba91/pulumi-proxmoxve/sdk/v6/go/proxmoxve/vm"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+const (
+	proxmoxVersion     = "6.18.1" // the SDK itself sends none, and the newest plugin speaks other tokens
+	proxmoxDownloadURL = "github://api.github.com/muhlba91/pulumi-proxmoxve"
+	vmDeadline         = 1800 // seconds for each operation on a VM
+)
+
+// virtualMachine is a created VM: what later steps depend on, and where it really is.
+type virtualMachine struct {
+	Resource    pulumi.Resource
+	ProxmoxNode pulumi.StringOutput
+}
+
+// newVM clones a node's VM from the template. Proxmox VE's cloud-init settings seed it once.
+func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
+	n, s := step.Node, b.plan.Spec
+	network := vm.VirtualMachineNetworkDeviceArgs{
+		Bridge: pulumi.String(s.Proxmox.Bridge), MacAddress: pulumi.String(n.MAC),
+		Model: pulumi.String("virtio"), Firewall: pulumi.Bool(s.Proxmox.Firewall),
+	}
+	if s.Proxmox.VLAN != 0 {
+		network.VlanId = pulumi.Int(s.Proxmox.VLAN)
+	}
+	prefix := netip.MustParsePrefix(s.Network.CIDR) // validated
+	dns := vm.VirtualMachineInitializationDnsArgs{Servers: pulumi.ToStringArray(s.Network.DNS)}
+	if s.Network.SearchDomain != "" {
+		dns.Domain = pulumi.String(s.Network.SearchDomain)
+	}
+	args := &vm.VirtualMachineArgs{
+		NodeName:    pulumi.String(n.ProxmoxNode),
+		VmId:        pulumi.Int(n.VMID),
+		Name:        pulumi.String(n.Name),
+		Description: pulumi.String(fmt.Sprintf("%s of k3s cluster %s, managed by Pulumi", n.Role, s.ClusterName)),
+		Tags:        pulumi.ToStringArray(tags(s, n)),
+		Clone: vm.VirtualMachineCloneArgs{
+			VmId: b.args.Proxmox.TemplateID.ToIntOutput(), NodeName: pulumi.String(s.Proxmox.TemplateNode),
+			DatastoreId: pulumi.String(s.Proxmox.Datastore), Full: pulumi.Bool(true), Retries: pulumi.Int(s.Proxmox.CloneRetries),
+		},
+		Cpu:            vm.VirtualMachineCpuArgs{Cores: pulumi.Int(n.Cores), Type: pulumi.String("x86-64-v2-AES"), Units: pulumi.Int(1024)},
+		Memory:         vm.VirtualMachineMemoryArgs{Dedicated: pulumi.Int(n.Memory)},
+		NetworkDevices: vm.VirtualMachineNetworkDeviceArray{network},
+		// Nothing but size and place: other options of a cloned disk would differ from the template's at every update.
+		Disks: vm.VirtualMachineDiskArray{vm.VirtualMachineDiskArgs{
+			Interface: pulumi.String("scsi0"), DatastoreId: pulumi.String(s.Proxmox.Datastore), Size: pulumi.Int(n.Disk),
+		}},
+		Initialization: vm.VirtualMachineInitializationArgs{
+			DatastoreId: pulumi.String(s.Proxmox.Datastore), Interface: pulumi.String("ide2"),
+			IpConfigs: vm.VirtualMachineInitializationIpConfigArray{vm.VirtualMachineInitializationIpConfigArgs{
+				Ipv4: vm.VirtualMachineInitializationIpConfigIpv4Args{
+					Address: pulumi.String(fmt.Sprintf("%s/%d", n.IP, prefix.Bits())), Gateway: pulumi.String(s.Network.Gateway),
+				},
+			}},
+			Dns:         dns,
+			UserAccount: vm.VirtualMachineInitializationUserAccountArgs{Username: pulumi.String(s.SSH.User), Keys: b.publicKeys},
+		},
+		Agent:           vm.VirtualMachineAgentArgs{Enabled: pulumi.Bool(false)},
+		OperatingSystem: vm.VirtualMachineOperatingSystemArgs{Type: pulumi.String("l26")},
+		ScsiHardware:    pulumi.String("virtio-scsi-pci"),
+		SerialDevices:   vm.VirtualMachineSerialDeviceArray{vm.VirtualMachineSerialDeviceArgs{Device: pulumi.String("socket")}},
+		// Without this the provider adds an empty CD drive, which takes a privilege on / and shows up at every preview.
+		Cdrom:         vm.VirtualMachineCdromArgs{FileId: pulumi.String("none"), Interface: pulumi.String("ide3")},
+		OnBoot:        pulumi.Bool(true),
+		Started:       pulumi.Bool(true),
+		StopOnDestroy: pulumi.Bool(true),
+
+		TimeoutClone: pulumi.Int(vmDeadline), TimeoutCreate: pulumi.Int(vmDeadline), TimeoutStartVm: pulumi.Int(vmDeadline),
+		TimeoutReboot: pulumi.Int(vmDeadline), TimeoutShutdownVm: pulumi.Int(vmDeadline), TimeoutStopVm: pulumi.Int(300),
+	}
+	if s.Proxmox.Pool != "" {
+		args.PoolId = pulumi.String(s.Proxmox.Pool)
+	}
+	machine, err := vm.NewVirtualMachine(b.ctx, b.childName(step), args,
+		pulumi.Parent(b.cluster),
+		pulumi.Version(proxmoxVersion), pulumi.PluginDownloadURL(proxmoxDownloadURL),
+		pulumi.DependsOn(b.predecessors(step)),
+		// With a fixed VM id there cannot be two of it.
+		pulumi.DeleteBeforeReplace(true),
+		// What would replace a VM although it only seeds it: the template, keys, the list of Proxmox nodes.
+		// (disks[0].speed: the provider fills in zeros, which would differ for ever.)
+		pulumi.IgnoreChanges([]string{"clone", "initialization.userAccount", "nodeName", "disks[0].speed"}),
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "60m", Update: "60m", Delete: "30m"}),
+	)
+	if err != nil {
+		return virtualMachine{}, err
+	}
+	return virtualMachine{Resource: machine, ProxmoxNode: machine.NodeName}, nil
+}
+
+// tags are sorted, lower case and unique, as Proxmox VE stores them: anything else would differ at every preview.
+func tags(s topology.Spec, n topology.Node) []string {
+	out := append([]string{s.ClusterName, string(n.Role)}, s.Proxmox.Tags...)
+	for i := range out {
+		out[i] = strings.ToLower(out[i])
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"io"
+	mathrand "math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+const agentPort = "127.0.0.1:6444"
+
+// runAgent joins as a worker: certificates through the server's URL, then everything through the local balancer.
+func runAgent(ctx context.Context, o *options) error {
+	ip, err := o.nodeIP()
+	if err != nil {
+		return err
+	}
+	token := o.get("token", "")
+	if o.get("server", "") == "" || token == "" {
+		return errors.New("--server and --token are required")
+	}
+	dir := filepath.Join(o.dataDir(), "agent")
+	n := &node{o: o, name: o.nodeName(), ip: ip}
+	var r *remote
+	for {
+		if r, err = connect(ctx, o.get("server", ""), token); err == nil {
+			if err = fetchKubelet(ctx, r, dir, n.name); err == nil {
+				break
+			}
+		}
+		logf("Failed to retrieve agent configuration: %v", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5*time.Second + mathrand.N(5*time.Second)): // k3s' own jitter
+		}
+	}
+	b := &balancer{fallback: hostPort(o.get("server", ""))}
+	if err := b.listen(ctx); err != nil {
+		return err
+	}
+	go b.refresh(ctx, r)
+	kubeconfig := filepath.Join(dir, "kubelet.kubeconfig")
+	if err := writeKubeconfig(kubeconfig, "https://"+agentPort, filepath.Join(dir, "server-ca.crt"), filepath.Join(dir, "client-kubelet.crt"), filepath.Join(dir, "client-kubelet.key")); err != nil {
+		return err
+	}
+	if n.client, err = clientFor(kubeconfig); err != nil {
+		return err
+	}
+	if err := n.register(ctx); err != nil {
+		return err
+	}
+	notifyReady()
+	logf("k3s agent is up and running")
+	n.run(ctx)
+	return nil
+}
+
+// fetchKubelet gets the node's certificate. The password in /etc/rancher/node proves later that it is the same node.
+func fetchKubelet(ctx context.Context, r *remote, dir, name string) error {
+	if _, err := r.do(ctx, http.MethodGet, "/v1-k3s/config", "node", nil); err != nil {
+		return err
+	}
+	path := "/etc/rancher/node/password"
+	secret, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		random := make([]byte, 16)
+		_, _ = rand.Read(random) // crypto/rand never fails
+		secret = []byte(hex.EncodeToString(random))
+		err = writeFile(path, append(secret, '\n'))
+	}
+	if err != nil {
+		return err
+	}
+	data, err := r.do(ctx, http.MethodPost, "/v1-k3s/client-kubelet.crt", "node", map[string]string{
+		"k3s-Node-Name": name, "k3s-Node-Password": string(bytes.TrimSpace(secret)),
+	})
+	if err != nil {
+		return err
+	}
+	key, cert := pem.Decode(data)
+	if key == nil || len(cert) == 0 {
+		return errors.New("the server sent no certificate")
+	}
+	for file, content := range map[string][]byte{"client-kubelet.key": pem.EncodeToMemory(key), "client-kubelet.crt": cert, "server-ca.crt": r.ca} {
+		if err := writeFile(filepath.Join(dir, file), content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func hostPort(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	if u.Port() == "" {
+		return net.JoinHostPort(u.Hostname(), "443")
+	}
+	return u.Host
+}
+
+// balancer is the agent's local way to the API: it dials the servers themselves, and the given URL when none answers.
+type balancer struct {
+	fallback string
+	mu       sync.Mutex
+	servers  []string
+}
+
+func (b *balancer) listen(ctx context.Context) error {
+	l, err := net.Listen("tcp", agentPort)
+	if err != nil {
+		return err
+	}
+	go func() {
+		<-ctx.Done()
+		l.Close()
+	}()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go b.serve(conn)
+		}
+	}()
+	return nil
+}
+
+func (b *balancer) serve(client net.Conn) {
+	defer client.Close()
+	b.mu.Lock()
+	servers := append(slices.Clone(b.servers), b.fallback)
+	b.mu.Unlock()
+	for _, address := range servers {
+		upstream, err := net.DialTimeout("tcp", address, 2*time.Second)
+		if err != nil {
+			b.demote(address)
+			continue
+		}
+		defer upstream.Close()
+		go func() {
+			_, _ = io.Copy(upstream, client)
+			upstream.Close()
+		}()
+		_, _ = io.Copy(client, upstream)
+		return
+	}
+}
+
+// demote puts a server that does not answer at the end.
+func (b *balancer) demote(address string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if i := slices.Index(b.servers, address); i >= 0 {
+		b.servers = append(slices.Delete(b.servers, i, i+1), address)
+	}
+}
+
+// refresh learns the servers from the kubernetes endpoints.
+func (b *balancer) refresh(ctx context.Context, r *remote) {
+	local := *r
+	local.url = "https://" + agentPort
+	for {
+		var list []string
+		if err := local.getJSON(ctx, "/v1-k3s/apiservers", "node", &list); err == nil && len(list) > 0 {
+			b.mu.Lock()
+			kept := slices.DeleteFunc(slices.Clone(b.servers), func(s string) bool { return !slices.Contains(list, s) })
+			for _, s := range list {
+				if !slices.Contains(kept, s) {
+					kept = append(kept, s)
+				}
+			}
+			b.servers = kept
+			b.mu.Unlock()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(10 * time.Second):
+		}
+	}
+}

@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"go.etcd.io/etcd/client/pkg/v3/transport"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/wal"
+)
+
+const (
+	promoteTick   = 15 * time.Second // k3s: manageTickerTime
+	learnerStall  = 5 * time.Minute  // k3s: learnerMaxStallTime
+	voterTestTick = 5 * time.Second  // k3s: testTimeout between a joiner's looks at itself
+)
+
+type member struct {
+	ID       uint64   `json:"id"`
+	Name     string   `json:"name"`
+	PeerURLs []string `json:"peerURLs"`
+	Learner  bool     `json:"isLearner"`
+}
+
+func (s *server) etcdDir() string { return filepath.Join(s.dir, "db", "etcd") }
+
+func (s *server) hasData() bool {
+	_, err := os.Stat(filepath.Join(s.etcdDir(), "member", "wal"))
+	return err == nil
+}
+
+func (s *server) peerURL() string   { return "https://" + s.ip + ":2380" }
+func (s *server) clientURL() string { return "https://" + s.ip + ":2379" }
+
+// memberName is the node's name and a suffix that stays with the disk.
+func (s *server) memberName(create bool) (string, error) {
+	path := filepath.Join(s.etcdDir(), "name")
+	data, err := os.ReadFile(path)
+	if err == nil || !create || !os.IsNotExist(err) {
+		return string(data), err
+	}
+	suffix := make([]byte, 4)
+	_, _ = rand.Read(suffix) // crypto/rand never fails
+	name := s.name + "-" + hex.EncodeToString(suffix)
+	return name, writeFile(path, []byte(name))
+}
+
+func (s *server) etcdClient(endpoints ...string) (*clientv3.Client, error) {
+	tls, err := transport.TLSInfo{
+		CertFile: s.tls("etcd/client.crt"), KeyFile: s.tls("etcd/client.key"), TrustedCAFile: s.tls("etcd/server-ca.crt"),
+	}.ClientConfig()
+	if err != nil {
+		return nil, err
+	}
+	return clientv3.New(clientv3.Config{Endpoints: endpoints, TLS: tls, DialTimeout: 5 * time.Second})
+}
+
+// startEtcd starts the member: anew, joining, or from its disk.
+func (s *server) startEtcd(ctx context.Context, join bool) error {
+	wal.SegmentSizeBytes = 8 << 20
+	cfg := embed.NewConfig()
+	cfg.Dir = s.etcdDir()
+	cfg.LogLevel = "error"
+	cfg.TickMs, cfg.ElectionMs = 500, 5000
+	for _, arg := range s.o.values["etcd-arg"] {
+		var n uint
+		if _, err := fmt.Sscanf(arg, "heartbeat-interval=%d", &n); err == nil {
+			cfg.TickMs = n
+		}
+		if _, err := fmt.Sscanf(arg, "election-timeout=%d", &n); err == nil {
+			cfg.ElectionMs = n
+		}
+	}
+	cfg.ExperimentalInitialCorruptCheck = true
+	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = urls(s.peerURL()), urls(s.peerURL())
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = urls("https://127.0.0.1:2379", s.clientURL()), urls(s.clientURL())
+	cfg.ClientTLSInfo = transport.TLSInfo{CertFile: s.tls("etcd/server-client.crt"), KeyFile: s.tls("etcd/server-client.key"), TrustedCAFile: s.tls("etcd/server-ca.crt"), ClientCertAuth: true}
+	cfg.PeerTLSInfo = transport.TLSInfo{CertFile: s.tls("etcd/peer-server-client.crt"), KeyFile: s.tls("etcd/peer-server-client.key"), TrustedCAFile: s.tls("etcd/peer-ca.crt"), ClientCertAuth: true}
+	if join {
+		cluster, err := s.joinEtcd(ctx)
+		if err != nil {
+			return err
+		}
+		cfg.ClusterState, cfg.InitialCluster = embed.ClusterStateFlagExisting, cluster
+	}
+	name, err := s.memberName(true)
+	if err != nil {
+		return err
+	}
+	cfg.Name = name
+	if !join {
+		cfg.InitialCluster = name + "=" + s.peerURL()
+	}
+	if s.etcd, err = embed.StartEtcd(cfg); err != nil {
+		return err
+	}
+	select {
+	case <-s.etcd.Server.ReadyNotify():
+	case <-s.etcd.Server.StopNotify():
+		return errors.New("etcd stopped: this member has been removed from the cluster")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for s.etcd.Server.IsLearner() {
+		logf("Waiting for etcd member %s to become a voter", name)
+		select {
+		case <-time.After(voterTestTick):
+		case <-s.etcd.Server.StopNotify():
+			return errors.New("etcd stopped: this learner has been removed from the cluster")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	go s.manageMembers(ctx)
+	return nil
+}
+
+func urls(list ...string) []url.URL {
+	var out []url.URL
+	for _, raw := range list {
+		u, _ := url.Parse(raw) // made here
+		out = append(out, *u)
+	}
+	return out
+}
+
+// joinEtcd adds this server as a learner, once a second until the cluster takes it, and returns the initial cluster.
+func (s *server) joinEtcd(ctx context.Context) (string, error) {
+	for {
+		cluster, err := s.tryJoin(ctx)
+		if err == nil {
+			return cluster, nil
+		}
+		if !errors.Is(err, errRetry) {
+			return "", err
+		}
+		logf("Waiting to join etcd: %v", err)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+var errRetry = errors.New("not yet")
+
+func (s *server) tryJoin(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	var members []member
+	if err := s.remote.getJSON(ctx, "/db/info", "server", &members); err != nil {
+		return "", fmt.Errorf("%w: %w", errRetry, err)
+	}
+	var endpoints, cluster []string
+	own, _ := s.memberName(false)
+	known := false
+	for _, m := range members {
+		if len(m.PeerURLs) == 0 {
+			continue
+		}
+		if m.Name == "" && m.PeerURLs[0] == s.peerURL() {
+			known = true // added by an earlier try that did not get further
+			continue
+		}
+		if m.Name != "" && m.Name == own {
+			known = true
+			continue
+		}
+		if i := strings.LastIndex(m.Name, "-"); i > 0 && m.Name[:i] == s.name {
+			return "", errors.New("duplicate node name found, please use a unique name for this node")
+		}
+		cluster = append(cluster, m.Name+"="+m.PeerURLs[0])
+		if !m.Learner {
+			endpoints = append(endpoints, strings.TrimSuffix(m.PeerURLs[0], ":2380")+":2379")
+		}
+	}
+	if len(endpoints) == 0 {
+		return "", fmt.Errorf("%w: no voting member known", errRetry)
+	}
+	client, err := s.etcdClient(endpoints...)
+	if err != nil {
+		return "", err
+	}
+	defer client.Close()
+	if !known {
+		if _, err := client.MemberAddAsLearner(ctx, []string{s.peerURL()}); err != nil {
+			if errors.Is(err, rpctypes.ErrPeerURLExist) {
+				return "", err
+			}
+			return "", fmt.Errorf("%w: %w", errRetry, err)
+		}
+	}
+	name, err := s.memberName(true)
+	return strings.Join(append(cluster, name+"="+s.peerURL()), ","), err
+}
+
+// members lists the members as this server's etcd knows them.
+func (s *server) members() []member {
+	var out []member
+	for _, m := range s.etcd.Server.Cluster().Members() {
+		out = append(out, member{ID: uint64(m.ID), Name: m.Name, PeerURLs: m.PeerURLs, Learner: m.IsLearner})
+	}
+	return out
+}
+
+func (s *server) leads() bool { return s.etcd.Server.Leader() == s.etcd.Server.ID() }
+
+// manageMembers is the leader's work: every tick it promotes learners that are in sync, and removes those that stall.
+func (s *server) manageMembers(ctx context.Context) {
+	tick := time.NewTicker(promoteTick)
+	defer tick.Stop()
+	seen := map[uint64]time.Time{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.etcd.Server.StopNotify():
+			fatal(errors.New("etcd stopped: this member has been removed from the cluster"))
+		case now := <-tick.C:
+			if !s.leads() {
+				continue
+			}
+			for _, m := range s.members() {
+				if !m.Learner {
+					continue
+				}
+				if _, known := seen[m.ID]; !known {
+					seen[m.ID] = now
+				}
+				promote, cancel := context.WithTimeout(ctx, 10*time.Second)
+				_, err := s.etcd.Server.PromoteMember(promote, m.ID)
+				if err == nil {
+					logf("Promoted learner %s", m.Name)
+				} else if now.Sub(seen[m.ID]) > learnerStall {
+					logf("Removing stalled learner %s", m.Name)
+					_, _ = s.etcd.Server.RemoveMember(promote, m.ID)
+				}
+				cancel()
+			}
+		}
+	}
+}
+
+// removeMemberOf removes the member of a node that has been deleted; the leader does it.
+func (s *server) removeMemberOf(ctx context.Context, node string) {
+	if !s.leads() {
+		return
+	}
+	for _, m := range s.members() {
+		if i := strings.LastIndex(m.Name, "-"); i > 0 && m.Name[:i] == node && m.ID != uint64(s.etcd.Server.ID()) {
+			logf("Removing etcd member %s of deleted node %s", m.Name, node)
+			if _, err := s.etcd.Server.RemoveMember(ctx, m.ID); err != nil {
+				logf("Removing member %s: %v", m.Name, err)
+			}
+		}
+	}
+}

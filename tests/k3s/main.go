@@ -1,0 +1,67 @@
+// Command k3s is a stand-in for k3s, made of upstream parts: kube-apiserver, kube-controller-manager, kubectl and
+// embedded etcd, behind k3s' command line, files, ports, tokens and join order. Agents register Node objects and renew
+// leases instead of running a kubelet. A real k3s binary can take its place.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"k8s.io/component-base/version"
+	"k8s.io/kubectl/pkg/cmd"
+)
+
+func main() {
+	args := os.Args
+	if base := filepath.Base(args[0]); base == "kubectl" {
+		args = append([]string{"k3s", "kubectl"}, args[1:]...)
+	}
+	if len(args) < 2 {
+		fatal(fmt.Errorf("usage: k3s server|agent|kubectl|--version"))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	switch args[1] {
+	case "server":
+		o, err := readOptions("server", args[2:])
+		if err == nil {
+			err = runServer(ctx, o)
+		}
+		fatal(err)
+	case "agent":
+		o, err := readOptions("agent", args[2:])
+		if err == nil {
+			err = runAgent(ctx, o)
+		}
+		fatal(err)
+	case "kubectl":
+		if os.Getenv("KUBECONFIG") == "" {
+			os.Setenv("KUBECONFIG", "/etc/rancher/k3s/k3s.yaml")
+		}
+		os.Args = append([]string{"kubectl"}, args[2:]...)
+		if err := cmd.NewDefaultKubectlCommand().Execute(); err != nil {
+			os.Exit(1)
+		}
+	case "--version", "-v":
+		fmt.Printf("k3s version %s (%s)\n", version.Get().GitVersion, version.Get().GitCommit)
+	default:
+		fatal(fmt.Errorf("No help topic for '%s'", args[1]))
+	}
+}
+
+// fatal ends the process like k3s: one line at level fatal.
+func fatal(err error) {
+	if err == nil {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "level=fatal msg=%q\n", err.Error())
+	os.Exit(1)
+}
+
+func logf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "level=info msg=%q\n", fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
+
+// options are k3s' options as given, by name without dashes.
+type options struct {
+	mode   string
+	values map[string][]string
+}
+
+// Options that k3s knows and that matter here or may be given without effect on what is emulated.
+var known = map[string][]string{
+	"server": {
+		"cluster-init", "server", "token", "token-file", "agent-token", "agent-token-file", "node-name", "node-ip", "node-external-ip",
+		"advertise-address", "tls-san", "tls-san-security", "disable", "node-taint", "node-label", "write-kubeconfig", "write-kubeconfig-mode",
+		"secrets-encryption", "data-dir", "etcd-arg", "kube-apiserver-arg", "kube-controller-manager-arg", "kube-scheduler-arg", "kubelet-arg",
+		"kube-proxy-arg", "cluster-cidr", "service-cidr", "cluster-dns", "cluster-domain", "flannel-backend", "flannel-iface", "disable-network-policy",
+		"disable-cloud-controller", "disable-helm-controller", "disable-kube-proxy", "embedded-registry", "egress-selector-mode", "https-listen-port",
+		"bind-address", "etcd-expose-metrics", "etcd-snapshot-schedule-cron", "etcd-snapshot-retention", "etcd-disable-snapshots",
+		"protect-kernel-defaults", "resolv-conf", "debug", "v", "supervisor-metrics", "service-node-port-range", "selinux", "prefer-bundled-bin",
+	},
+	"agent": {
+		"server", "token", "token-file", "node-name", "node-ip", "node-external-ip", "node-taint", "node-label", "data-dir", "kubelet-arg",
+		"kube-proxy-arg", "flannel-iface", "protect-kernel-defaults", "resolv-conf", "debug", "v", "selinux", "prefer-bundled-bin", "lb-server-port",
+	},
+}
+
+// readOptions reads config.yaml, config.yaml.d, the environment and the command line, the later ones win.
+func readOptions(mode string, args []string) (*options, error) {
+	o := &options{mode: mode, values: map[string][]string{}}
+	files := []string{"/etc/rancher/k3s/config.yaml"}
+	dropIns, err := filepath.Glob("/etc/rancher/k3s/config.yaml.d/*.y*ml")
+	if err != nil {
+		return nil, err
+	}
+	sort.Strings(dropIns)
+	for _, file := range append(files, dropIns...) {
+		if err := o.readFile(file); err != nil {
+			return nil, err
+		}
+	}
+	for name, key := range map[string]string{"K3S_URL": "server", "K3S_TOKEN": "token", "K3S_TOKEN_FILE": "token-file", "K3S_AGENT_TOKEN": "agent-token", "K3S_NODE_NAME": "node-name"} {
+		if v := os.Getenv(name); v != "" && len(o.values[key]) == 0 {
+			o.values[key] = []string{v}
+		}
+	}
+	given := map[string][]string{}
+	for i := 0; i < len(args); i++ {
+		key, value, found := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
+		if !found {
+			value = "true"
+			if i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
+				value = args[i+1]
+				i++
+			}
+		}
+		given[key] = append(given[key], value)
+	}
+	for key, value := range given {
+		o.values[key] = value
+	}
+	for key := range o.values {
+		if !slices.Contains(known[mode], key) {
+			return nil, fmt.Errorf("flag provided but not defined: -%s", key)
+		}
+	}
+	return o, o.readTokens()
+}
+
+func (o *options) readFile(file string) error {
+	data, err := os.ReadFile(file)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var m map[string]any
+	if err := yaml.Unmarshal(data, &m); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	for key, value := range m {
+		var list []string
+		if items, isList := value.([]any); isList {
+			for _, item := range items {
+				list = append(list, fmt.Sprint(item))
+			}
+		} else {
+			list = []string{fmt.Sprint(value)}
+		}
+		if base, appends := strings.CutSuffix(key, "+"); appends {
+			o.values[base] = append(o.values[base], list...)
+		} else {
+			o.values[key] = list
+		}
+	}
+	return nil
+}
+
+func (o *options) readTokens() error {
+	for _, key := range []string{"token", "agent-token"} {
+		if file := o.get(key+"-file", ""); file != "" && o.get(key, "") == "" {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			o.values[key] = []string{strings.TrimSpace(string(data))}
+		}
+	}
+	return nil
+}
+
+func (o *options) get(key, def string) string {
+	if v := o.values[key]; len(v) > 0 {
+		return v[len(v)-1]
+	}
+	return def
+}
+
+func (o *options) is(key string) bool { return o.get(key, "false") == "true" }
+
+func (o *options) dataDir() string { return o.get("data-dir", "/var/lib/rancher/k3s") }
+
+func (o *options) nodeName() string {
+	host, _ := os.Hostname()
+	return strings.ToLower(o.get("node-name", host))
+}
+
+// nodeIP is the given address, else the one of the default route.
+func (o *options) nodeIP() (string, error) {
+	if ip := o.get("node-ip", ""); ip != "" {
+		return ip, nil
+	}
+	conn, err := net.Dial("udp", "192.0.2.1:9")
+	if err != nil {
+		return "", fmt.Errorf("no default route, so no node IP: %w", err)
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).IP.String(), nil
+}
+
+// critical are the settings that must be the same on all servers.
+func (o *options) critical() map[string]string {
+	c := map[string]string{}
+	for _, key := range []string{
+		"cluster-dns", "cluster-cidr", "cluster-domain", "service-cidr", "disable-cloud-controller", "disable-helm-controller", "disable-network-policy",
+		"secrets-encryption", "embedded-registry", "flannel-backend", "egress-selector-mode", "supervisor-metrics",
+	} {
+		c[key] = o.get(key, "")
+	}
+	c["disable-servicelb"] = fmt.Sprint(slices.Contains(strings.Split(strings.Join(o.values["disable"], ","), ","), "servicelb"))
+	return c
+}
+
+// password is the secret part of a token, short or full; hash is the CA's, if the token has it.
+func password(token string) (password, hash string) {
+	rest, full := strings.CutPrefix(token, "K10")
+	if !full {
+		return token, ""
+	}
+	hash, credentials, found := strings.Cut(rest, "::")
+	if !found {
+		return token, ""
+	}
+	_, password, found = strings.Cut(credentials, ":")
+	if !found {
+		return credentials, hash
+	}
+	return password, hash
+}

@@ -1,0 +1,232 @@
+// Package guest runs VMs as systemd containers: one root file system, an overlay, a network namespace and a real
+// cloud-init per VM.
+package guest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/k3sha/pulumi-k3sha/tests/lab/pve"
+)
+
+// Containers is a driver for the Proxmox VE emulator.
+type Containers struct {
+	Namespace string // the lab's network namespace, with bridge br0 in it
+	Root      string // the root file system that all VMs start from
+	Dir       string // one folder per VM below it
+}
+
+var _ pve.Driver = Containers{}
+
+func (c Containers) dir(id int) string { return filepath.Join(c.Dir, strconv.Itoa(id)) }
+
+// NetNS is the name of a VM's network namespace.
+func (c Containers) NetNS(id int) string { return fmt.Sprintf("%s-%d", c.Namespace, id) }
+
+// Port is the bridge's end of a VM's cable.
+func Port(id int) string { return fmt.Sprintf("v%d", id) }
+
+// Start boots a VM. Its disk stays from one start to the next.
+func (c Containers) Start(vm pve.Guest) error {
+	dir := c.dir(vm.ID)
+	root := filepath.Join(dir, "root")
+	for _, sub := range []string{"upper", "work", "root"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := c.network(vm); err != nil {
+		return err
+	}
+	_ = syscall.Unmount(root, syscall.MNT_DETACH)
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", c.Root, dir, dir)
+	if err := syscall.Mount("overlay", root, "overlay", 0, options); err != nil {
+		return fmt.Errorf("mounting %s: %w", root, err)
+	}
+	if err := seed(root, vm); err != nil {
+		return err
+	}
+	console, err := os.OpenFile(filepath.Join(dir, "console.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer console.Close()
+	ns := c.NetNS(vm.ID)
+	// From inside the VM's namespace, so that /sys shows its devices and not the machine's; that hides the control groups.
+	cmd := exec.Command("ip", "netns", "exec", ns, "sh", "-c",
+		`mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec systemd-nspawn -q --keep-unit --register=no --resolv-conf=off `+
+			`--network-namespace-path="$1" -D "$2" -M "$3" --console=pipe --boot --capability=all`,
+		"sh", "/run/netns/"+ns, root, ns)
+	cmd.Stdout, cmd.Stderr = console, console
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() { _ = cmd.Wait() }()
+	return os.WriteFile(filepath.Join(dir, "pid"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600)
+}
+
+func (c Containers) network(vm pve.Guest) error {
+	ns, port := c.NetNS(vm.ID), Port(vm.ID)
+	_ = run("ip", "netns", "del", ns)
+	_ = run("ip", "-n", c.Namespace, "link", "del", port)
+	for _, args := range [][]string{
+		{"netns", "add", ns},
+		{"-n", c.Namespace, "link", "add", port, "type", "veth", "peer", "name", "eth0", "address", vm.MAC, "netns", ns},
+		{"-n", c.Namespace, "link", "set", port, "master", "br0", "up"},
+		{"-n", ns, "link", "set", "lo", "up"},
+	} {
+		if err := run("ip", args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func run(name string, args ...string) error {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// Init is the process id of a running VM's init, as this machine sees it; 0 if it does not run.
+func (c Containers) Init(id int) int {
+	data, err := os.ReadFile(filepath.Join(c.dir(id), "pid"))
+	if err != nil {
+		return 0
+	}
+	nspawn := strings.TrimSpace(string(data))
+	// A recycled process id must not be mistaken for ours.
+	command, err := os.ReadFile("/proc/" + nspawn + "/cmdline")
+	if err != nil || !strings.Contains(string(command), filepath.Join(c.dir(id), "root")) {
+		return 0
+	}
+	children, err := os.ReadFile("/proc/" + nspawn + "/task/" + nspawn + "/children")
+	if err != nil {
+		return 0
+	}
+	for field := range strings.FieldsSeq(string(children)) {
+		if pid, err := strconv.Atoi(field); err == nil {
+			return pid
+		}
+	}
+	return 0
+}
+
+// Stop takes a VM's power away: its init dies, and with it everything. The container's manager then ends itself.
+func (c Containers) Stop(id int) error {
+	deadline := time.Now().Add(15 * time.Second)
+	for pid := c.Init(id); pid != 0; pid = c.Init(id) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("VM %d does not end", id)
+		}
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		time.Sleep(50 * time.Millisecond)
+	}
+	_ = os.Remove(filepath.Join(c.dir(id), "pid"))
+	_ = syscall.Unmount(filepath.Join(c.dir(id), "root"), syscall.MNT_DETACH)
+	_ = run("ip", "-n", c.Namespace, "link", "del", Port(id))
+	_ = run("ip", "netns", "del", c.NetNS(id))
+	return nil
+}
+
+// Delete removes a VM's disk.
+func (c Containers) Delete(id int) error {
+	if err := c.Stop(id); err != nil {
+		return err
+	}
+	return os.RemoveAll(c.dir(id))
+}
+
+// IDs lists the VMs that have left something.
+func (c Containers) IDs() []int {
+	entries, err := os.ReadDir(c.Dir)
+	if err != nil {
+		return nil
+	}
+	var ids []int
+	for _, entry := range entries {
+		if id, err := strconv.Atoi(entry.Name()); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// seed writes what Proxmox VE puts on the cloud-init drive (type nocloud).
+func seed(root string, vm pve.Guest) error {
+	prefix, err := netip.ParsePrefix(vm.Network.Address)
+	if err != nil {
+		return errors.New("the VM has no static address; the lab has no DHCP server")
+	}
+	var user, network strings.Builder
+	fmt.Fprintf(&user, "#cloud-config\nhostname: %s\nmanage_etc_hosts: true\n", vm.Name)
+	if vm.Network.Domain != "" {
+		fmt.Fprintf(&user, "fqdn: %s.%s\n", vm.Name, vm.Network.Domain)
+	}
+	if vm.User.Name != "" {
+		fmt.Fprintf(&user, "user: %s\n", vm.User.Name)
+	}
+	if len(vm.User.Keys) > 0 {
+		user.WriteString("ssh_authorized_keys:\n")
+		for _, key := range vm.User.Keys {
+			fmt.Fprintf(&user, "  - %s\n", key)
+		}
+	}
+	user.WriteString("chpasswd:\n  expire: False\nusers:\n  - default\n")
+	if vm.User.Upgrade {
+		user.WriteString("package_upgrade: true\n")
+	}
+	mask := netip.AddrFrom4([4]byte(maskBytes(prefix.Bits())))
+	fmt.Fprintf(&network, `version: 1
+config:
+    - type: physical
+      name: eth0
+      mac_address: '%s'
+      subnets:
+      - type: static
+        address: '%s'
+        netmask: '%s'
+        gateway: '%s'
+`, strings.ToLower(vm.MAC), prefix.Addr(), mask, vm.Network.Gateway)
+	if len(vm.Network.DNS) > 0 {
+		network.WriteString("    - type: nameserver\n      address:\n")
+		for _, server := range vm.Network.DNS {
+			fmt.Fprintf(&network, "      - '%s'\n", server)
+		}
+		if vm.Network.Domain != "" {
+			fmt.Fprintf(&network, "      search:\n      - '%s'\n", vm.Network.Domain)
+		}
+	}
+	dir := filepath.Join(root, "var/lib/cloud/seed/nocloud")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for name, content := range map[string]string{
+		"user-data": user.String(), "network-config": network.String(), "meta-data": "instance-id: " + vm.InstanceID + "\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func maskBytes(bits int) []byte {
+	mask := make([]byte, 4)
+	for i := range bits {
+		mask[i/8] |= 1 << (7 - i%8)
+	}
+	return mask
+}

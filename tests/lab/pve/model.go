@@ -1,0 +1,164 @@
+// Package pve emulates the part of the Proxmox VE API that cloning, configuring, running and deleting VMs takes, with
+// the wire behaviour of Proxmox VE 9: reason phrases, tasks, locks, pending values, privileges. What happens to a
+// guest is a Driver's business.
+package pve
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Driver runs guests. The null driver runs none.
+type Driver interface {
+	// Start boots a guest with the seed that Proxmox VE would have put on its cloud-init drive.
+	Start(vm Guest) error
+	// Stop ends a guest at once; nil if it does not run.
+	Stop(id int) error
+	// Delete removes what a guest left behind.
+	Delete(id int) error
+}
+
+// Guest is a VM as its driver sees it.
+type Guest struct {
+	ID      int
+	Name    string
+	MAC     string
+	Memory  int
+	Cores   int
+	Network NetworkSeed
+	User    UserSeed
+	// InstanceID changes when user or network settings change, as Proxmox VE makes it.
+	InstanceID string
+}
+
+// NetworkSeed is ipconfig0, nameserver and searchdomain.
+type NetworkSeed struct {
+	Address, Gateway, Domain string
+	DNS                      []string
+}
+
+// UserSeed is ciuser, sshkeys and ciupgrade.
+type UserSeed struct {
+	Name    string
+	Keys    []string
+	Upgrade bool
+}
+
+// Null is the driver without guests.
+type Null struct{}
+
+// Start does nothing.
+func (Null) Start(Guest) error { return nil }
+
+// Stop does nothing.
+func (Null) Stop(int) error { return nil }
+
+// Delete does nothing.
+func (Null) Delete(int) error { return nil }
+
+type vm struct {
+	id       int
+	node     string
+	config   map[string]string // what GET config shows, pending values included
+	running  map[string]string // what the running guest was started with
+	lock     string
+	on       bool
+	template bool
+	pool     string
+	since    time.Time
+}
+
+func (v *vm) name() string { return v.config["name"] }
+
+// Server is the whole installation: nodes, storages, VMs, tasks, users.
+type Server struct {
+	mu       sync.Mutex
+	driver   Driver
+	nodes    []string
+	offline  map[string]bool
+	storages map[string]*storage
+	vms      map[int]*vm
+	pools    map[string]string // id to comment
+	tasks    map[string]*task
+	tokens   map[string]*Token
+	faults   []*Fault
+	log      []Request
+	pid      int
+}
+
+type storage struct {
+	shared  bool
+	full    bool
+	content string
+}
+
+// Token is an API token: its secret and what it may do where.
+type Token struct {
+	Secret string
+	ACL    []ACL
+}
+
+// ACL gives privileges on a path and below.
+type ACL struct {
+	Path       string   `json:"path"`
+	Privileges []string `json:"privileges"`
+}
+
+// Request is one line of the request log.
+type Request struct {
+	Time   time.Time `json:"time"`
+	Method string    `json:"method"`
+	Path   string    `json:"path"`
+	Form   string    `json:"form"`
+	Status int       `json:"status"`
+}
+
+// New is an installation of three nodes with the template 9000 and a token that may do everything.
+func New(driver Driver) *Server {
+	s := &Server{
+		driver: driver, nodes: []string{"pve1", "pve2", "pve3"}, offline: map[string]bool{},
+		storages: map[string]*storage{
+			"local":     {content: "iso,vztmpl,backup"},
+			"local-lvm": {content: "images,rootdir", shared: true},
+			"ceph":      {content: "images", shared: true},
+		},
+		vms: map[int]*vm{}, pools: map[string]string{"k3s": ""}, tasks: map[string]*task{}, tokens: map[string]*Token{},
+		pid: 1000,
+	}
+	s.tokens["root@pam!lab"] = &Token{Secret: "00000000-0000-0000-0000-000000000000", ACL: []ACL{{Path: "/", Privileges: []string{"*"}}}}
+	s.addTemplate(9000)
+	return s
+}
+
+// addTemplate adds an Ubuntu cloud image: virtio-scsi disk, cloud-init drive, serial console, no guest agent.
+func (s *Server) addTemplate(id int) {
+	s.vms[id] = &vm{id: id, node: "pve1", template: true, config: map[string]string{
+		"name": fmt.Sprintf("ubuntu-2404-%d", id), "boot": "order=scsi0", "cores": "1", "sockets": "1", "cpu": "x86-64-v2-AES", "memory": "1024",
+		"ostype": "l26", "scsihw": "virtio-scsi-pci", "serial0": "socket", "vga": "serial0", "template": "1",
+		"scsi0": fmt.Sprintf("local-lvm:base-%d-disk-0,discard=on,iothread=1,size=3584M,ssd=1", id),
+		"ide2":  fmt.Sprintf("local-lvm:vm-%d-cloudinit,media=cdrom", id),
+		"net0":  fmt.Sprintf("virtio=BC:24:11:00:%02X:%02X,bridge=vmbr0", id>>8&0xff, id&0xff),
+		"meta":  "creation-qemu=9.2.0,ctime=1735689600", "smbios1": "uuid=2f6b2b0c-0000-4000-8000-000000009000",
+		"vmgenid": "0b5a33a5-0000-4000-8000-000000009000", "agent": "0",
+	}}
+}
+
+// list parses a comma-joined value as tolerantly as Proxmox VE does: empty parts are skipped. A part without "=" gets
+// the default key.
+func list(value, defaultKey string) (keys []string, m map[string]string) {
+	m = map[string]string{}
+	for part := range strings.SplitSeq(value, ",") {
+		if part == "" {
+			continue
+		}
+		key, val, found := strings.Cut(part, "=")
+		if !found {
+			key, val = defaultKey, part
+		}
+		keys = append(keys, key)
+		m[key] = val
+	}
+	return keys, m
+}

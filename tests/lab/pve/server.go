@@ -1,0 +1,310 @@
+package pve
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// call is one request on its way through the server.
+type call struct {
+	s      *Server
+	user   string
+	method string
+	path   []string // segments below /api2/json
+	form   url.Values
+	fault  *Fault
+}
+
+// ServeHTTP answers below /api2/json. One request at a time changes the installation.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path, found := strings.CutPrefix(r.URL.EscapedPath(), "/api2/json")
+	if !found {
+		fail(404, "File '%s' not found", r.URL.Path).write(w)
+		return
+	}
+	// A trailing slash is fine, and volume ids and UPIDs arrive escaped.
+	plain, err := url.PathUnescape(strings.TrimSuffix(path, "/"))
+	if err != nil {
+		fail(400, "bad path").write(w)
+		return
+	}
+	_ = r.ParseForm()
+
+	s.mu.Lock()
+	fault := s.match(r.Method, plain)
+	s.mu.Unlock()
+	if fault != nil {
+		time.Sleep(time.Duration(fault.Delay) * time.Millisecond)
+		if fault.Drop {
+			if hijacker, ok := w.(http.Hijacker); ok {
+				if conn, _, err := hijacker.Hijack(); err == nil {
+					conn.Close()
+				}
+			}
+			return
+		}
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data, apiErr := s.answer(r, path, plain, fault)
+	status := http.StatusOK
+	if apiErr != nil {
+		status = apiErr.code
+	}
+	s.record(r, plain, status)
+	if apiErr != nil {
+		apiErr.write(w)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json;charset=UTF-8")
+	_ = json.NewEncoder(w).Encode(map[string]any{"data": data})
+}
+
+func (s *Server) answer(r *http.Request, path, plain string, fault *Fault) (any, *apiError) {
+	if fault != nil && fault.Status != 0 {
+		return nil, fail(fault.Status, "%s", fault.Message)
+	}
+	user, err := s.authenticate(r)
+	if err != nil {
+		return nil, err
+	}
+	var segments []string
+	for part := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
+		segment, _ := url.PathUnescape(part)
+		segments = append(segments, segment)
+	}
+	if isTaskPath(plain) { // a UPID has no slash, but its user may be escaped twice
+		segments[3], _ = url.PathUnescape(segments[3])
+	}
+	c := &call{s: s, user: user, method: r.Method, path: segments, form: r.Form, fault: fault}
+	return c.route()
+}
+
+func (c *call) route() (any, *apiError) {
+	switch key := c.method + " " + c.path[0]; {
+	case key == "GET version":
+		return map[string]any{"version": "9.0.10", "release": "9.0", "repoid": "deadbeefdeadbeef"}, nil
+	case key == "GET cluster" && c.at(1) == "nextid":
+		return c.nextID()
+	case key == "GET cluster" && c.at(1) == "resources":
+		return c.resources(), nil
+	case c.path[0] == "pools":
+		return c.poolCall()
+	case c.path[0] == "nodes" && len(c.path) == 1 && c.method == http.MethodGet:
+		var out []map[string]any
+		for _, node := range c.s.nodes {
+			status := "online"
+			if c.s.offline[node] {
+				status = "offline"
+			}
+			out = append(out, map[string]any{"node": node, "type": "node", "status": status, "id": "node/" + node})
+		}
+		return out, nil
+	case c.path[0] == "nodes" && len(c.path) > 2:
+		return c.nodeCall()
+	}
+	return nil, c.notImplemented()
+}
+
+func (c *call) notImplemented() *apiError {
+	return fail(501, "Method '%s /%s' not implemented", c.method, strings.Join(c.path, "/"))
+}
+
+func (c *call) at(i int) string {
+	if i < len(c.path) {
+		return c.path[i]
+	}
+	return ""
+}
+
+func (c *call) nextID() (any, *apiError) {
+	if want := c.form.Get("vmid"); want != "" {
+		if id, _ := strconv.Atoi(want); c.s.vms[id] != nil {
+			return nil, badParameter("vmid", "VM "+want+" already exists")
+		}
+		return want, nil
+	}
+	for id := 100; ; id++ {
+		if c.s.vms[id] == nil {
+			return strconv.Itoa(id), nil
+		}
+	}
+}
+
+func (c *call) resources() any {
+	out := []map[string]any{}
+	for _, v := range c.s.vms {
+		if !c.s.mayVM(c.user, v, "VM.Audit") {
+			continue // as if it weren't there
+		}
+		out = append(out, map[string]any{
+			"id": fmt.Sprintf("qemu/%d", v.id), "type": "qemu", "vmid": v.id, "node": v.node, "name": v.name(),
+			"status": v.status(), "template": bit(v.template), "pool": v.pool, "tags": v.config["tags"],
+			"maxmem": mib(v.config["memory"]), "maxcpu": atoi(v.config["cores"]), "uptime": v.uptime(),
+		})
+	}
+	slices.SortFunc(out, func(a, b map[string]any) int { return a["vmid"].(int) - b["vmid"].(int) })
+	return out
+}
+
+func (c *call) poolCall() (any, *apiError) {
+	s, id := c.s, c.at(1)
+	if id == "" {
+		id = c.form.Get("poolid")
+	}
+	path := "/pool/" + id
+	if c.method == http.MethodGet && id == "" {
+		out := []map[string]any{}
+		for pool := range s.pools {
+			if s.may(c.user, "/pool/"+pool, "Pool.Audit") {
+				out = append(out, map[string]any{"poolid": pool})
+			}
+		}
+		return out, nil
+	}
+	comment, known := s.pools[id]
+	if c.method != http.MethodPost && !known {
+		return nil, fail(500, "pool '%s' does not exist", id)
+	}
+	switch c.method {
+	case http.MethodGet:
+		if err := s.check(c.user, path, "Pool.Audit"); err != nil {
+			return nil, err
+		}
+		members := []map[string]any{}
+		for _, v := range s.vms {
+			if v.pool == id {
+				members = append(members, map[string]any{"id": fmt.Sprintf("qemu/%d", v.id), "vmid": v.id, "node": v.node, "type": "qemu", "name": v.name()})
+			}
+		}
+		pool := map[string]any{"poolid": id, "comment": comment, "members": members}
+		if c.at(1) == "" {
+			return []any{pool}, nil
+		}
+		return pool, nil
+	case http.MethodPost:
+		if err := s.check(c.user, path, "Pool.Allocate"); err != nil {
+			return nil, err
+		}
+		if known {
+			return nil, fail(500, "create pool failed: pool '%s' already exists", id)
+		}
+		s.pools[id] = c.form.Get("comment")
+	case http.MethodPut:
+		if err := s.check(c.user, path, "Pool.Allocate"); err != nil {
+			return nil, err
+		}
+		for member := range strings.SplitSeq(c.form.Get("vms"), ",") {
+			if v := s.vms[atoi(member)]; v != nil {
+				v.pool = id
+				if c.form.Get("delete") == "1" {
+					v.pool = ""
+				}
+			}
+		}
+	case http.MethodDelete:
+		if err := s.check(c.user, path, "Pool.Allocate"); err != nil {
+			return nil, err
+		}
+		delete(s.pools, id)
+	default:
+		return nil, c.notImplemented()
+	}
+	return nil, nil
+}
+
+func (c *call) nodeCall() (any, *apiError) {
+	node := c.path[1]
+	if !slices.Contains(c.s.nodes, node) {
+		return nil, fail(500, "hostname lookup '%s' failed - failed to get address info for: %s: Name or service not known", node, node)
+	}
+	if c.s.offline[node] {
+		return nil, fail(595, "No route to host")
+	}
+	switch c.path[2] {
+	case "tasks":
+		return c.taskCall()
+	case "storage":
+		return c.storageCall()
+	case "qemu":
+		if len(c.path) < 4 {
+			return nil, c.notImplemented() // creating VMs without a template is not part of this path
+		}
+		return c.vmCall(node, atoi(c.path[3]))
+	}
+	return nil, c.notImplemented()
+}
+
+func (c *call) taskCall() (any, *apiError) {
+	t := c.s.tasks[c.at(3)]
+	if t == nil {
+		return nil, badParameter("upid", "unable to parse worker upid '"+c.at(3)+"'")
+	}
+	switch c.method + " " + c.at(4) {
+	case "GET status":
+		return t.json(), nil
+	case "GET log":
+		return t.lines(), nil
+	case "DELETE ":
+		return nil, nil
+	}
+	return nil, c.notImplemented()
+}
+
+func (c *call) storageCall() (any, *apiError) {
+	name := c.at(3)
+	st := c.s.storages[name]
+	if st == nil {
+		return nil, fail(500, "storage '%s' does not exist", name)
+	}
+	path := "/storage/" + name
+	switch {
+	case c.method == http.MethodGet && c.at(4) == "status":
+		if err := c.s.check(c.user, path, "Datastore.Audit"); err != nil {
+			return nil, err
+		}
+		used := 100 << 30
+		if st.full {
+			used = 1 << 40
+		}
+		return map[string]any{"type": "lvmthin", "content": st.content, "active": 1, "enabled": 1, "shared": bit(st.shared), "total": 1 << 40, "used": used, "avail": 1<<40 - used}, nil
+	case c.method == http.MethodGet && c.at(4) == "content" && c.at(5) != "":
+		if err := c.s.check(c.user, path, "Datastore.Audit"); err != nil {
+			return nil, err
+		}
+		volume := strings.Join(c.path[5:], "/")
+		for _, v := range c.s.vms {
+			for key, value := range v.config {
+				if isDrive(key) && strings.HasPrefix(value+",", volume+",") {
+					_, options := list(value, "file")
+					return map[string]any{"path": "/dev/pve/" + strings.TrimPrefix(volume, name+":"), "format": "raw", "size": bytes(options["size"]), "used": bytes(options["size"])}, nil
+				}
+			}
+		}
+		return nil, fail(500, "no such logical volume pve/%s", strings.TrimPrefix(volume, name+":"))
+	case c.method == http.MethodGet && c.at(4) == "content":
+		return []any{}, nil
+	}
+	return nil, c.notImplemented()
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func atoi(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
+}
+
+func mib(s string) int { return atoi(s) << 20 }

@@ -1,0 +1,355 @@
+package pve
+
+import (
+	"crypto/sha1"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func vmPath(id int) string { return fmt.Sprintf("/vms/%d", id) }
+
+func (v *vm) status() string {
+	if v.on {
+		return "running"
+	}
+	return "stopped"
+}
+
+func (v *vm) uptime() int {
+	if !v.on {
+		return 0
+	}
+	return int(time.Since(v.since).Seconds()) + 1
+}
+
+// needsRestart are the options that a running guest doesn't take over.
+var needsRestart = []string{"cores", "sockets", "cpu", "memory", "balloon", "net0", "scsihw", "serial0", "vga"}
+
+func (v *vm) pending() bool {
+	return v.on && slices.ContainsFunc(needsRestart, func(key string) bool { return v.config[key] != v.running[key] })
+}
+
+func (c *call) vmCall(node string, id int) (any, *apiError) {
+	v := c.s.vms[id]
+	if v == nil || v.node != node {
+		return nil, noSuchVM(node, id)
+	}
+	action := strings.Join(c.path[4:], "/")
+	switch c.method + " " + action {
+	case "GET config":
+		return c.getConfig(v)
+	case "PUT config", "POST config":
+		return c.putConfig(v)
+	case "GET status/current":
+		return c.current(v)
+	case "POST clone":
+		return c.clone(v)
+	case "PUT resize":
+		return c.resize(v)
+	case "PUT cloudinit":
+		return nil, c.s.checkVM(c.user, v, "VM.Config.Cloudinit")
+	case "POST status/start", "POST status/stop", "POST status/shutdown", "POST status/reboot":
+		return c.power(v, strings.TrimPrefix(action, "status/"))
+	case "DELETE ":
+		return c.destroy(v)
+	case "POST template":
+		if err := c.s.checkVM(c.user, v, "VM.Allocate"); err != nil {
+			return nil, err
+		}
+		return c.task(v, "qmtemplate", func() error { v.template = true; v.config["template"] = "1"; return nil }), nil
+	case "POST migrate":
+		return c.migrate(v)
+	case "GET agent/network-get-interfaces", "POST agent/ping":
+		return nil, c.agent(v)
+	}
+	return nil, c.notImplemented()
+}
+
+func (c *call) task(v *vm, kind string, work func() error) string {
+	return c.s.startTask(v.node, kind, strconv.Itoa(v.id), strings.ReplaceAll(c.user, "!", "%21"), c.fault, work)
+}
+
+func (c *call) agent(v *vm) *apiError {
+	if !c.s.mayVM(c.user, v, "VM.GuestAgent.Audit") {
+		return fail(403, "Permission check failed (%s, VM.GuestAgent.Audit)", vmPath(v.id))
+	}
+	if !v.on {
+		return fail(500, "VM %d not running", v.id)
+	}
+	if _, options := list(v.config["agent"], "enabled"); options["enabled"] != "1" {
+		return fail(500, "No QEMU guest agent configured")
+	}
+	return fail(500, "QEMU guest agent is not running")
+}
+
+// numbers are the options that the API shows as JSON numbers.
+var numbers = []string{"cores", "sockets", "cpuunits", "vcpus", "onboot", "numa", "acpi", "tablet", "protection", "template", "kvm", "balloon", "ciupgrade"}
+
+func (c *call) getConfig(v *vm) (any, *apiError) {
+	if err := c.s.checkVM(c.user, v, "VM.Audit"); err != nil {
+		return nil, err
+	}
+	out := map[string]any{"digest": digest(v.config)}
+	for key, value := range v.config {
+		if slices.Contains(numbers, key) {
+			out[key] = atoi(value)
+		} else {
+			out[key] = value
+		}
+	}
+	if v.lock != "" {
+		out["lock"] = v.lock
+	}
+	return out, nil
+}
+
+func digest(config map[string]string) string {
+	var lines []string
+	for key, value := range config {
+		lines = append(lines, key+": "+value)
+	}
+	slices.Sort(lines)
+	return fmt.Sprintf("%x", sha1.Sum([]byte(strings.Join(lines, "\n"))))
+}
+
+func (c *call) current(v *vm) (any, *apiError) {
+	if err := c.s.checkVM(c.user, v, "VM.Audit"); err != nil {
+		return nil, err
+	}
+	_, disk := list(v.config["scsi0"], "file")
+	out := map[string]any{
+		"vmid": v.id, "name": v.name(), "status": v.status(), "qmpstatus": v.status(), "cpus": atoi(v.config["cores"]),
+		"maxmem": mib(v.config["memory"]), "maxdisk": bytes(disk["size"]), "uptime": v.uptime(),
+		"ha": map[string]any{"managed": 0}, "template": bit(v.template),
+	}
+	if v.on {
+		out["pid"] = 4000 + v.id%1000
+	}
+	if v.lock != "" {
+		out["lock"] = v.lock
+	}
+	if v.config["tags"] != "" {
+		out["tags"] = v.config["tags"]
+	}
+	return out, nil
+}
+
+func (c *call) clone(source *vm) (any, *apiError) {
+	s, id := c.s, atoi(c.form.Get("newid"))
+	if id < 100 || id > 999_999_999 {
+		return nil, badParameter("newid", "invalid format - value does not look like a valid VM ID")
+	}
+	if err := s.checkVM(c.user, source, "VM.Clone"); err != nil {
+		return nil, err
+	}
+	pool, target := c.form.Get("pool"), c.form.Get("target")
+	if !s.may(c.user, vmPath(id), "VM.Allocate") && (pool == "" || !s.may(c.user, "/pool/"+pool, "VM.Allocate")) {
+		return nil, fail(403, "Permission check failed (%s, VM.Allocate)", vmPath(id))
+	}
+	if _, known := s.pools[pool]; pool != "" && !known {
+		return nil, fail(500, "pool '%s' does not exist", pool)
+	}
+	_, disk := list(source.config["scsi0"], "file")
+	storageName, _, _ := strings.Cut(disk["file"], ":")
+	if want := c.form.Get("storage"); want != "" {
+		storageName = want
+	}
+	st := s.storages[storageName]
+	if st == nil {
+		return nil, fail(500, "storage '%s' does not exist", storageName)
+	}
+	if err := s.check(c.user, "/storage/"+storageName, "Datastore.AllocateSpace"); err != nil {
+		return nil, err
+	}
+	_, network := list(source.config["net0"], "model")
+	if bridge := network["bridge"]; bridge != "" {
+		if err := s.check(c.user, "/sdn/zones/localnetwork/"+bridge, "SDN.Use"); err != nil {
+			return nil, err
+		}
+	}
+	if s.vms[id] != nil {
+		return nil, fail(500, "unable to create VM %d: config file already exists", id)
+	}
+	if source.lock != "" {
+		return nil, fail(500, "VM is locked (%s)", source.lock)
+	}
+	node := source.node
+	if target != "" {
+		if !slices.Contains(s.nodes, target) {
+			return nil, badParameter("target", "target node '"+target+"' does not exist")
+		}
+		if s.offline[target] {
+			return nil, fail(500, "target node '%s' is offline", target)
+		}
+		if !st.shared {
+			return nil, fail(500, "can't clone to non-shared storage '%s'", storageName)
+		}
+		node = target
+	}
+	v := &vm{id: id, node: node, pool: pool, lock: "clone", config: map[string]string{}}
+	for key, value := range source.config {
+		v.config[key] = value
+	}
+	delete(v.config, "template")
+	if name := c.form.Get("name"); name != "" {
+		v.config["name"] = name
+	}
+	if text := c.form.Get("description"); text != "" {
+		v.config["description"] = text
+	}
+	v.config["scsi0"] = drive(map[string]string{"file": fmt.Sprintf("%s:vm-%d-disk-0", storageName, id)}, disk)
+	if source.config["ide2"] != "" {
+		v.config["ide2"] = fmt.Sprintf("%s:vm-%d-cloudinit,media=cdrom", storageName, id)
+	}
+	v.config["net0"] = fmt.Sprintf("virtio=BC:24:11:%02X:%02X:%02X,bridge=%s", byte(id>>16), byte(id>>8), byte(id), network["bridge"])
+	s.vms[id] = v
+	upid := s.startTask(source.node, "qmclone", strconv.Itoa(source.id), strings.ReplaceAll(c.user, "!", "%21"), c.fault, func() error {
+		if st.full {
+			delete(s.vms, id)
+			return fmt.Errorf("clone failed: unable to write to storage '%s': No space left on device", storageName)
+		}
+		v.lock = ""
+		return nil
+	})
+	if t := s.tasks[upid]; t.exit != "" && t.exit != "OK" {
+		delete(s.vms, id) // a failed clone leaves nothing
+	}
+	return upid, nil
+}
+
+func (c *call) resize(v *vm) (any, *apiError) {
+	if err := c.s.checkVM(c.user, v, "VM.Config.Disk"); err != nil {
+		return nil, err
+	}
+	name := c.form.Get("disk")
+	_, disk := list(v.config[name], "file")
+	if v.config[name] == "" {
+		return nil, fail(500, "disk '%s' does not exist", name)
+	}
+	storageName, _, _ := strings.Cut(disk["file"], ":")
+	if err := c.s.check(c.user, "/storage/"+storageName, "Datastore.AllocateSpace"); err != nil {
+		return nil, err
+	}
+	if v.lock != "" {
+		return nil, fail(500, "VM is locked (%s)", v.lock)
+	}
+	size := c.form.Get("size")
+	want := bytes(size)
+	if grow, relative := strings.CutPrefix(size, "+"); relative {
+		want = bytes(disk["size"]) + bytes(grow)
+	}
+	return c.task(v, "resize", func() error {
+		if want < bytes(disk["size"]) {
+			return fmt.Errorf("shrinking disks is not supported")
+		}
+		disk["size"] = human(want)
+		v.config[name] = drive(nil, disk)
+		return nil
+	}), nil
+}
+
+func (c *call) power(v *vm, action string) (any, *apiError) {
+	if err := c.s.checkVM(c.user, v, "VM.PowerMgmt"); err != nil {
+		return nil, err
+	}
+	if v.lock != "" {
+		return nil, fail(500, "VM is locked (%s)", v.lock)
+	}
+	if v.template && action == "start" {
+		return nil, fail(500, "you can't start a vm if it's a template")
+	}
+	if !v.on && action == "shutdown" {
+		return nil, fail(500, "VM %d not running", v.id)
+	}
+	stop := func() error {
+		v.on = false
+		return c.s.driver.Stop(v.id)
+	}
+	start := func() error {
+		guest, err := v.guest()
+		if err != nil {
+			return err
+		}
+		if err := c.s.driver.Start(guest); err != nil {
+			return fmt.Errorf("start failed: %w", err)
+		}
+		v.on, v.since, v.running = true, time.Now(), map[string]string{}
+		for key, value := range v.config {
+			v.running[key] = value
+		}
+		return nil
+	}
+	return c.task(v, "qm"+action, func() error {
+		switch action {
+		case "start":
+			if v.on {
+				return fmt.Errorf("VM %d already running", v.id)
+			}
+			return start()
+		case "reboot":
+			if err := stop(); err != nil {
+				return err
+			}
+			return start()
+		}
+		return stop()
+	}), nil
+}
+
+func (c *call) destroy(v *vm) (any, *apiError) {
+	if err := c.s.checkVM(c.user, v, "VM.Allocate"); err != nil {
+		return nil, err
+	}
+	switch {
+	case v.config["protection"] == "1":
+		return nil, fail(500, "can't remove VM %d - protection mode enabled", v.id)
+	case v.on:
+		return nil, fail(500, "VM %d is running - destroy failed", v.id)
+	case v.lock != "":
+		return nil, fail(500, "VM is locked (%s)", v.lock)
+	}
+	return c.task(v, "qmdestroy", func() error {
+		if err := c.s.driver.Delete(v.id); err != nil {
+			return err
+		}
+		delete(c.s.vms, v.id)
+		return nil
+	}), nil
+}
+
+func (c *call) migrate(v *vm) (any, *apiError) {
+	if err := c.s.checkVM(c.user, v, "VM.Migrate"); err != nil {
+		return nil, err
+	}
+	target := c.form.Get("target")
+	if !slices.Contains(c.s.nodes, target) || c.s.offline[target] {
+		return nil, badParameter("target", "target node is not usable")
+	}
+	return c.task(v, "qmigrate", func() error { v.node = target; return nil }), nil
+}
+
+// guest is what the cloud-init drive and the virtual hardware tell the guest.
+func (v *vm) guest() (Guest, error) {
+	_, network := list(v.config["net0"], "model")
+	_, ip := list(v.config["ipconfig0"], "ip")
+	keys, err := url.PathUnescape(v.config["sshkeys"])
+	if err != nil {
+		return Guest{}, fmt.Errorf("sshkeys: %w", err)
+	}
+	g := Guest{
+		ID: v.id, Name: v.name(), MAC: network["virtio"], Memory: atoi(v.config["memory"]), Cores: atoi(v.config["cores"]),
+		Network: NetworkSeed{Address: ip["ip"], Gateway: ip["gw"], Domain: v.config["searchdomain"], DNS: strings.Fields(v.config["nameserver"])},
+		User:    UserSeed{Name: v.config["ciuser"], Upgrade: v.config["ciupgrade"] != "0"},
+	}
+	for line := range strings.Lines(keys) {
+		if line = strings.TrimSpace(line); line != "" {
+			g.User.Keys = append(g.User.Keys, line)
+		}
+	}
+	g.InstanceID = fmt.Sprintf("%x", sha1.Sum(fmt.Appendf(nil, "%v %v %s", g.User, g.Network, g.Name)))
+	return g, nil
+}

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Makes what the lab's VMs boot from, and the packages that they install:
+#   DIR/rootfs   Debian with systemd, sshd, cloud-init; neither HAProxy nor Keepalived, as in a plain cloud image
+#   DIR/apt      a small apt repository with those and what they need
+# Usage: rootfs.sh DIR
+set -eu
+dir=$1
+suite=bookworm
+include=systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,curl,ca-certificates,psmisc,procps,cloud-init,kmod,python3-minimal
+extra='haproxy keepalived iputils-arping'
+rm -rf "$dir/rootfs.new" "$dir/apt.new"
+mkdir -p "$dir/apt.new"
+
+# The hooks run outside of the new root, with it as $1.
+cat >"$dir/customize.sh" <<HOOK
+#!/bin/sh
+set -eu
+root=\$1
+chroot "\$root" apt-get clean
+chroot "\$root" apt-get -q -y --no-install-recommends --download-only install $extra
+find "\$root/var/cache/apt/archives" -name '*.deb' -exec mv -t "$dir/apt.new" {} +
+rm -rf "\$root"/var/lib/apt/lists/* "\$root"/etc/ssh/ssh_host_*
+: >"\$root/etc/machine-id"
+rm -f "\$root/etc/hostname" "\$root/etc/apt/sources.list" "\$root"/etc/apt/sources.list.d/* "\$root"/etc/apt/apt.conf.d/99mmdebstrap
+echo 'deb [trusted=yes] http://192.168.1.1:8080/apt ./' >"\$root/etc/apt/sources.list"
+cat >"\$root/etc/cloud/cloud.cfg.d/90-lab.cfg" <<CFG
+datasource_list: [NoCloud, None]
+locale: C.UTF-8
+ssh_genkeytypes: [ed25519]
+apt: {preserve_sources_list: true}
+system_info:
+  network: {renderers: [networkd]}
+CFG
+chroot "\$root" systemctl enable -q systemd-networkd
+chroot "\$root" systemctl mask -q systemd-networkd-wait-online apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer getty@tty1
+HOOK
+chmod +x "$dir/customize.sh"
+mmdebstrap --quiet --variant=minbase --include="$include" --customize-hook="$dir/customize.sh" "$suite" "$dir/rootfs.new"
+rm -f "$dir/customize.sh"
+(cd "$dir/apt.new" && apt-ftparchive packages . >Packages && gzip -k Packages && apt-ftparchive release . >Release)
+rm -rf "$dir/rootfs" "$dir/apt"
+mv "$dir/rootfs.new" "$dir/rootfs"
+mv "$dir/apt.new" "$dir/apt"

@@ -1,0 +1,110 @@
+package lab
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/k3sha/pulumi-k3sha/tests/lab/pve"
+)
+
+// Serve is the lab's daemon: the Proxmox VE API and the artifact server inside of the lab's network, the control endpoint
+// on a socket. With null, there are no guests.
+func (l *Lab) Serve(ctx context.Context, null bool) error {
+	var driver pve.Driver = l.Guests()
+	if null {
+		driver = pve.Null{}
+	}
+	api := pve.New(driver)
+	cert, err := certificate()
+	if err != nil {
+		return err
+	}
+	proxmox, err := l.listen(ProxmoxAt)
+	if err != nil {
+		return err
+	}
+	files, err := l.listen(FilesAt)
+	if err != nil {
+		return err
+	}
+	_ = os.Remove(l.socket())
+	control, err := net.Listen("unix", l.socket())
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/k3s/", http.StripPrefix("/k3s/", http.FileServer(http.Dir(l.Releases()))))
+	mux.Handle("/apt/", http.StripPrefix("/apt/", http.FileServer(http.Dir(l.path("apt")))))
+
+	errs := make(chan error, 3)
+	go func() {
+		errs <- server(api).Serve(tls.NewListener(proxmox, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}))
+	}()
+	go func() { errs <- server(mux).Serve(files) }()
+	go func() { errs <- server(api.Control()).Serve(control) }()
+	select {
+	case err := <-errs:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+func server(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: 30 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
+}
+
+// listen opens a socket inside of the lab's network namespace; the daemon itself stays outside, where VMs are started.
+func (l *Lab) listen(address string) (net.Listener, error) {
+	type result struct {
+		listener net.Listener
+		err      error
+	}
+	done := make(chan result)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: this thread ends with the goroutine
+		listener, err := func() (net.Listener, error) {
+			ns, err := os.Open("/run/netns/" + l.Namespace())
+			if err != nil {
+				return nil, err
+			}
+			defer ns.Close()
+			if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+				return nil, fmt.Errorf("entering %s: %w", ns.Name(), err)
+			}
+			return net.Listen("tcp", address)
+		}()
+		done <- result{listener, err}
+	}()
+	r := <-done
+	return r.listener, r.err
+}
+
+func certificate() (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pve1"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
+		IPAddresses: []net.IP{net.ParseIP(Gateway), net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"pve1", "localhost"},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+}
