@@ -91,7 +91,6 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		// What would replace a VM although it only seeds it: the template, keys, the list of Proxmox nodes.
 		// (disks[0].speed: the provider fills in zeros, which would differ for ever.)
 		pulumi.IgnoreChanges([]string{"clone", "initialization.userAccount", "nodeName", "disks[0].speed"}),
-		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: "60m", Update: "60m", Delete: "30m"}),
 	)
 	if err != nil {
 		return virtualMachine{}, err

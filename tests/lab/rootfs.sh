@@ -37,6 +37,11 @@ HOOK
 chmod +x "$dir/customize.sh"
 mmdebstrap --quiet --variant=minbase --include="$include" --customize-hook="$dir/customize.sh" "$suite" "$dir/rootfs.new"
 rm -f "$dir/customize.sh"
+# Epochs and other marks in the files' names would have to survive several rounds of escaping.
+for deb in "$dir"/apt.new/*.deb; do
+	plain=$(basename "$deb" | tr -c 'A-Za-z0-9_.\n-' -)
+	[ "$plain" = "$(basename "$deb")" ] || mv "$deb" "$dir/apt.new/$plain"
+done
 (cd "$dir/apt.new" && apt-ftparchive packages . >Packages && gzip -k Packages && apt-ftparchive release . >Release)
 rm -rf "$dir/rootfs" "$dir/apt"
 mv "$dir/rootfs.new" "$dir/rootfs"

@@ -31,7 +31,7 @@ func Script(p topology.Plan, step topology.Step, secrets Secrets) string {
 // Command renders the constant command that runs a step's script from standard input on a node,
 // bounded on the node too.
 func Command(user string, deadlineSeconds int) string {
-	command := fmt.Sprintf("sh -c %s k3sha %d", Quote(file("loader.sh")), deadlineSeconds)
+	command := fmt.Sprintf("sh -c %s k3sha %d", Quote(strings.TrimSpace(file("loader.sh"))), deadlineSeconds)
 	if user != "root" {
 		command = "sudo -n " + command
 	}

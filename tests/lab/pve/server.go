@@ -53,7 +53,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	data, apiErr := s.answer(r, path, plain, fault)
+	data, apiErr := s.answer(r, path, fault)
 	status := http.StatusOK
 	if apiErr != nil {
 		status = apiErr.code
@@ -67,7 +67,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"data": data})
 }
 
-func (s *Server) answer(r *http.Request, path, plain string, fault *Fault) (any, *apiError) {
+func (s *Server) answer(r *http.Request, path string, fault *Fault) (any, *apiError) {
 	if fault != nil && fault.Status != 0 {
 		return nil, fail(fault.Status, "%s", fault.Message)
 	}
@@ -79,9 +79,6 @@ func (s *Server) answer(r *http.Request, path, plain string, fault *Fault) (any,
 	for part := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
 		segment, _ := url.PathUnescape(part)
 		segments = append(segments, segment)
-	}
-	if isTaskPath(plain) { // a UPID has no slash, but its user may be escaped twice
-		segments[3], _ = url.PathUnescape(segments[3])
 	}
 	c := &call{s: s, user: user, method: r.Method, path: segments, form: r.Form, fault: fault}
 	return c.route()
@@ -243,7 +240,7 @@ func (c *call) nodeCall() (any, *apiError) {
 }
 
 func (c *call) taskCall() (any, *apiError) {
-	t := c.s.tasks[c.at(3)]
+	t := c.s.tasks[taskKey(c.at(3))]
 	if t == nil {
 		return nil, badParameter("upid", "unable to parse worker upid '"+c.at(3)+"'")
 	}

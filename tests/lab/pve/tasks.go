@@ -20,7 +20,7 @@ func (s *Server) startTask(node, kind, id, user string, fault *Fault, work func(
 	now := time.Now().Unix()
 	t := &task{node: node, kind: kind, id: id, user: user, pid: int64(s.pid), start: now}
 	t.upid = fmt.Sprintf("UPID:%s:%08X:%08X:%08X:%s:%s:%s:", node, s.pid, now&0xffffffff, now, kind, id, user)
-	s.tasks[t.upid] = t
+	s.tasks[taskKey(t.upid)] = t
 	if len(s.tasks) > 5000 {
 		s.forgetTasks()
 	}
@@ -79,4 +79,5 @@ func (t *task) lines() []map[string]any {
 	return out
 }
 
-func isTaskPath(path string) bool { return strings.Contains(path, "/tasks/UPID:") }
+// taskKey is a UPID with its user's "!" as it is: on the wire it arrives as it is, escaped or escaped twice.
+func taskKey(upid string) string { return strings.ReplaceAll(upid, "%21", "!") }

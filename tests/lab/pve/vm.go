@@ -215,7 +215,7 @@ func (c *call) clone(source *vm) (any, *apiError) {
 		v.lock = ""
 		return nil
 	})
-	if t := s.tasks[upid]; t.exit != "" && t.exit != "OK" {
+	if t := s.tasks[taskKey(upid)]; t.exit != "" && t.exit != "OK" {
 		delete(s.vms, id) // a failed clone leaves nothing
 	}
 	return upid, nil

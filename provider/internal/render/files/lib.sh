@@ -11,6 +11,9 @@ die() {
 	exit 1
 }
 
+# The step's deadline has come; timeout has sent this to all that the step started.
+trap 'die "did not end in time and was stopped; run pulumi up again to go on"' TERM
+
 # lock: one step at a time on a node. A step that lost its SSH connection may still be running.
 lock() {
 	exec 9>/run/k3sha.lock

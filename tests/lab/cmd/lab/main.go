@@ -40,8 +40,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := command(ctx, os.Args[1:]); err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		//nolint:errorlint // only a command that was attached as it is; what wraps one has more to say
+		if exit, ok := err.(*exec.ExitError); ok {
 			os.Exit(max(1, exit.ExitCode()))
 		}
 		fmt.Fprintln(os.Stderr, "lab:", err)
