@@ -20,7 +20,8 @@ type ClusterIdentity struct{}
 // ClusterIdentityArgs are the identity's inputs.
 type ClusterIdentityArgs struct {
 	ClusterName string  `pulumi:"clusterName"`
-	Version     string  `pulumi:"version"`
+	// "version" alone would be taken for the package's own.
+	Version     string  `pulumi:"k3sVersion"`
 	Token       *string `pulumi:"token,optional" provider:"secret"`
 	AgentToken  *string `pulumi:"agentToken,optional" provider:"secret"`
 }
@@ -28,7 +29,7 @@ type ClusterIdentityArgs struct {
 // ClusterIdentityState is the identity as the state keeps it. Tokens that were not given are here.
 type ClusterIdentityState struct {
 	ClusterName string `pulumi:"clusterName"`
-	Version     string `pulumi:"version"`
+	Version     string `pulumi:"k3sVersion"`
 	Token       string `pulumi:"token" provider:"secret"`
 	AgentToken  string `pulumi:"agentToken" provider:"secret"`
 }
@@ -57,9 +58,9 @@ func (ClusterIdentity) Check(ctx context.Context, req infer.CheckRequest) (infer
 			"clusterName: the cluster is called %s, and its nodes, certificates and etcd members with it; "+
 				"set it back, or create another cluster beside it", name)})
 	}
-	if version := text("version"); version != "" {
+	if version := text("k3sVersion"); version != "" {
 		if err := topology.CheckUpgrade(version, args.Version); err != nil {
-			failures = append(failures, p.CheckFailure{Property: "version", Reason: "k3s.version: " + err.Error()})
+			failures = append(failures, p.CheckFailure{Property: "k3sVersion", Reason: "k3s.version: " + err.Error()})
 		}
 	}
 	for _, key := range []string{"token", "agentToken"} {
@@ -87,7 +88,7 @@ func (ClusterIdentity) Diff(_ context.Context, req infer.DiffRequest[ClusterIden
 	if req.Inputs.Version == req.State.Version {
 		return infer.DiffResponse{}, nil
 	}
-	return infer.DiffResponse{HasChanges: true, DetailedDiff: map[string]p.PropertyDiff{"version": {Kind: p.Update}}}, nil
+	return infer.DiffResponse{HasChanges: true, DetailedDiff: map[string]p.PropertyDiff{"k3sVersion": {Kind: p.Update}}}, nil
 }
 
 // Update moves the identity to another release; tokens stay.
@@ -124,7 +125,7 @@ type identity struct {
 }
 
 func newIdentity(ctx *pulumi.Context, c *K3sHaCluster, name string, spec topology.Spec, args K3sArgs) (*identity, error) {
-	inputs := pulumi.Map{"clusterName": pulumi.String(spec.ClusterName), "version": pulumi.String(spec.K3s.Version)}
+	inputs := pulumi.Map{"clusterName": pulumi.String(spec.ClusterName), "k3sVersion": pulumi.String(spec.K3s.Version)}
 	if args.Token != nil {
 		inputs["token"] = pulumi.ToSecret(args.Token)
 	}

@@ -88,6 +88,9 @@ func (l *Lab) Up(null bool) error {
 	if err := l.newKey(); err != nil {
 		return err
 	}
+	if err := l.installPlugins(); err != nil {
+		return err
+	}
 	ns := l.Namespace()
 	for _, args := range [][]string{
 		{"netns", "add", ns},
@@ -130,6 +133,29 @@ func (l *Lab) Up(null bool) error {
 	}
 	text, _ := os.ReadFile(l.state("daemon.log"))
 	return fmt.Errorf("the lab's daemon does not answer: %s", text)
+}
+
+// installPlugins puts the plugins where Pulumi has downloaded ones. Those in LAB_PLUGINS win.
+func (l *Lab) installPlugins() error {
+	own, err := exec.Command(l.path("plugins/pulumi-resource-k3sha"), "--version").Output()
+	if err != nil {
+		return fmt.Errorf("asking the k3sha plugin for its version: %w", err)
+	}
+	for name, version := range map[string]string{"k3sha": strings.TrimSpace(string(own)), "command": "1.2.1", "proxmoxve": "6.18.1"} {
+		binary := "pulumi-resource-" + name
+		source := filepath.Join(os.Getenv("LAB_PLUGINS"), binary)
+		if _, err := os.Stat(source); os.Getenv("LAB_PLUGINS") == "" || err != nil {
+			source = l.path("plugins/" + binary)
+		}
+		dir := l.state(fmt.Sprintf("pulumi/plugins/resource-%s-v%s", name, version))
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		if err := os.Symlink(source, filepath.Join(dir, binary)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // newKey makes the SSH key of the lab's clusters.
@@ -318,13 +344,11 @@ func (l *Lab) Env() []string {
 		env = append(env, entry)
 	}
 	path := l.path("bin") + ":" + os.Getenv("PATH")
-	for _, override := range []string{"LAB_PLUGINS", "LAB_PULUMI"} {
-		if at := os.Getenv(override); at != "" {
-			if info, err := os.Stat(at); err == nil && !info.IsDir() {
-				at = filepath.Dir(at)
-			}
-			path = at + ":" + path
-		}
+	if cli := os.Getenv("LAB_PULUMI"); cli != "" {
+		path = filepath.Dir(cli) + ":" + path
+	}
+	if plugins := os.Getenv("LAB_PLUGINS"); plugins != "" {
+		path += ":" + plugins // for those that the lab has no version of its own for
 	}
 	return append(env, "PATH="+path, "HOME="+l.Dir, "PULUMI_HOME="+l.state("pulumi"), "PULUMI_BACKEND_URL=file://"+l.Dir, "PULUMI_CONFIG_PASSPHRASE=lab",
 		"PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true", "KUBECONFIG="+l.state("kubeconfig"))
