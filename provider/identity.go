@@ -19,11 +19,11 @@ type ClusterIdentity struct{}
 
 // ClusterIdentityArgs are the identity's inputs.
 type ClusterIdentityArgs struct {
-	ClusterName string  `pulumi:"clusterName"`
+	ClusterName string `pulumi:"clusterName"`
 	// "version" alone would be taken for the package's own.
-	Version     string  `pulumi:"k3sVersion"`
-	Token       *string `pulumi:"token,optional" provider:"secret"`
-	AgentToken  *string `pulumi:"agentToken,optional" provider:"secret"`
+	Version    string  `pulumi:"k3sVersion"`
+	Token      *string `pulumi:"token,optional" provider:"secret"`
+	AgentToken *string `pulumi:"agentToken,optional" provider:"secret"`
 }
 
 // ClusterIdentityState is the identity as the state keeps it. Tokens that were not given are here.

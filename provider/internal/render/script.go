@@ -55,7 +55,6 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 		{"CLUSTER", s.ClusterName}, {"VIP", s.Network.VIP},
 		{"API_PORT", fmt.Sprint(s.LoadBalancers.APIPort)}, {"STATUS_PORT", fmt.Sprint(s.LoadBalancers.StatusPort)},
 	}
-	secret := variable{"SECRETS", secrets.Token + "\n" + secrets.AgentToken}
 	k3s := []variable{{"K3S_VERSION", s.K3s.Version}, {"READY_WAIT", "400"}}
 
 	switch step.Verb {
@@ -76,7 +75,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"K3S_VERSION", s.K3s.Version}, variable{"MIRROR", s.K3s.Mirror},
 			variable{"BINARY_SHA256", s.K3s.BinarySHA256}, variable{"SCRIPT_SHA256", s.K3s.ScriptSHA256})
 	case topology.Join:
-		return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "join-worker.sh"}, append(append(vars, k3s...), workerVars(s, n, secrets, secret)...)
+		return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "join-worker.sh"}, append(append(vars, k3s...), workerVars(s, n, secrets)...)
 	case topology.VM, topology.Converge:
 	}
 
@@ -90,18 +89,19 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 	case topology.Server:
 		return []string{"lib.sh", "lib-k3s.sh", "converge-server.sh"}, append(append(vars, k3s...),
 			variable{"VIP_WAIT", "120"}, variable{"RECHECK_WAIT", "3"},
-			variable{"TOKEN", secrets.Token}, variable{"AGENT_TOKEN", secrets.AgentToken}, secret,
+			variable{"TOKEN", secrets.Token}, variable{"AGENT_TOKEN", secrets.AgentToken},
+			variable{"SECRETS", secrets.Token + "\n" + secrets.AgentToken}, // what no journal line may show
 			variable{"JOIN", JoinConfig(s)}, variable{"CONFIG", ServerConfig(s, n)})
 	case topology.Worker:
 	}
-	return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "converge-worker.sh"}, append(append(vars, k3s...), workerVars(s, n, secrets, secret)...)
+	return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "converge-worker.sh"}, append(append(vars, k3s...), workerVars(s, n, secrets)...)
 }
 
 // workerVars gives a worker the agents' token with the CA's hash in front: k3s then verifies the cluster before it
 // sends the token.
-func workerVars(s topology.Spec, n topology.Node, secrets Secrets, secret variable) []variable {
+func workerVars(s topology.Spec, n topology.Node, secrets Secrets) []variable {
 	return []variable{
-		{"AGENT_TOKEN", secrets.AgentToken}, secret, {"CA", secrets.CA},
+		{"AGENT_TOKEN", secrets.AgentToken}, {"SECRETS", secrets.AgentToken}, {"CA", secrets.CA},
 		{"TOKEN", "K10" + secrets.CAHash + "::node:" + secrets.AgentToken},
 		{"CONFIG", WorkerConfig(s, n)},
 	}

@@ -65,7 +65,7 @@ var (
 	hostPattern  = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$`)
 	wordPattern  = regexp.MustCompile(`^[A-Za-z0-9][-A-Za-z0-9_.]*$`)
 	macPattern   = regexp.MustCompile(`^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$`)
-	tagPattern   = regexp.MustCompile(`^[a-z0-9_][-a-z0-9_+.]*$`)
+	tagPattern   = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9_+.]*$`)
 	taintPattern = regexp.MustCompile(`^([^=:]+)(?:=([^=:]*))?:([A-Za-z]+)$`)
 	sha256Hex    = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	userPattern  = regexp.MustCompile(`^[a-z_][-a-z0-9_]{0,31}$`)
@@ -123,7 +123,7 @@ func validateProxmox(ps *problems, p Proxmox) {
 	}
 	for i, tag := range p.Tags {
 		if !tagPattern.MatchString(tag) {
-			ps.add(fmt.Sprintf("proxmox.tags[%d]", i), "%q is not a Proxmox tag; use lower-case letters, digits and - _ . +", tag)
+			ps.add(fmt.Sprintf("proxmox.tags[%d]", i), "%q is not a Proxmox tag; use letters, digits and - _ . +", tag)
 		}
 	}
 	for _, w := range []struct{ path, value string }{

@@ -1,0 +1,123 @@
+# Everything that a fresh Debian 12 with Go, git and make needs, as root: make demo, make test. make help lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --warn-undefined-variables --no-builtin-rules
+.DEFAULT_GOAL := help
+
+B := $(CURDIR)/build
+VERSION := 0.1.0
+PULUMI := v3.256.0
+K3S := v1.31.6+k3s1
+K3S_NEXT := v1.31.7+k3s1
+export LAB_BUILD := $(B)
+export CGO_ENABLED := 0
+export PATH := $(B)/bin:$(PATH)
+
+GO_BUILD := go build -trimpath -ldflags "-s -w"
+SOURCES = $(shell find $(1) -name '*.go' -o -name go.mod -o -name go.sum -o -path '*/files/*' -o -name '*.json')
+
+.PHONY: help
+help: ## what there is to make
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+## ---- what is built
+
+.PHONY: build
+build: plugin lab-parts ## the plugin and all that the lab needs
+
+.PHONY: plugin
+plugin: $(B)/plugins/pulumi-resource-k3sha ## the plugin alone
+
+$(B)/plugins/pulumi-resource-k3sha: $(call SOURCES,provider) go.mod go.sum
+	go build -trimpath -ldflags "-s -w -X github.com/k3sha/pulumi-k3sha/provider.Version=$(VERSION)" -o $@ ./provider/cmd/pulumi-resource-k3sha
+
+$(B)/plugins/pulumi-resource-command: $(call SOURCES,tests/plugins/command)
+	cd tests/plugins/command && $(GO_BUILD) -o $@ .
+
+$(B)/plugins/pulumi-resource-proxmoxve: $(call SOURCES,tests/plugins/proxmoxve)
+	cd tests/plugins/proxmoxve && $(GO_BUILD) -o $@ .
+
+$(B)/bin/pulumi: tests/tools/pulumi/go.mod
+	cd tests/tools/pulumi && go build -mod=mod -trimpath -ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=$(PULUMI)" -o $@ github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
+
+$(B)/bin/pulumi-language-yaml: tests/tools/pulumi/go.mod
+	cd tests/tools/pulumi && go build -mod=mod -trimpath -ldflags "-s -w" -o $@ github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml
+
+$(B)/bin/golangci-lint: tests/tools/lint/go.mod
+	cd tests/tools/lint && go build -mod=mod -trimpath -ldflags "-s -w" -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(B)/bin/lab: $(call SOURCES,tests/lab)
+	cd tests/lab && $(GO_BUILD) -o $@ ./cmd/lab
+
+$(B)/k3s/%/k3s: $(call SOURCES,tests/k3s) tests/k3s/build.sh tests/k3s/install.sh
+	tests/k3s/build.sh $* $(B)/k3s
+
+$(B)/bin/kubectl: $(B)/k3s/$(K3S)/k3s
+	mkdir -p $(@D)
+	ln -sfn ../k3s/$(K3S)/k3s $@
+
+$(B)/rootfs/etc: tests/lab/rootfs.sh | host-packages
+	mkdir -p $(B)
+	tests/lab/rootfs.sh $(B)
+	touch $@
+
+.PHONY: lab-parts
+lab-parts: host-packages $(B)/plugins/pulumi-resource-command $(B)/plugins/pulumi-resource-proxmoxve $(B)/bin/pulumi \
+	$(B)/bin/pulumi-language-yaml $(B)/bin/lab $(B)/bin/kubectl $(B)/k3s/$(K3S_NEXT)/k3s $(B)/rootfs/etc
+
+.PHONY: host-packages
+host-packages:
+	@tests/host-packages.sh
+
+## ---- the demo
+
+.PHONY: demo
+demo: build ## a whole cluster on this machine: lab, pulumi up, kubectl get nodes
+	lab demo
+
+.PHONY: demo-shell
+demo-shell: ## a shell in the demo's network, with KUBECONFIG set
+	lab demo-shell
+
+.PHONY: demo-down
+demo-down: ## end the demo
+	lab down
+
+.PHONY: bench
+bench: build ## the figures: demo (warm, five times), preview, second up, memory
+	tests/bench.sh
+
+## ---- tests
+
+.PHONY: test-unit
+test-unit: ## the part that needs neither root nor Linux
+	go test ./...
+	cd tests/lab && go test ./pve/...
+
+.PHONY: test
+test: lint test-unit build ## all that a change must pass
+	cd tests/lab && go test -count=1 -timeout 30m -run 'TestLab' -v ./e2e/
+
+.PHONY: test-all
+test-all: test ## and the long runs: interruptions, growth, version roll, privileges, two labs
+	cd tests/lab && go test -count=1 -timeout 75m -run 'TestLong' -v ./e2e/
+
+.PHONY: lint
+lint: host-packages $(B)/bin/golangci-lint ## linters, shellcheck, haproxy -c, keepalived -t
+	golangci-lint run ./...
+	cd tests/lab && golangci-lint run --config $(CURDIR)/.golangci.yml ./...
+	shellcheck tests/*.sh tests/lab/*.sh tests/k3s/*.sh
+	go test -count=1 -tags checks ./provider/internal/render/
+
+.PHONY: golden
+golden: ## write the golden files anew
+	go test ./provider/internal/render/ -update
+
+.PHONY: schema
+schema: ## write schema.json anew
+	go test ./tests/ -run TestSchemaIsCurrent -update
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(B)

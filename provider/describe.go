@@ -1,0 +1,218 @@
+package provider
+
+import (
+	_ "embed"
+	"fmt"
+
+	"github.com/pulumi/pulumi-go-provider/infer"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+//go:embed docs/k3shacluster.md
+var clusterDoc string
+
+// What a change of an input does, in the words that all descriptions use.
+const (
+	inPlace      = "\n\nChange: in place."
+	reboots      = "\n\nChange: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other."
+	rolling      = "\n\nChange: rolls through the servers one by one, then the workers."
+	lbOnly       = "\n\nChange: reloads the load balancers, one after the other; nothing else."
+	atCreation   = "\n\nChange: ignored by VMs that exist; it seeds new ones."
+	firstOnly    = "\n\nChange: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node."
+	replacesNode = "\n\nChange: replaces the VM. Do so for one node at a time."
+	forbidden    = "\n\nChange: refused at preview."
+)
+
+// Annotate describes the component.
+func (c *K3sHaCluster) Annotate(a infer.Annotator) {
+	a.Describe(c, clusterDoc)
+	a.Describe(&c.Kubeconfig, "The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster's CA or the VIP changes. "+
+		"Its client certificate is valid for one year, as k3s made it.\n\nSource: /etc/rancher/k3s/k3s.yaml of the first server.")
+	a.Describe(&c.Endpoint, "URL of the Kubernetes API at the VIP, like `https://192.168.1.220:6443`. Known at preview.")
+	a.Describe(&c.CACertificate, "The cluster's server CA, PEM.\n\nSource: the kubeconfig of the first server; k3s serves the same at `/cacerts`.")
+	a.Describe(&c.Token, "The servers' token in full, `K10<hash of the CA>::server:<password>`. Keep a copy: restoring an etcd snapshot needs it.\n\nSource: /var/lib/rancher/k3s/server/token.")
+	a.Describe(&c.Nodes, "All nodes by name, load balancers included. Known at preview.")
+}
+
+// Annotate describes a node of the outputs.
+func (n *NodeInfo) Annotate(a infer.Annotator) {
+	a.Describe(n, "A machine of the cluster.")
+	a.Describe(&n.Role, "`server`, `worker` or `load-balancer`.")
+	a.Describe(&n.IP, "IPv4 address.")
+	a.Describe(&n.MAC, "MAC address.")
+	a.Describe(&n.VMID, "Proxmox VE's id of the VM.")
+	a.Describe(&n.ProxmoxNode, "Proxmox node on which the VM was created.")
+}
+
+// Annotate describes the inputs.
+func (i *K3sHaClusterArgs) Annotate(a infer.Annotator) {
+	a.Describe(&i.ClusterName, "Name of the cluster: at most 40 lower-case letters, digits and hyphens, a letter first. Names of VMs (`<clusterName>-server-01`), VM ids and MACs not given, "+
+		"and the default VRRP router id derive from it."+forbidden)
+	a.Describe(&i.Proxmox, "Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.")
+	a.Describe(&i.Network, "The network that all nodes share.")
+	a.Describe(&i.Servers, fmt.Sprintf("The servers: k3s' control plane with embedded etcd. Default: %d of them.", topology.DefaultServerCount))
+	a.Describe(&i.Workers, "Pools of workers by name. A pool's name is part of its nodes' names: `<clusterName>-<pool>-01`. At most 15 lower-case letters, digits and hyphens. Default: no workers.")
+	a.Describe(&i.LoadBalancers, fmt.Sprintf("The load balancers: HAProxy, and Keepalived for the VIP. Default: %d of them.", topology.DefaultLoadBalancerCount))
+	a.Describe(&i.K3s, "What is installed on servers and workers, and how it is configured.")
+	a.Describe(&i.SSH, "How nodes are reached. The first contact reads a node's host key; every later connection is pinned to it.")
+}
+
+// Annotate describes the Proxmox group.
+func (p *ProxmoxArgs) Annotate(a infer.Annotator) {
+	a.Describe(p, "Where the VMs live.")
+	a.Describe(&p.Nodes, "Proxmox nodes; slots are spread over them in turn."+atCreation+"\n\nUpstream: `nodeName` of proxmoxve's VirtualMachine.")
+	a.Describe(&p.TemplateID, "VM id of the template to clone: a cloud image with cloud-init, a virtio-scsi disk and a serial console, no guest agent needed. May be an output."+atCreation+"\n\nUpstream: `clone.vmId`.")
+	a.Describe(&p.TemplateNode, "Proxmox node that has the template. Default: the first of `nodes`."+atCreation+"\n\nUpstream: `clone.nodeName`.")
+	a.Describe(&p.Datastore, "Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `"+topology.DefaultDatastore+"`.\n\nChange: Proxmox VE moves the disks.\n\nUpstream: `disks[0].datastoreId`.")
+	a.Describe(&p.Bridge, "Bridge of the VMs' network device. Default: `"+topology.DefaultBridge+"`."+inPlace+"\n\nUpstream: `networkDevices[0].bridge`.")
+	a.Describe(&p.VLAN, "VLAN tag of the network device, 1 to 4094. Default: untagged."+inPlace+"\n\nUpstream: `networkDevices[0].vlanId`.")
+	a.Describe(&p.Firewall, "Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false."+inPlace+"\n\nUpstream: `networkDevices[0].firewall`.")
+	a.Describe(&p.Pool, "Resource pool of the VMs; it must exist. Default: none."+inPlace+"\n\nUpstream: `poolId`.")
+	a.Describe(&p.Tags, "Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none."+inPlace+"\n\nUpstream: `tags`.")
+	a.Describe(&p.CloneLanes, fmt.Sprintf("How many clones run at a time. Parallel clones of one template run into lock timeouts on many storages. Default: %d.", topology.DefaultCloneLanes)+inPlace)
+	a.Describe(&p.CloneRetries, fmt.Sprintf("How often a clone is tried. Give 1 with plugins from v8 on: there a second try takes over a foreign VM that has the id. Default: %d.", topology.DefaultCloneRetries)+atCreation+"\n\nUpstream: `clone.retries`.")
+}
+
+// Annotate describes the network group.
+func (n *NetworkArgs) Annotate(a infer.Annotator) {
+	a.Describe(n, "The network that all nodes share.")
+	a.Describe(&n.CIDR, "The network, like `192.168.1.0/24`."+inPlace+"\n\nUpstream: `initialization.ipConfigs`.")
+	a.Describe(&n.Gateway, "The router's address."+inPlace+"\n\nUpstream: `initialization.ipConfigs`.")
+	a.Describe(&n.VIP, "The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate."+"\n\nChange: load balancers move to it, then servers and workers roll; the kubeconfig follows.\n\nUpstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.")
+	a.Describe(&n.DNS, "Name servers. Default: the gateway."+inPlace+"\n\nUpstream: `initialization.dns.servers`.")
+	a.Describe(&n.SearchDomain, "DNS search domain. Default: none."+inPlace+"\n\nUpstream: `initialization.dns.domain`.")
+}
+
+// Annotate describes an override.
+func (n *NodeArgs) Annotate(a infer.Annotator) {
+	a.Describe(n, "What one slot has instead of what its group says.")
+	a.Describe(&n.IP, "IPv4 address. Default: the group's first address plus slot minus 1."+"\n\nChange: replace the node instead; k3s doesn't move addresses.")
+	a.Describe(&n.MAC, "MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name."+reboots+"\n\nUpstream: `networkDevices[0].macAddress`.")
+	a.Describe(&n.VMID, "VM id, 100 to 999999999. Default: the group's first VM id plus slot minus 1, else derived from the node's name."+replacesNode+"\n\nUpstream: `vmId`.")
+	a.Describe(&n.ProxmoxNode, "Proxmox node; one of `proxmox.nodes`. Default: spread by slot."+atCreation+"\n\nUpstream: `nodeName`.")
+	a.Describe(&n.Cores, "CPU cores. Default: the group's."+reboots+"\n\nUpstream: `cpu.cores`.")
+	a.Describe(&n.Memory, "Memory in MiB. Default: the group's."+reboots+"\n\nUpstream: `memory.dedicated`.")
+	a.Describe(&n.Disk, "Disk in GiB; it can only grow. Default: the group's."+inPlace+"\n\nUpstream: `disks[0].size`.")
+}
+
+// groupFields are the fields that all groups share.
+type groupFields struct {
+	count, slots, firstAddress, firstVMID, cores, memory, disk, nodes any
+}
+
+func describeGroup(a infer.Annotator, f groupFields, count string, cores, memory int) {
+	a.Describe(f.count, count+" Their slots are 1 to count. Excludes `slots`.\n\nChange: adds nodes, or takes the last ones away; the others stay as they are.")
+	a.Describe(f.slots, "The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.\n\nChange: adds and removes those nodes; the others stay as they are.")
+	a.Describe(f.firstAddress, "IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.\n\nChange: replace the nodes instead; k3s doesn't move addresses.")
+	a.Describe(f.firstVMID, "VM id of slot 1; slot n has it plus n minus 1. Default: derived from the nodes' names."+replacesNode+"\n\nUpstream: `vmId`.")
+	a.Describe(f.cores, fmt.Sprintf("CPU cores of each. Default: %d.", cores)+reboots+"\n\nUpstream: `cpu.cores`.")
+	a.Describe(f.memory, fmt.Sprintf("Memory of each in MiB. Default: %d.", memory)+reboots+"\n\nUpstream: `memory.dedicated`.")
+	a.Describe(f.disk, fmt.Sprintf("Disk of each in GiB; it can only grow. Default: %d.", topology.DefaultDisk)+inPlace+"\n\nUpstream: `disks[0].size`.")
+	a.Describe(f.nodes, "Overrides by slot, the slot written as a string: `{\"1\": {mac: \"BC:24:11:66:6F:07\"}}`. Default: none.")
+}
+
+// Annotate describes the servers.
+func (s *ServersArgs) Annotate(a infer.Annotator) {
+	a.Describe(s, "The servers: k3s' control plane with embedded etcd.")
+	describeGroup(a, groupFields{&s.Count, &s.Slots, &s.FirstAddress, &s.FirstVMID, &s.Cores, &s.Memory, &s.Disk, &s.Nodes},
+		fmt.Sprintf("How many servers: 1, 3, 5 or 7. Default: %d.", topology.DefaultServerCount), topology.DefaultServerCores, topology.DefaultServerMemory)
+	a.Describe(&s.First, "Slot of the server that may initialise a blank cluster. Once the cluster lives it joins like any other. Default: the lowest slot (1)."+lbOnly)
+	a.Describe(&s.AbandonedCA, "Hash of the CA of a cluster that is lost for good, as the refusal to start a second one gives it: `sha256:...`. Load balancers then forget that it has lived, and the first server may initialise anew. Default: none."+lbOnly)
+	a.Describe(&s.Taints, "Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none."+firstOnly+"\n\nUpstream: k3s' `node-taint`.")
+	a.Describe(&s.Labels, "Labels of the servers. Default: none."+firstOnly+"\n\nUpstream: k3s' `node-label`.")
+}
+
+// Annotate describes a pool of workers.
+func (w *WorkerArgs) Annotate(a infer.Annotator) {
+	a.Describe(w, "A pool of workers.")
+	describeGroup(a, groupFields{&w.Count, &w.Slots, &w.FirstAddress, &w.FirstVMID, &w.Cores, &w.Memory, &w.Disk, &w.Nodes},
+		"How many workers. No default: give count or slots.", topology.DefaultWorkerCores, topology.DefaultWorkerMemory)
+	a.Describe(&w.Taints, "Taints of the workers. Default: none."+firstOnly+"\n\nUpstream: k3s' `node-taint`.")
+	a.Describe(&w.Labels, "Labels of the workers. Default: none."+firstOnly+"\n\nUpstream: k3s' `node-label`.")
+}
+
+// Annotate describes the load balancers.
+func (l *LoadBalancersArgs) Annotate(a infer.Annotator) {
+	a.Describe(l, "The load balancers: HAProxy, and Keepalived for the VIP.")
+	describeGroup(a, groupFields{&l.Count, &l.Slots, &l.FirstAddress, &l.FirstVMID, &l.Cores, &l.Memory, &l.Disk, &l.Nodes},
+		fmt.Sprintf("How many load balancers: 1 to 3. Default: %d.", topology.DefaultLoadBalancerCount), topology.DefaultLBCores, topology.DefaultLBMemory)
+	a.Describe(&l.VirtualRouterID, "VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName`."+lbOnly+"\n\nUpstream: Keepalived's `virtual_router_id`.")
+	a.Describe(&l.AdvertInterval, fmt.Sprintf("Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: %g.", topology.DefaultAdvertInterval)+lbOnly+"\n\nUpstream: Keepalived's `advert_int`.")
+	a.Describe(&l.Preempt, "Whether the load balancer with the highest priority takes the VIP back when it returns. Default: false, the VIP stays where it is."+lbOnly+"\n\nUpstream: Keepalived's `nopreempt`.")
+	a.Describe(&l.Interface, "Network interface of the VIP. Default: the one that has the node's address."+lbOnly+"\n\nUpstream: Keepalived's `interface`.")
+	a.Describe(&l.Balance, "How HAProxy chooses a server: `random(2)`, `random`, `leastconn`, `roundrobin`, `static-rr`, `first` or `source`. Default: `"+topology.DefaultBalance+"`."+lbOnly+"\n\nUpstream: HAProxy's `balance`.")
+	a.Describe(&l.CheckInterval, fmt.Sprintf("Milliseconds between health checks of a server, 100 to 60000. Default: %d.", topology.DefaultCheckInterval)+lbOnly+"\n\nUpstream: HAProxy's `inter`.")
+	a.Describe(&l.CheckFall, fmt.Sprintf("Failed checks after which a server is out. Default: %d.", topology.DefaultCheckFall)+lbOnly+"\n\nUpstream: HAProxy's `fall`.")
+	a.Describe(&l.CheckRise, fmt.Sprintf("Passed checks after which a server is in again. Default: %d.", topology.DefaultCheckRise)+lbOnly+"\n\nUpstream: HAProxy's `rise`.")
+	a.Describe(&l.APIPort, fmt.Sprintf("Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: %d.", topology.DefaultAPIPort)+"\n\nChange: load balancers reload, then servers and workers roll.\n\nUpstream: HAProxy's `bind`.")
+	a.Describe(&l.StatusPort, fmt.Sprintf("Port at which load balancers say over HTTP which cluster this is, at `/cluster`. Default: %d.", topology.DefaultStatusPort)+"\n\nChange: load balancers reload, then servers roll.\n\nUpstream: HAProxy's `bind`.")
+	a.Describe(&l.ExtraLines, "More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none."+lbOnly)
+}
+
+// Annotate describes k3s.
+func (k *K3sArgs) Annotate(a infer.Annotator) {
+	a.Describe(k, "What is installed on servers and workers, and how it is configured.")
+	a.Describe(&k.Version, "Release of k3s in full, like `v1.31.6+k3s1`; v1.27 or newer.\n\nChange: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. "+
+		"A downgrade or a skipped minor version is refused at preview.\n\nUpstream: `INSTALL_K3S_VERSION`.")
+	a.Describe(&k.Disable, "Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none."+rolling+"\n\nUpstream: k3s' `disable`.")
+	a.Describe(&k.TLSSANs, "Host names and addresses for the servers' certificate, besides the VIP and each server's own address. Default: none.\n\nChange: rolls through the servers one by one.\n\nUpstream: k3s' `tls-san`.")
+	a.Describe(&k.ServerConfig, "More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.\n\nChange: rolls through the servers one by one.\n\nUpstream: /etc/rancher/k3s/config.yaml.")
+	a.Describe(&k.WorkerConfig, "More options for the workers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.\n\nChange: restarts k3s on the workers.\n\nUpstream: /etc/rancher/k3s/config.yaml.")
+	a.Describe(&k.SecretsEncryption, "Whether Kubernetes secrets are encrypted in etcd. Default: true.\n\nChange: not on a living cluster, k3s has its own procedure for it.\n\nUpstream: k3s' `secrets-encryption`.")
+	a.Describe(&k.Token, "The servers' token, its password part. Default: made up once, and kept in the state."+forbidden+"\n\nUpstream: k3s' `token`.")
+	a.Describe(&k.AgentToken, "The workers' token, its password part. Default: made up once, and kept in the state."+forbidden+"\n\nUpstream: k3s' `agent-token`.")
+	a.Describe(&k.Mirror, "URL below which releases lie as `<version>/k3s`, `<version>/sha256sum-<arch>.txt` and `<version>/install.sh`, for closed networks. Default: the release and the tag on GitHub.\n\nChange: used by later downloads.\n\nUpstream: `GITHUB_URL` of the install script.")
+	a.Describe(&k.BinarySHA256, "SHA-256 of the k3s binary, 64 hex digits. The release's own list comes from the same place as the binary; this doesn't. Default: only the release's list is checked."+inPlace)
+	a.Describe(&k.InstallScriptSHA256, "SHA-256 of the install script, 64 hex digits. Default: not checked."+inPlace)
+	a.Describe(&k.Etcd, "Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.")
+}
+
+// Annotate describes etcd's timers.
+func (e *EtcdArgs) Annotate(a infer.Annotator) {
+	a.Describe(e, "Etcd's timers, both or neither.")
+	a.Describe(&e.HeartbeatInterval, "Milliseconds between the leader's heartbeats; about the round trip between servers, like 100.\n\nChange: rolls through the servers one by one.\n\nUpstream: etcd's `heartbeat-interval`.")
+	a.Describe(&e.ElectionTimeout, "Milliseconds without a heartbeat after which a member stands for election; at least five heartbeats, ten are usual.\n\nChange: rolls through the servers one by one.\n\nUpstream: etcd's `election-timeout`.")
+}
+
+// Annotate describes SSH.
+func (s *SSHArgs) Annotate(a infer.Annotator) {
+	a.Describe(s, "How nodes are reached.")
+	a.Describe(&s.User, "User of the nodes: the template's cloud-init user, with sudo. Default: `"+topology.DefaultSSHUser+"`."+atCreation+"\n\nUpstream: `initialization.userAccount.username`.")
+	a.Describe(&s.PrivateKey, "Private key for the nodes, PEM or OpenSSH, without passphrase. Kept as a secret."+
+		"\n\nChange: to rotate it, add the new public key to `publicKeys` and update, switch this one and update, drop the old public key and update. No service is restarted.")
+	a.Describe(&s.PublicKeys, "Public keys that may log in to the nodes: exactly these stand in the user's authorized_keys. Must hold the one of `privateKey`. Default: that one."+inPlace+"\n\nUpstream: `initialization.userAccount.keys` for the first boot.")
+	a.Describe(&s.Port, fmt.Sprintf("SSH port of the nodes. Default: %d.", topology.DefaultSSHPort)+inPlace)
+	a.Describe(&s.Bastion, "A jump host in front of the nodes. Default: none."+inPlace)
+}
+
+// Annotate describes the bastion.
+func (b *BastionArgs) Annotate(a infer.Annotator) {
+	a.Describe(b, "A jump host in front of the nodes; its host key is pinned too.")
+	a.Describe(&b.Host, "Host name or address."+inPlace)
+	a.Describe(&b.Port, fmt.Sprintf("SSH port. Default: %d.", topology.DefaultSSHPort)+inPlace)
+	a.Describe(&b.User, "User. Default: that of the nodes."+inPlace)
+	a.Describe(&b.PrivateKey, "Private key, PEM or OpenSSH, without passphrase. Kept as a secret."+inPlace)
+	a.Describe(&b.HostKey, "Host key as in known_hosts without the host: `ssh-ed25519 AAAA...`."+inPlace)
+}
+
+// Annotate describes the identity.
+func (c *ClusterIdentity) Annotate(a infer.Annotator) {
+	a.Describe(c, "What must stay the same for a cluster's whole life. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state.")
+}
+
+// Annotate describes the identity's inputs.
+func (i *ClusterIdentityArgs) Annotate(a infer.Annotator) {
+	a.Describe(&i.ClusterName, "The cluster's name."+forbidden)
+	a.Describe(&i.Version, "The cluster's k3s release.\n\nChange: in place; a downgrade or a skipped minor version is refused at preview.")
+	a.Describe(&i.Token, "The servers' token. Default: made up."+forbidden)
+	a.Describe(&i.AgentToken, "The workers' token. Default: made up."+forbidden)
+}
+
+// Annotate describes the identity's outputs.
+func (s *ClusterIdentityState) Annotate(a infer.Annotator) {
+	a.Describe(&s.ClusterName, "The cluster's name.")
+	a.Describe(&s.Version, "The cluster's k3s release.")
+	a.Describe(&s.Token, "The servers' token.")
+	a.Describe(&s.AgentToken, "The workers' token.")
+}

@@ -1,0 +1,209 @@
+package topology_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+// reference is the reference cluster before defaults.
+func reference() topology.Spec {
+	return topology.Spec{
+		ClusterName: "k3s",
+		Proxmox:     topology.Proxmox{Nodes: []string{"pve1", "pve2", "pve3"}},
+		Network:     topology.Network{CIDR: "192.168.1.0/24", Gateway: "192.168.1.1", VIP: "192.168.1.220"},
+		Servers:     topology.Servers{Group: topology.Group{FirstAddress: "192.168.1.201"}},
+		Workers: map[string]topology.Pool{
+			"worker": {Group: topology.Group{Count: ptr(2), FirstAddress: "192.168.1.211"}},
+		},
+		LoadBalancers: topology.LoadBalancers{Group: topology.Group{FirstAddress: "192.168.1.221"}},
+		K3s:           topology.K3s{Version: "v1.31.6+k3s1"},
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func names(nodes []topology.Node) []string {
+	var out []string
+	for _, n := range nodes {
+		out = append(out, n.Name)
+	}
+	return out
+}
+
+func TestReferenceClusterIsTheTable(t *testing.T) {
+	t.Parallel()
+	s := topology.ApplyDefaults(reference())
+	if problems := topology.Validate(s); len(problems) > 0 {
+		t.Fatalf("problems: %v", problems)
+	}
+	want := []string{
+		"k3s-lb-01 load-balancer 192.168.1.221 2048 32 1 pve1",
+		"k3s-lb-02 load-balancer 192.168.1.222 2048 32 1 pve2",
+		"k3s-server-01 server 192.168.1.201 4096 32 2 pve1",
+		"k3s-server-02 server 192.168.1.202 4096 32 2 pve2",
+		"k3s-server-03 server 192.168.1.203 4096 32 2 pve3",
+		"k3s-worker-01 worker 192.168.1.211 8192 32 4 pve1",
+		"k3s-worker-02 worker 192.168.1.212 8192 32 4 pve2",
+	}
+	var got []string
+	for _, n := range s.Nodes() {
+		got = append(got, fmt.Sprintf("%s %s %s %d %d %d %s", n.Name, n.Role, n.IP, n.Memory, n.Disk, n.Cores, n.ProxmoxNode))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("nodes:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// Every step of the bootstrap with its predecessors: the order that everything rests on.
+func TestPlanOfTheReferenceCluster(t *testing.T) {
+	t.Parallel()
+	plan := topology.NewPlan(topology.ApplyDefaults(reference()))
+	var got []string
+	for _, s := range plan.Steps {
+		if s.Verb == topology.Contact || s.Verb == topology.Authorize || s.Verb == topology.Prepare {
+			continue // tested below: the same for every node
+		}
+		got = append(got, s.Name()+" < "+strings.Join(s.After, " "))
+	}
+	want := []string{
+		"vm-k3s-lb-01 < ",
+		"vm-k3s-lb-02 < ",
+		"vm-k3s-server-01 < vm-k3s-lb-01",
+		"vm-k3s-server-02 < vm-k3s-lb-02",
+		"vm-k3s-server-03 < vm-k3s-server-01",
+		"vm-k3s-worker-01 < vm-k3s-server-02",
+		"vm-k3s-worker-02 < vm-k3s-server-03",
+		"converge-k3s-lb-01 < prepare-k3s-lb-01",
+		"converge-k3s-lb-02 < converge-k3s-lb-01 prepare-k3s-lb-02",
+		"converge-k3s-server-01 < prepare-k3s-server-01 converge-k3s-lb-02",
+		"read-cluster < converge-k3s-server-01",
+		"trust-k3s-lb-01 < read-cluster",
+		"trust-k3s-lb-02 < trust-k3s-lb-01",
+		"converge-k3s-server-02 < trust-k3s-lb-02 prepare-k3s-server-02",
+		"converge-k3s-server-03 < converge-k3s-server-02 prepare-k3s-server-03",
+		"join-k3s-worker-01 < prepare-k3s-worker-01 trust-k3s-lb-02",
+		"converge-k3s-worker-01 < join-k3s-worker-01 converge-k3s-server-03",
+		"join-k3s-worker-02 < prepare-k3s-worker-02 trust-k3s-lb-02",
+		"converge-k3s-worker-02 < join-k3s-worker-02 converge-k3s-server-03",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("plan:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for _, n := range plan.Nodes {
+		for i, verb := range []topology.Verb{topology.Contact, topology.Authorize, topology.Prepare} {
+			before := []topology.Verb{topology.VM, topology.Contact, topology.Authorize}[i]
+			at := slices.IndexFunc(plan.Steps, func(s topology.Step) bool { return s.Name() == topology.StepName(verb, n.Name) })
+			if at < 0 || !slices.Equal(plan.Steps[at].After, []string{topology.StepName(before, n.Name)}) {
+				t.Errorf("%s of %s does not come right after %s", verb, n.Name, before)
+			}
+		}
+	}
+}
+
+func TestPredecessorsComeFirst(t *testing.T) {
+	t.Parallel()
+	for _, servers := range []int{1, 3, 7} {
+		for _, lbs := range []int{1, 2, 3} {
+			for _, workers := range []int{0, 1, 300} {
+				s := reference()
+				s.Servers.Count, s.LoadBalancers.Count = ptr(servers), ptr(lbs)
+				s.Workers = map[string]topology.Pool{"w": {Group: topology.Group{Count: ptr(workers), FirstAddress: "192.168.1.2"}}}
+				seen := map[string]bool{}
+				for _, step := range topology.NewPlan(topology.ApplyDefaults(s)).Steps {
+					for _, before := range step.After {
+						if !seen[before] {
+							t.Errorf("%d servers, %d load balancers, %d workers: %s before %s", servers, lbs, workers, step.Name(), before)
+						}
+					}
+					if seen[step.Name()] {
+						t.Errorf("%s stands twice", step.Name())
+					}
+					seen[step.Name()] = true
+				}
+			}
+		}
+	}
+}
+
+func TestFirstServerLeadsTheJoiningOrder(t *testing.T) {
+	t.Parallel()
+	s := reference()
+	s.Servers.Group = topology.Group{Slots: []int{5, 2, 4}, FirstAddress: "192.168.1.201"}
+	for first, want := range map[int][]string{
+		0: {"k3s-server-02", "k3s-server-04", "k3s-server-05"},
+		4: {"k3s-server-04", "k3s-server-02", "k3s-server-05"},
+	} {
+		s.Servers.First = first
+		if got := names(topology.NewPlan(topology.ApplyDefaults(s)).Servers()); !slices.Equal(got, want) {
+			t.Errorf("first %d: %v, want %v", first, got, want)
+		}
+	}
+}
+
+func TestNodesKeepWhatTheyHaveWhenOthersComeAndGo(t *testing.T) {
+	t.Parallel()
+	before := topology.ApplyDefaults(reference())
+	s := reference()
+	s.Servers.Group = topology.Group{Slots: []int{1, 3, 4, 7, 9}, FirstAddress: "192.168.1.201"}
+	s.Workers["worker"] = topology.Pool{Group: topology.Group{Slots: []int{2, 3}, FirstAddress: "192.168.1.211"}}
+	after := map[string]topology.Node{}
+	for _, n := range topology.ApplyDefaults(s).Nodes() {
+		after[n.Name] = n
+	}
+	kept := 0
+	for _, n := range before.Nodes() {
+		if same, found := after[n.Name]; found {
+			kept++
+			if fmt.Sprint(same) != fmt.Sprint(n) {
+				t.Errorf("%s was %v, is %v", n.Name, n, same)
+			}
+		}
+	}
+	if kept != 5 {
+		t.Errorf("%d nodes kept, want 5", kept)
+	}
+}
+
+func TestDerivedIdsAreStableAndInRange(t *testing.T) {
+	t.Parallel()
+	s := topology.ApplyDefaults(reference())
+	for _, n := range s.Nodes() {
+		if n.VMID < 100_000 || n.VMID > 999_999 || !strings.HasPrefix(n.MAC, "BC:24:11:") {
+			t.Errorf("%s: %d %s", n.Name, n.VMID, n.MAC)
+		}
+	}
+	n := s.Nodes()[0]
+	if n.VMID != 309737 || n.MAC != "BC:24:11:B3:25:E8" {
+		t.Errorf("%s has VM id %d and MAC %s: other than before, which would replace VMs of living clusters", n.Name, n.VMID, n.MAC)
+	}
+	a, b := topology.ApplyDefaults(topology.Spec{ClusterName: "a"}), topology.ApplyDefaults(topology.Spec{ClusterName: "b"})
+	if a.LoadBalancers.VirtualRouterID == b.LoadBalancers.VirtualRouterID {
+		t.Error("clusters a and b have the same router id")
+	}
+}
+
+func TestCheckUpgrade(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ from, to, want string }{
+		{"v1.31.6+k3s1", "v1.31.6+k3s1", ""},
+		{"v1.31.6+k3s1", "v1.31.7+k3s1", ""},
+		{"v1.31.6+k3s1", "v1.31.6+k3s2", ""},
+		{"v1.31.9+k3s1", "v1.32.0+k3s1", ""},
+		{"v1.31.6+k3s1", "v1.33.0+k3s1", "v1.33.0+k3s1 skips a minor version after v1.31.6+k3s1; go through v1.32 first"},
+		{"v1.31.6+k3s1", "v1.31.5+k3s1", "v1.31.5+k3s1 is older than v1.31.6+k3s1, which this cluster runs or was being moved to; k3s cannot go back, give v1.31.6+k3s1 or a newer release"},
+		{"v1.31.6+k3s2", "v1.31.6+k3s1", "v1.31.6+k3s1 is older than v1.31.6+k3s2, which this cluster runs or was being moved to; k3s cannot go back, give v1.31.6+k3s2 or a newer release"},
+		{"v1.31.6+k3s1", "stable", `"stable" is not a k3s release; write one in full, like v1.31.6+k3s1`},
+	} {
+		got := ""
+		if err := topology.CheckUpgrade(c.from, c.to); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s to %s:\n%q, want\n%q", c.from, c.to, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,119 @@
+// Package tests holds the tests that look at the package from outside.
+package tests
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"testing"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
+
+	"github.com/k3sha/pulumi-k3sha/provider"
+)
+
+var update = flag.Bool("update", false, "write schema.json anew")
+
+func packageSpec(t *testing.T) schema.PackageSpec {
+	t.Helper()
+	prov, err := provider.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := p.GetSchema(t.Context(), provider.Name, provider.Version, prov)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return spec
+}
+
+func TestSchemaIsCurrent(t *testing.T) {
+	var got bytes.Buffer
+	encoder := json.NewEncoder(&got)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(packageSpec(t)); err != nil {
+		t.Fatal(err)
+	}
+	const path = "../schema.json"
+	if *update {
+		if err := os.WriteFile(path, got.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Error("schema.json is not what the code says; make schema writes it anew")
+	}
+}
+
+func TestEverythingIsDescribed(t *testing.T) {
+	t.Parallel()
+	spec := packageSpec(t)
+	properties := 0
+	check := func(where, description string) {
+		if description == "" {
+			t.Errorf("%s has no description", where)
+		}
+	}
+	all := func(where string, props map[string]schema.PropertySpec) {
+		for name, prop := range props {
+			properties++
+			check(where+"."+name, prop.Description)
+			if prop.Default != nil {
+				t.Errorf("%s.%s has a default, which SDKs would apply their own way", where, name)
+			}
+		}
+	}
+	for token, r := range spec.Resources {
+		check(token, r.Description)
+		all(token, r.InputProperties)
+		all(token, r.Properties)
+	}
+	for token, typ := range spec.Types {
+		check(token, typ.Description)
+		all(token, typ.Properties)
+	}
+	if properties < 100 {
+		t.Errorf("only %d properties looked at", properties)
+	}
+}
+
+// What decides which resources there are is plain, at every depth; keys and tokens are inputs, and secret.
+func TestPlainAndSecret(t *testing.T) {
+	t.Parallel()
+	spec := packageSpec(t)
+	inputs := map[string]bool{
+		"ProxmoxArgs.templateId": true, "K3sArgs.token": true, "K3sArgs.agentToken": true, "SSHArgs.privateKey": true,
+		"BastionArgs.privateKey": true, "BastionArgs.hostKey": true,
+	}
+	secrets := map[string]bool{
+		"K3sArgs.token": true, "K3sArgs.agentToken": true, "SSHArgs.privateKey": true, "BastionArgs.privateKey": true,
+		"K3sHaCluster.kubeconfig": true, "K3sHaCluster.token": true,
+		"ClusterIdentity.token": true, "ClusterIdentity.agentToken": true,
+	}
+	look := func(name string, props map[string]schema.PropertySpec, wantPlain bool) {
+		for prop, s := range props {
+			at := name + "." + prop
+			if wantPlain && at != "SSHArgs.publicKeys" && s.Plain == inputs[at] {
+				t.Errorf("%s: plain %t", at, s.Plain)
+			}
+			if s.Secret != secrets[at] {
+				t.Errorf("%s: secret %t", at, s.Secret)
+			}
+		}
+	}
+	cluster := spec.Resources["k3sha:index:K3sHaCluster"]
+	look("K3sHaCluster", cluster.InputProperties, true)
+	look("K3sHaCluster", cluster.Properties, false)
+	look("ClusterIdentity", spec.Resources["k3sha:index:ClusterIdentity"].Properties, false)
+	for token, typ := range spec.Types {
+		name := token[len("k3sha:index:"):]
+		look(name, typ.Properties, name != "NodeInfo")
+	}
+}
