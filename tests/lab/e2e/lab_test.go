@@ -1,0 +1,300 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/k3sha/pulumi-k3sha/tests/lab/pve"
+)
+
+const (
+	release = "v1.31.6+k3s1"
+	next    = "v1.31.7+k3s1"
+	vip     = "192.168.1.220"
+)
+
+// TestLabReferenceCluster is the life of the reference cluster, one step on the other.
+func TestLabReferenceCluster(t *testing.T) {
+	p := newPlace(t, newLab(t, "reference", false), "e2e")
+
+	t.Run("preview contacts nobody", func(t *testing.T) {
+		p.t = t
+		p.Control("POST", "/reset", nil, nil)
+		r, _ := p.must(time.Minute, "preview")
+		if r.Changes["create"] != 43 {
+			t.Errorf("preview creates %d resources, want 43: %v", r.Changes["create"], r.Changes)
+		}
+		var log []pve.Request
+		if err := p.Control("GET", "/log", nil, &log); err != nil {
+			t.Fatal(err)
+		}
+		if len(log) > 0 {
+			t.Errorf("preview sent %d requests to the Proxmox VE API, the first: %v", len(log), log[0])
+		}
+		if nodes := p.nodes(); len(nodes) > 0 {
+			t.Errorf("preview made %v", nodes)
+		}
+	})
+
+	var printed string
+	commands := newSampler()
+	if !t.Run("up", func(t *testing.T) {
+		p.t = t
+		defer commands.stop()
+		_, printed = p.up()
+		expect(t, "VMs", p.nodes(), referenceNodes())
+	}) {
+		t.FailNow()
+	}
+
+	t.Run("kubectl through the VIP", func(t *testing.T) {
+		p.t = t
+		if server := p.kubectl("config", "view", "-o", "jsonpath={.clusters[0].cluster.server}"); server != "https://"+vip+":6443" {
+			t.Errorf("the kubeconfig points at %s", server)
+		}
+		p.cluster(release, kubernetesNodes()...)
+		for _, node := range kubernetesNodes() {
+			taints := p.kubectl("get", "node", node, "-o", "jsonpath={.spec.taints[*].key}={.spec.taints[*].value}:{.spec.taints[*].effect}")
+			roles := p.kubectl("get", "node", node, "-o", `go-template={{range $k, $v := .metadata.labels}}{{$k}} {{end}}`)
+			isServer := strings.Contains(node, "server")
+			want := "=:"
+			if isServer {
+				want = "CriticalAddonsOnly=true:NoExecute"
+			}
+			if taints != want || strings.Contains(roles, "node-role.kubernetes.io/control-plane") != isServer || strings.Contains(roles, "node-role.kubernetes.io/etcd") != isServer {
+				t.Errorf("%s: taints %s, labels %s", node, taints, roles)
+			}
+		}
+		p.kubectl("create", "configmap", "written-through-the-vip", "--from-literal=a=b")
+		if n := p.members("k3s-server-02"); n != 3 {
+			t.Errorf("etcd has %d members", n)
+		}
+	})
+
+	t.Run("certificates carry the VIP and the own address, not the others'", func(t *testing.T) {
+		p.t = t
+		for i, node := range []string{"k3s-server-01", "k3s-server-02", "k3s-server-03"} {
+			sans := p.in(node, "", "sh", "-c", "openssl s_client -connect 127.0.0.1:6443 </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName")
+			for j := range 3 {
+				if own := fmt.Sprintf("192.168.1.20%d", j+1); strings.Contains(sans, own) != (i == j) {
+					t.Errorf("%s: %s", node, sans)
+				}
+			}
+			if !strings.Contains(sans, "IP Address:"+vip) {
+				t.Errorf("%s lacks the VIP: %s", node, sans)
+			}
+		}
+	})
+
+	t.Run("the VIP is held once, and says which cluster this is", func(t *testing.T) {
+		p.t = t
+		expect(t, "holders of the VIP", p.holders(vip), []string{"k3s-lb-01"})
+		var card struct {
+			Cluster, LoadBalancer, First, CA string
+			Servers                          int
+		}
+		text, err := p.Command("curl", "-s", "http://"+vip+":8405/cluster").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &card); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		if card.Cluster != "k3s" || card.First != "k3s-server-01" || card.Servers != 3 || !strings.HasPrefix(card.CA, "sha256:") {
+			t.Errorf("card: %s", text)
+		}
+		for _, server := range []string{"k3s-server-01", "k3s-server-02", "k3s-server-03"} {
+			config := p.in(server, "", "sh", "-c", "cat /etc/rancher/k3s/config.yaml /etc/rancher/k3s/config.yaml.d/*")
+			if strings.Contains(config, "cluster-init") || !strings.Contains(config, "server: https://"+vip+":6443") {
+				t.Errorf("%s could initialise a cluster: %s", server, config)
+			}
+		}
+	})
+
+	t.Run("secrets stay secret", func(t *testing.T) {
+		p.t = t
+		checkSecrets(t, p, printed, commands.seen())
+	})
+
+	t.Run("second up changes nothing and logs in nowhere", func(t *testing.T) {
+		p.t = t
+		before, kubeconfig := p.logins(), p.output("kubeconfig")
+		r, _ := p.up()
+		if r.Changed() != 0 || r.Changes["same"] != 43 {
+			t.Errorf("changes: %v", r.Changes)
+		}
+		if after := p.logins(); after != before {
+			t.Errorf("%d SSH logins", after-before)
+		}
+		if p.output("kubeconfig") != kubeconfig {
+			t.Error("the kubeconfig has changed")
+		}
+	})
+
+	t.Run("template, Proxmox nodes and SSH keys replace nothing", func(t *testing.T) {
+		p.t = t
+		p.program("templateId: 9000", "templateId: 9001", "[pve1, pve2, pve3]", "[pve3, pve2, pve1]")
+		if r, _ := p.must(time.Minute, "preview"); r.Changed() != 0 {
+			t.Errorf("another template and list of nodes would change: %v", changedNames(r))
+		}
+	})
+
+	t.Run("a third worker", func(t *testing.T) {
+		p.t = t
+		p.program("count: 2", "count: 3")
+		want := []string{"create k3s-authorize-k3s-worker-03", "create k3s-contact-k3s-worker-03", "create k3s-converge-k3s-worker-03", "create k3s-join-k3s-worker-03", "create k3s-prepare-k3s-worker-03", "create k3s-vm-k3s-worker-03"}
+		_, out := p.must(time.Minute, "preview", "--diff")
+		for _, name := range want {
+			if name = strings.TrimPrefix(name, "create "); !strings.Contains(out, name) {
+				t.Errorf("the preview does not show %s", name)
+			}
+		}
+		r, _ := p.up()
+		expect(t, "changed", withoutOutputs(changedNames(r)), want)
+		p.cluster(release, kubernetesNodes("k3s-worker-03")...)
+	})
+
+	t.Run("destroy leaves nothing", func(t *testing.T) {
+		p.t = t
+		p.must(3*time.Minute, "destroy", "--yes", "--skip-preview")
+		expect(t, "VMs", p.nodes(), nil)
+		var left []string
+		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+			if left, _ = p.Processes(); len(left) == 0 {
+				return
+			}
+		}
+		t.Errorf("processes left in the lab's namespace: %v", left)
+	})
+}
+
+func withoutOutputs(names []string) []string {
+	return slices.DeleteFunc(names, func(n string) bool { return strings.HasSuffix(n, "-e2e") })
+}
+
+// checkSecrets looks for the tokens, the private key and the admin's key where they must not be.
+func checkSecrets(t *testing.T, p *place, printed string, commands []string) {
+	t.Helper()
+	state, err := p.Pulumi(t.Context(), p.project, p.stack, "stack", "export").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear, err := p.Pulumi(t.Context(), p.project, p.stack, "stack", "export", "--show-secrets").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var export struct {
+		Deployment struct {
+			Resources []struct {
+				Type    string         `json:"type"`
+				Outputs map[string]any `json:"outputs"`
+			} `json:"resources"`
+		} `json:"deployment"`
+	}
+	if err := json.Unmarshal(clear, &export); err != nil {
+		t.Fatal(err)
+	}
+	secrets := map[string]string{}
+	for _, r := range export.Deployment.Resources {
+		if r.Type == "k3sha:index:ClusterIdentity" {
+			for _, name := range []string{"token", "agentToken"} {
+				m, _ := r.Outputs[name].(map[string]any)
+				text, _ := m["plaintext"].(string)
+				secrets[name] = strings.Trim(text, `"`)
+			}
+		}
+	}
+	for _, line := range strings.Split(p.output("kubeconfig"), "\n") {
+		if key, found := strings.CutPrefix(strings.TrimSpace(line), "client-key-data: "); found {
+			secrets["admin key"] = key
+		}
+	}
+	private, err := os.ReadFile(p.KeyFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets["private key"] = strings.Split(string(private), "\n")[2]
+	for name, secret := range secrets {
+		if len(secret) < 32 {
+			t.Fatalf("the test did not find the %s", name)
+		}
+		if !strings.Contains(string(clear), secret) {
+			t.Errorf("the test cannot see the %s in the state even in clear: it looks for the wrong thing", name)
+		}
+		if strings.Contains(string(state), secret) {
+			t.Errorf("the %s is in the state in clear", name)
+		}
+		if strings.Contains(printed, secret) {
+			t.Errorf("the %s was printed", name)
+		}
+		for _, command := range commands {
+			if strings.Contains(command, secret) {
+				t.Errorf("the %s was on a command line: %.60s", name, command)
+			}
+		}
+	}
+	if !slices.ContainsFunc(commands, func(c string) bool { return strings.Contains(c, "/k3s\x00server") }) {
+		t.Errorf("the sampler saw %d command lines, but no k3s: it does not look into the nodes", len(commands))
+	}
+	var patterns strings.Builder
+	for _, secret := range secrets {
+		patterns.WriteString(secret + "\n")
+	}
+	for _, node := range p.nodes() {
+		// The patterns travel on standard input, so that grep's own command line doesn't have them.
+		script := `cat >/run/patterns; chmod 600 /run/patterns
+			find /etc /home /root /run /srv /tmp /usr/local /var -xdev -type f -perm /o+r -exec grep -lFf /run/patterns {} + 2>/dev/null
+			journalctl -q --no-pager | grep -cFf /run/patterns; rm -f /run/patterns`
+		if found := p.in(node, patterns.String(), "sh", "-c", script); found != "0" {
+			t.Errorf("%s: world-readable files, then journal lines with a secret: %s", node, found)
+		}
+	}
+}
+
+// sampler collects the command lines of all processes on the machine, those in the nodes included.
+type sampler struct {
+	mu    sync.Mutex
+	lines map[string]bool
+	end   chan struct{}
+}
+
+func newSampler() *sampler {
+	s := &sampler{lines: map[string]bool{}, end: make(chan struct{})}
+	go func() {
+		for {
+			select {
+			case <-s.end:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+			files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+			for _, file := range files {
+				if data, err := os.ReadFile(file); err == nil && len(data) > 0 {
+					s.mu.Lock()
+					s.lines[string(data)] = true
+					s.mu.Unlock()
+				}
+			}
+		}
+	}()
+	return s
+}
+
+func (s *sampler) stop() { close(s.end) }
+
+func (s *sampler) seen() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []string
+	for line := range s.lines {
+		out = append(out, line)
+	}
+	return out
+}
