@@ -44,6 +44,11 @@ func (b *bootstrap) run() error {
 			b.finish(step, vm.Resource, vm.ProxmoxNode)
 			continue
 		}
+		if step.Verb == topology.Converge && b.identity == nil {
+			if err := b.newIdentity(); err != nil {
+				return err
+			}
+		}
 		command, err := b.newCommand(step, b.stdin(step))
 		if err != nil {
 			return err
@@ -59,6 +64,16 @@ func (b *bootstrap) run() error {
 		b.finish(step, command, command.Stdout)
 	}
 	return nil
+}
+
+func (b *bootstrap) newIdentity() error {
+	var prepared []pulumi.Resource
+	for _, server := range b.plan.Servers() {
+		prepared = append(prepared, b.done[topology.StepName(topology.Prepare, server.Name)])
+	}
+	id, err := newIdentity(b.ctx, b.cluster, b.name, b.plan, b.args.K3s, prepared)
+	b.identity = id
+	return err
 }
 
 func (b *bootstrap) finish(step topology.Step, r pulumi.Resource, output pulumi.StringOutput) {

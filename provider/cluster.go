@@ -27,11 +27,7 @@ func NewK3sHaCluster(ctx *pulumi.Context, name string, args K3sHaClusterArgs, op
 	if err := ctx.RegisterComponentResource(clusterToken, name, c, opts...); err != nil {
 		return nil, err
 	}
-	id, err := newIdentity(ctx, c, name, spec, args.K3s)
-	if err != nil {
-		return nil, err
-	}
-	b := &bootstrap{ctx: ctx, cluster: c, name: name, args: args, plan: plan, identity: id, progress: newProgress(ctx, c, plan)}
+	b := &bootstrap{ctx: ctx, cluster: c, name: name, args: args, plan: plan, progress: newProgress(ctx, c, plan)}
 	if err := b.run(); err != nil {
 		return nil, err
 	}

@@ -137,7 +137,7 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	nodes := []string{"k3s-lb-01", "k3s-lb-02", "k3s-server-01", "k3s-server-02", "k3s-server-03", "k3s-worker-01", "k3s-worker-02"}
-	want := map[string][]string{"prod": nil, "prod-identity": nil}
+	want := map[string][]string{"prod": nil, "prod-identity": {"prod-prepare-k3s-server-01", "prod-prepare-k3s-server-02", "prod-prepare-k3s-server-03"}}
 	for i, n := range nodes {
 		want["prod-vm-"+n] = nil
 		if i >= 2 {
@@ -210,7 +210,7 @@ func TestVirtualMachineOptions(t *testing.T) {
 		`"memory":{"dedicated":4096},"name":"k3s-server-02",`+
 		`"networkDevices":[{"bridge":"vmbr0","firewall":false,"macAddress":"BC:24:11:72:DA:62","model":"virtio"}],`+
 		`"nodeName":"pve2","onBoot":true,"operatingSystem":{"type":"l26"},"scsiHardware":"virtio-scsi-pci","serialDevices":[{"device":"socket"}],`+
-		`"started":true,"stopOnDestroy":true,"tags":["k3s","prod","server"],"timeoutClone":1800,"timeoutCreate":1800,"timeoutReboot":1800,`+
+		`"started":true,"stopOnDestroy":true,"tags":["k3s","prod","server"],"timeoutClone":1800,"timeoutCreate":1800,"timeoutMigrate":1800,"timeoutReboot":1800,`+
 		`"timeoutShutdownVm":1800,"timeoutStartVm":1800,"timeoutStopVm":300,"vmId":378387}`, public)
 	if string(got) != want {
 		t.Errorf("inputs:\n%s\nwant:\n%s", got, want)
@@ -338,7 +338,7 @@ func TestOtherResourcesStayTheSame(t *testing.T) {
 			changed[name] = true
 		}
 	}
-	if got, want := slices.Sorted(maps.Keys(changed)), []string{"prod-converge-k3s-lb-01", "prod-converge-k3s-lb-02"}; !slices.Equal(got, want) {
+	if got, want := slices.Sorted(maps.Keys(changed)), []string{"prod-converge-k3s-lb-01", "prod-converge-k3s-lb-02", "prod-identity"}; !slices.Equal(got, want) {
 		t.Errorf("changed: %v, want %v", got, want)
 	}
 }

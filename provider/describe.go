@@ -205,6 +205,7 @@ func (c *ClusterIdentity) Annotate(a infer.Annotator) {
 func (i *ClusterIdentityArgs) Annotate(a infer.Annotator) {
 	a.Describe(&i.ClusterName, "The cluster's name."+forbidden)
 	a.Describe(&i.Version, "The cluster's k3s release.\n\nChange: in place; a downgrade or a skipped minor version is refused at preview.")
+	a.Describe(&i.Fixed, "What must stay as it is while the cluster lives, by property.\n\nChange: entries may come and go; a changed one is refused at preview.")
 	a.Describe(&i.Token, "The servers' token. Default: made up."+forbidden)
 	a.Describe(&i.AgentToken, "The workers' token. Default: made up."+forbidden)
 }

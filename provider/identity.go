@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
@@ -21,9 +22,10 @@ type ClusterIdentity struct{}
 type ClusterIdentityArgs struct {
 	ClusterName string `pulumi:"clusterName"`
 	// "version" alone would be taken for the package's own.
-	Version    string  `pulumi:"k3sVersion"`
-	Token      *string `pulumi:"token,optional" provider:"secret"`
-	AgentToken *string `pulumi:"agentToken,optional" provider:"secret"`
+	Version    string            `pulumi:"k3sVersion"`
+	Fixed      map[string]string `pulumi:"fixed"`
+	Token      *string           `pulumi:"token,optional" provider:"secret"`
+	AgentToken *string           `pulumi:"agentToken,optional" provider:"secret"`
 }
 
 // ClusterIdentityState is the identity as the state keeps it. Tokens that were not given are here.
@@ -44,6 +46,12 @@ var (
 // Check refuses another name for a living cluster, and releases that k3s cannot go to.
 func (ClusterIdentity) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckResponse[ClusterIdentityArgs], error) {
 	args, failures, err := infer.DefaultCheck[ClusterIdentityArgs](ctx, req.NewInputs)
+	for key, token := range map[string]*string{"token": args.Token, "agentToken": args.AgentToken} {
+		if token != nil && !tokenPattern.MatchString(*token) {
+			failures = append(failures, p.CheckFailure{Reason: fmt.Sprintf(
+				"k3s.%s: is not the password part of a token; give 16 to 512 letters, digits and - _ . or leave it out to have one made up", key)})
+		}
+	}
 	if err != nil || len(failures) > 0 || req.OldInputs.Len() == 0 {
 		return infer.CheckResponse[ClusterIdentityArgs]{Inputs: args, Failures: failures}, err
 	}
@@ -61,6 +69,15 @@ func (ClusterIdentity) Check(ctx context.Context, req infer.CheckRequest) (infer
 	if version := text("k3sVersion"); version != "" {
 		if err := topology.CheckUpgrade(version, args.Version); err != nil {
 			failures = append(failures, p.CheckFailure{Property: "k3sVersion", Reason: "k3s.version: " + err.Error()})
+		}
+	}
+	if old := req.OldInputs.Get("fixed"); old.IsMap() {
+		for path, now := range args.Fixed {
+			// A node or an option that wasn't there may come; one that was there stays as it is.
+			if before := old.AsMap().Get(path); before.IsString() && before.AsString() != now {
+				failures = append(failures, p.CheckFailure{Reason: fmt.Sprintf(
+					"%s: is %q on the living cluster and cannot become %q without destroying what it is for; set it back", path, before.AsString(), now)})
+			}
 		}
 	}
 	for _, key := range []string{"token", "agentToken"} {
@@ -108,6 +125,9 @@ func (ClusterIdentity) WireDependencies(f infer.FieldSelector, args *ClusterIden
 	f.OutputField(&state.AgentToken).AlwaysSecret()
 }
 
+// tokenPattern keeps out full tokens (K10...::server:...), and what files and command lines of k3s would trip over.
+var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{16,512}$`)
+
 func tokenOr(given *string) string {
 	if given != nil && *given != "" {
 		return *given
@@ -124,8 +144,12 @@ type identity struct {
 	AgentToken pulumi.StringOutput `pulumi:"agentToken"`
 }
 
-func newIdentity(ctx *pulumi.Context, c *K3sHaCluster, name string, spec topology.Spec, args K3sArgs) (*identity, error) {
-	inputs := pulumi.Map{"clusterName": pulumi.String(spec.ClusterName), "k3sVersion": pulumi.String(spec.K3s.Version)}
+// newIdentity comes after the servers' downloads: a release that cannot be had never becomes the cluster's.
+func newIdentity(ctx *pulumi.Context, c *K3sHaCluster, name string, plan topology.Plan, args K3sArgs, after []pulumi.Resource) (*identity, error) {
+	inputs := pulumi.Map{
+		"clusterName": pulumi.String(plan.Spec.ClusterName), "k3sVersion": pulumi.String(plan.Spec.K3s.Version),
+		"fixed": pulumi.ToStringMap(plan.Fixed()),
+	}
 	if args.Token != nil {
 		inputs["token"] = pulumi.ToSecret(args.Token)
 	}
@@ -133,7 +157,7 @@ func newIdentity(ctx *pulumi.Context, c *K3sHaCluster, name string, spec topolog
 		inputs["agentToken"] = pulumi.ToSecret(args.AgentToken)
 	}
 	var id identity
-	err := ctx.RegisterResource(identityToken, name+"-identity", inputs, &id, pulumi.Parent(c),
+	err := ctx.RegisterResource(identityToken, name+"-identity", inputs, &id, pulumi.Parent(c), pulumi.DependsOn(after),
 		pulumi.Version(Version), pulumi.PluginDownloadURL(downloadURL), pulumi.AdditionalSecretOutputs([]string{"token", "agentToken"}))
 	return &id, err
 }

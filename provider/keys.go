@@ -45,9 +45,12 @@ func authorizedKeys(private string, given []string) ([]string, error) {
 	}
 	var keys []string
 	for i, line := range given {
-		key, comment, _, rest, err := ssh.ParseAuthorizedKey([]byte(line))
+		key, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
 		if err != nil || len(rest) > 0 {
 			return nil, fmt.Errorf("ssh.publicKeys[%d]: is not one public key; write it as in authorized_keys, like ssh-ed25519 AAAA... name", i)
+		}
+		if len(options) > 0 {
+			return nil, fmt.Errorf("ssh.publicKeys[%d]: has options (%s) that a login for the cluster cannot have; give the key alone", i, strings.Join(options, ","))
 		}
 		text := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 		keys = append(keys, strings.TrimSpace(text+" "+comment))

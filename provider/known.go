@@ -78,8 +78,13 @@ func (s *shape) value(path string, v resource.PropertyValue, t reflect.Type) {
 	case reflect.Bool:
 		s.want(path, v, v.IsBool(), "true or false")
 	case reflect.Int:
-		if s.want(path, v, v.IsNumber(), "a whole number") && v.NumberValue() != math.Trunc(v.NumberValue()) {
-			s.add(path, "%v is not a whole number", v.NumberValue())
+		if s.want(path, v, v.IsNumber(), "a whole number") {
+			switch n := v.NumberValue(); {
+			case n != math.Trunc(n):
+				s.add(path, "%v is not a whole number", n)
+			case n == 0 && !strings.HasSuffix(path, "count"):
+				s.add(path, "0 is out of range; leave it out for the default, or give a positive number")
+			}
 		}
 	case reflect.Float64:
 		s.want(path, v, v.IsNumber(), "a number")

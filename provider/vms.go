@@ -76,7 +76,7 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		Started:       pulumi.Bool(true),
 		StopOnDestroy: pulumi.Bool(true),
 
-		TimeoutClone: pulumi.Int(vmDeadline), TimeoutCreate: pulumi.Int(vmDeadline), TimeoutStartVm: pulumi.Int(vmDeadline),
+		TimeoutClone: pulumi.Int(vmDeadline), TimeoutMigrate: pulumi.Int(vmDeadline), TimeoutCreate: pulumi.Int(vmDeadline), TimeoutStartVm: pulumi.Int(vmDeadline),
 		TimeoutReboot: pulumi.Int(vmDeadline), TimeoutShutdownVm: pulumi.Int(vmDeadline), TimeoutStopVm: pulumi.Int(300),
 	}
 	if s.Proxmox.Pool != "" {

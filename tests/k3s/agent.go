@@ -153,6 +153,9 @@ func (b *balancer) serve(client net.Conn) {
 			continue
 		}
 		defer upstream.Close()
+		end := make(chan struct{})
+		defer close(end)
+		go cutWhenDead(address, end, func() { upstream.Close(); client.Close() })
 		go func() {
 			_, _ = io.Copy(upstream, client)
 			upstream.Close()
@@ -160,6 +163,25 @@ func (b *balancer) serve(client net.Conn) {
 		_, _ = io.Copy(client, upstream)
 		return
 	}
+}
+
+// cutWhenDead ends a connection whose server no longer answers, as k3s' own checks do: no reset comes from a lost machine.
+func cutWhenDead(address string, end <-chan struct{}, cut func()) {
+	for missed := 0; missed < 2; {
+		select {
+		case <-end:
+			return
+		case <-time.After(2 * time.Second):
+		}
+		conn, err := net.DialTimeout("tcp", address, time.Second)
+		if err != nil {
+			missed++
+			continue
+		}
+		missed = 0
+		conn.Close()
+	}
+	cut()
 }
 
 // demote puts a server that does not answer at the end.

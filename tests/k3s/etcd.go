@@ -6,10 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -121,6 +124,7 @@ func (s *server) startEtcd(ctx context.Context, join bool) error {
 			return ctx.Err()
 		}
 	}
+	s.etcdUp.Store(true)
 	go s.manageMembers(ctx)
 	return nil
 }
@@ -231,6 +235,9 @@ func (s *server) manageMembers(ctx context.Context) {
 			if !s.leads() {
 				continue
 			}
+			for _, name := range s.gone.list() {
+				s.removeMemberOf(ctx, name)
+			}
 			for _, m := range s.members() {
 				if !m.Learner {
 					continue
@@ -252,17 +259,49 @@ func (s *server) manageMembers(ctx context.Context) {
 	}
 }
 
-// removeMemberOf removes the member of a node that has been deleted; the leader does it.
+// removeMemberOf removes the member of a node that has been deleted; the leader does it, and tries again each tick.
 func (s *server) removeMemberOf(ctx context.Context, node string) {
-	if !s.leads() {
-		return
-	}
 	for _, m := range s.members() {
-		if i := strings.LastIndex(m.Name, "-"); i > 0 && m.Name[:i] == node && m.ID != uint64(s.etcd.Server.ID()) {
-			logf("Removing etcd member %s of deleted node %s", m.Name, node)
-			if _, err := s.etcd.Server.RemoveMember(ctx, m.ID); err != nil {
-				logf("Removing member %s: %v", m.Name, err)
-			}
+		i := strings.LastIndex(m.Name, "-")
+		if i <= 0 || m.Name[:i] != node {
+			continue
+		}
+		if m.ID == uint64(s.etcd.Server.ID()) {
+			_ = s.etcd.Server.TransferLeadership() // the next leader's work
+			return
+		}
+		logf("Removing etcd member %s of deleted node %s", m.Name, node)
+		if _, err := s.etcd.Server.RemoveMember(ctx, m.ID); err != nil {
+			logf("Removing member %s: %v", m.Name, err)
+			return
 		}
 	}
+	s.gone.remove(node)
+}
+
+// names is a set that several goroutines share.
+type names struct {
+	mu  sync.Mutex
+	set map[string]bool
+}
+
+func (n *names) add(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.set == nil {
+		n.set = map[string]bool{}
+	}
+	n.set[name] = true
+}
+
+func (n *names) remove(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.set, name)
+}
+
+func (n *names) list() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Collect(maps.Keys(n.set))
 }

@@ -200,17 +200,32 @@ func kernel() string {
 	return string(b)
 }
 
-// watchNodes has the etcd member of a deleted server node removed.
-func (s *server) watchNodes(ctx context.Context, client *kubernetes.Clientset) {
-	informer := informers.NewSharedInformerFactory(client, 0).Core().V1().Nodes().Informer()
-	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{DeleteFunc: func(object any) {
-		if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
-			object = gone.Obj
-		}
-		if deleted, ok := object.(*corev1.Node); ok && deleted.Labels["node-role.kubernetes.io/etcd"] == "true" {
-			s.removeMemberOf(ctx, deleted.Name)
-		}
-	}})
+// watchNodes cleans up after deleted nodes: the password, and a server's etcd member.
+func (s *server) watchNodes(ctx context.Context) {
+	informer := informers.NewSharedInformerFactory(s.kube, 0).Core().V1().Nodes().Informer()
+	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: func(object any) {
+			if node, ok := object.(*corev1.Node); ok {
+				s.gone.remove(node.Name)
+			}
+		},
+		DeleteFunc: func(object any) {
+			if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
+				object = gone.Obj
+			}
+			node, ok := object.(*corev1.Node)
+			if !ok {
+				return
+			}
+			_ = s.kube.CoreV1().Secrets("kube-system").Delete(ctx, node.Name+".node-password.k3s", metav1.DeleteOptions{})
+			if node.Labels["node-role.kubernetes.io/etcd"] == "true" {
+				s.gone.add(node.Name)
+				if s.leads() {
+					s.removeMemberOf(ctx, node.Name)
+				}
+			}
+		},
+	})
 	informer.Run(ctx.Done())
 }
 

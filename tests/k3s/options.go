@@ -69,9 +69,15 @@ func readOptions(mode string, args []string) (*options, error) {
 	for key, value := range given {
 		o.values[key] = value
 	}
-	for key := range o.values {
+	for key := range given {
 		if !slices.Contains(known[mode], key) {
 			return nil, fmt.Errorf("flag provided but not defined: -%s", key)
+		}
+	}
+	for key := range o.values {
+		if !slices.Contains(known[mode], key) {
+			logf("Unknown flag --%s found in config.yaml, skipping", key)
+			delete(o.values, key)
 		}
 	}
 	return o, o.readTokens()
@@ -152,11 +158,15 @@ func (o *options) nodeIP() (string, error) {
 // critical are the settings that must be the same on all servers.
 func (o *options) critical() map[string]string {
 	c := map[string]string{}
-	for _, key := range []string{
-		"cluster-dns", "cluster-cidr", "cluster-domain", "service-cidr", "disable-cloud-controller", "disable-helm-controller", "disable-network-policy",
-		"secrets-encryption", "embedded-registry", "flannel-backend", "egress-selector-mode", "supervisor-metrics",
+	for key, value := range map[string]string{
+		"cluster-dns": "10.43.0.10", "cluster-cidr": "10.42.0.0/16", "cluster-domain": "cluster.local", "service-cidr": "10.43.0.0/16",
+		"disable-cloud-controller": "false", "disable-helm-controller": "false", "disable-network-policy": "false", "secrets-encryption": "false",
+		"embedded-registry": "false", "flannel-backend": "vxlan", "egress-selector-mode": "agent", "supervisor-metrics": "false",
 	} {
-		c[key] = o.get(key, "")
+		if given := o.values[key]; len(given) > 0 {
+			value = strings.Join(given, ",")
+		}
+		c[key] = value
 	}
 	c["disable-servicelb"] = fmt.Sprint(slices.Contains(strings.Split(strings.Join(o.values["disable"], ","), ","), "servicelb"))
 	return c

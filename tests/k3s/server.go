@@ -29,6 +29,9 @@ type server struct {
 	agentToken string
 	remote     *remote // the server that this one joins through; nil for the first
 	etcd       *embed.Etcd
+	etcdUp     atomic.Bool
+	gone       names                 // server nodes that were deleted and may still be members
+	kube       *kubernetes.Clientset // as supervisor
 	api        atomic.Pointer[http.Handler]
 	ready      atomic.Bool
 }
@@ -74,18 +77,17 @@ func runServer(ctx context.Context, o *options) error {
 		return err
 	}
 	s.startControllerManager()
+	if s.kube, err = s.client("client-supervisor"); err != nil {
+		return err
+	}
 	if err := s.writeKubeconfig(); err != nil {
 		return err
 	}
 	s.ready.Store(true)
-	client, err := s.client("client-supervisor")
-	if err != nil {
-		return err
-	}
-	go s.watchNodes(ctx, client)
+	go s.watchNodes(ctx)
 	n := &node{o: o, name: s.name, ip: s.ip, labels: map[string]string{
 		"node-role.kubernetes.io/control-plane": "true", "node-role.kubernetes.io/master": "true", "node-role.kubernetes.io/etcd": "true",
-	}, admin: client, votes: func() bool { return !s.etcd.Server.IsLearner() }}
+	}, admin: s.kube, votes: func() bool { return !s.etcd.Server.IsLearner() }}
 	if n.client, err = s.client("client-kubelet"); err != nil {
 		return err
 	}

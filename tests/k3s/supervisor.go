@@ -102,7 +102,7 @@ func (s *server) handler() http.Handler {
 			return
 		}
 		text := "starting"
-		if s.etcd != nil {
+		if s.etcdUp.Load() {
 			text = "apiserver not ready"
 		}
 		http.Error(w, text, http.StatusServiceUnavailable)
@@ -158,11 +158,7 @@ func (s *server) kubeletCert(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "node name and password are required", http.StatusBadRequest)
 		return
 	}
-	client, err := s.client("client-supervisor")
-	if err == nil {
-		err = s.ensurePassword(r.Context(), client.CoreV1().Secrets("kube-system"), name, nodePassword)
-	}
-	if err != nil {
+	if err := s.ensurePassword(r.Context(), s.kube.CoreV1().Secrets("kube-system"), name, nodePassword); err != nil {
 		http.Error(w, err.Error(), http.StatusForbidden)
 		return
 	}
@@ -193,12 +189,7 @@ func (s *server) ensurePassword(ctx context.Context, client secrets, node, nodeP
 }
 
 func (s *server) apiservers(w http.ResponseWriter, r *http.Request) {
-	client, err := s.client("client-supervisor")
-	if err != nil {
-		answer(w, nil, err)
-		return
-	}
-	endpoints, err := client.CoreV1().Endpoints("default").Get(r.Context(), "kubernetes", metav1.GetOptions{})
+	endpoints, err := s.kube.CoreV1().Endpoints("default").Get(r.Context(), "kubernetes", metav1.GetOptions{})
 	if err != nil {
 		answer(w, nil, err)
 		return

@@ -31,7 +31,8 @@ func (l *Lab) ConfigFile(stack string) string { return l.state("Pulumi." + stack
 
 // InitStack makes a stack with the lab's configuration, and the lab's key; once.
 func (l *Lab) InitStack(ctx context.Context, project, stack string) error {
-	if _, err := os.Stat(l.ConfigFile(stack)); err == nil {
+	done := l.ConfigFile(stack) + ".done"
+	if _, err := os.Stat(done); err == nil {
 		return nil
 	}
 	run := func(stdin string, args ...string) error {
@@ -42,12 +43,16 @@ func (l *Lab) InitStack(ctx context.Context, project, stack string) error {
 		}
 		return nil
 	}
+	own := filepath.Join(project, "Pulumi."+stack+".yaml")
+	_, before := os.Stat(own)
 	init := l.Pulumi(ctx, project, stack, "stack", "init", "--secrets-provider", "passphrase")
 	init.Args = slices.DeleteFunc(init.Args, func(a string) bool { return a == "--stack" })
-	if out, err := init.CombinedOutput(); err != nil {
+	if out, err := init.CombinedOutput(); err != nil && !strings.Contains(string(out), "already exists") {
 		return fmt.Errorf("pulumi stack init: %w: %s", err, out)
 	}
-	_ = os.Remove(filepath.Join(project, "Pulumi."+stack+".yaml"))
+	if before != nil {
+		_ = os.Remove(own) // the configuration is kept with the lab's state
+	}
 	for key, value := range l.StackConfig() {
 		secret := "--plaintext"
 		if strings.HasSuffix(key, "apiToken") {
@@ -61,7 +66,10 @@ func (l *Lab) InitStack(ctx context.Context, project, stack string) error {
 	if err != nil {
 		return err
 	}
-	return run(string(key), "config", "set", "sshPrivateKey", "--secret")
+	if err := run(string(key), "config", "set", "sshPrivateKey", "--secret"); err != nil {
+		return err
+	}
+	return os.WriteFile(done, nil, 0o600)
 }
 
 // event is a line of the engine's event log, with the time at which it was read.
@@ -143,7 +151,13 @@ func (l *Lab) Run(ctx context.Context, project, stack string, out io.Writer, arg
 	cmd := l.Pulumi(ctx, project, stack, append(args, "--config-file", l.ConfigFile(stack), "--event-log", log)...)
 	cmd.Env = append(cmd.Env, "PULUMI_DEBUG_COMMANDS=true")
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	// Ctrl-C at a terminal has already reached the engine; a second one would make it drop what it is doing.
+	cmd.Cancel = func() error {
+		if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 && ctx.Err() == context.Canceled {
+			return nil
+		}
+		return cmd.Process.Signal(os.Interrupt)
+	}
 	cmd.WaitDelay = 20 * time.Second
 	done, result := make(chan struct{}), make(chan []event)
 	go func() { result <- follow(log, done) }()

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -41,6 +42,8 @@ type Lab struct {
 	Build string // what make build has made: bin, rootfs, apt, k3s
 	Dir   string // state
 }
+
+var namePattern = regexp.MustCompile(`^[a-z0-9][-a-z0-9]{0,19}$`)
 
 // Open names a lab. It need not run.
 func Open(name, build string) *Lab {
@@ -79,6 +82,9 @@ func run(name string, args ...string) error {
 
 // Up starts the lab, after whatever an earlier run has left is gone.
 func (l *Lab) Up(null bool) error {
+	if !namePattern.MatchString(l.Name) {
+		return fmt.Errorf("%q is not a lab's name; use at most 20 lower-case letters, digits and hyphens", l.Name)
+	}
 	if err := l.Down(); err != nil {
 		return err
 	}
@@ -137,13 +143,29 @@ func (l *Lab) Up(null bool) error {
 
 // installPlugins puts the plugins where Pulumi has downloaded ones. Those in LAB_PLUGINS win.
 func (l *Lab) installPlugins() error {
+	if cli := os.Getenv("LAB_PULUMI"); cli != "" {
+		target, err := filepath.Abs(cli)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(l.state("bin"), 0o700); err != nil {
+			return err
+		}
+		if err := os.Symlink(target, l.state("bin/pulumi")); err != nil {
+			return err
+		}
+	}
+	plugins, err := filepath.Abs(os.Getenv("LAB_PLUGINS"))
+	if err != nil {
+		return err
+	}
 	own, err := exec.Command(l.path("plugins/pulumi-resource-k3sha"), "--version").Output()
 	if err != nil {
 		return fmt.Errorf("asking the k3sha plugin for its version: %w", err)
 	}
 	for name, version := range map[string]string{"k3sha": strings.TrimSpace(string(own)), "command": "1.2.1", "proxmoxve": "6.18.1"} {
 		binary := "pulumi-resource-" + name
-		source := filepath.Join(os.Getenv("LAB_PLUGINS"), binary)
+		source := filepath.Join(plugins, binary)
 		if _, err := os.Stat(source); os.Getenv("LAB_PLUGINS") == "" || err != nil {
 			source = l.path("plugins/" + binary)
 		}
@@ -344,8 +366,8 @@ func (l *Lab) Env() []string {
 		env = append(env, entry)
 	}
 	path := l.path("bin") + ":" + os.Getenv("PATH")
-	if cli := os.Getenv("LAB_PULUMI"); cli != "" {
-		path = filepath.Dir(cli) + ":" + path
+	if os.Getenv("LAB_PULUMI") != "" {
+		path = l.state("bin") + ":" + path
 	}
 	if plugins := os.Getenv("LAB_PLUGINS"); plugins != "" {
 		path += ":" + plugins // for those that the lab has no version of its own for

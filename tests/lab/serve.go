@@ -28,7 +28,7 @@ import (
 func (l *Lab) Serve(ctx context.Context, null bool) error {
 	var driver pve.Driver = l.Guests()
 	if null {
-		driver = pve.Null{}
+		driver = pve.NewNull()
 	}
 	api := pve.New(driver)
 	cert, err := certificate()

@@ -39,7 +39,7 @@ func decide(t *testing.T, node string, cards ...string) (decision, message strin
 		t.Fatal("converge-server.sh no longer has its functions before its first put")
 	}
 	functions = strings.Replace(functions, "\nlock\n", "\n", 1) // needs a root's /run
-	script := fmt.Sprintf("NODE=%s STEP=converge CLUSTER=k3s VIP=%s STATUS_PORT=%s VIP_WAIT=1 RECHECK_WAIT=0\n", node, host, port) +
+	script := fmt.Sprintf("NODE=%s STEP=converge UNIT=k3s CLUSTER=k3s VIP=%s STATUS_PORT=%s VIP_WAIT=1 RECHECK_WAIT=0\n", node, host, port) +
 		read("lib.sh") + read("lib-k3s.sh") + functions + "\ndecide\necho \"$decision $ca\"\n"
 	cmd := exec.Command("sh")
 	cmd.Stdin = strings.NewReader(script)

@@ -55,18 +55,24 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 		{"CLUSTER", s.ClusterName}, {"VIP", s.Network.VIP},
 		{"API_PORT", fmt.Sprint(s.LoadBalancers.APIPort)}, {"STATUS_PORT", fmt.Sprint(s.LoadBalancers.StatusPort)},
 	}
-	k3s := []variable{{"K3S_VERSION", s.K3s.Version}, {"READY_WAIT", "400"}}
+	unit := "k3s"
+	if n.Role == topology.Worker {
+		unit = "k3s-agent"
+	}
+	k3s := []variable{{"UNIT", unit}, {"K3S_VERSION", s.K3s.Version}, {"READY_WAIT", "400"}}
 
 	switch step.Verb {
 	case topology.Contact:
 		return []string{"lib.sh", "contact-node.sh"}, vars
 	case topology.Authorize:
 		return []string{"lib.sh", "authorize-node.sh"},
-			append(vars, variable{"SSH_USER", s.SSH.User}, variable{"AUTHORIZED_KEYS", secrets.AuthorizedKeys})
+			append(vars, variable{"SSH_USER", s.SSH.User}, variable{"AUTHORIZED_KEYS", secrets.AuthorizedKeys},
+				// New network settings make cloud-init put the keys of the VM's creation back; this step follows.
+				variable{"NETWORK", fmt.Sprint(s.Network.CIDR, s.Network.Gateway, s.Network.DNS, s.Network.SearchDomain)})
 	case topology.Read:
 		return []string{"lib.sh", "read-cluster.sh"}, vars
 	case topology.Trust:
-		return []string{"lib.sh", "lib-loadbalancer.sh", "trust-loadbalancer.sh"}, append(vars, variable{"CA", secrets.CA})
+		return []string{"lib.sh", "lib-loadbalancer.sh", "trust-loadbalancer.sh"}, append(vars, variable{"CA", secrets.CA}, variable{"LB_PEERS", ""})
 	case topology.Prepare:
 		if n.Role == topology.LoadBalancer {
 			return []string{"lib.sh", "prepare-loadbalancer.sh"}, vars
@@ -82,6 +88,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 	switch n.Role {
 	case topology.LoadBalancer:
 		return []string{"lib.sh", "lib-loadbalancer.sh", "converge-loadbalancer.sh"}, append(vars,
+			variable{"LAST", last(p, n)}, variable{"LB_MACS", macs(p)}, variable{"LB_PEERS", peers(p, n)},
 			variable{"INTERFACE", s.LoadBalancers.Interface}, variable{"ABANDONED_CA", s.Servers.AbandonedCA},
 			variable{"HAPROXY_UNTRUSTING", HAProxy(p, n, false)}, variable{"HAPROXY_TRUSTING", HAProxy(p, n, true)},
 			variable{"KEEPALIVED", Keepalived(p, n)}, variable{"KEEPALIVED_UNIT", file("keepalived-unit.conf")},
@@ -95,6 +102,32 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 	case topology.Worker:
 	}
 	return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "converge-worker.sh"}, append(append(vars, k3s...), workerVars(s, n, secrets)...)
+}
+
+// last is "yes" for the load balancer that changes last: it looks at the result of all.
+func last(p topology.Plan, n topology.Node) string {
+	if lbs := p.LoadBalancers(); lbs[len(lbs)-1].Name == n.Name {
+		return "yes"
+	}
+	return ""
+}
+
+func macs(p topology.Plan) string {
+	var out []string
+	for _, lb := range p.LoadBalancers() {
+		out = append(out, strings.ToUpper(lb.MAC))
+	}
+	return strings.Join(out, "\n")
+}
+
+func peers(p topology.Plan, n topology.Node) string {
+	var out []string
+	for _, lb := range p.LoadBalancers() {
+		if lb.Name != n.Name {
+			out = append(out, lb.IP)
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 // workerVars gives a worker the agents' token with the CA's hash in front: k3s then verifies the cluster before it

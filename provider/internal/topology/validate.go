@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -54,8 +55,9 @@ func Validate(s Spec) []Problem {
 	validateTaints(&ps, "servers.taints", s.Servers.Taints)
 	validateLabels(&ps, "servers.labels", s.Servers.Labels)
 	validateNodes(&ps, s, prefix, vip)
-	validateLoadBalancers(&ps, s.LoadBalancers)
+	validateLoadBalancers(&ps, s.LoadBalancers, s.SSH.Port)
 	validateK3s(&ps, s.K3s)
+	validateClusterNetworks(&ps, s.K3s, prefix)
 	validateSSH(&ps, s.SSH)
 	return ps
 }
@@ -415,7 +417,7 @@ func validateSizes(ps *problems, n Node, o Override) {
 	check("cores", n.Cores, o.Cores, cores, "cores")
 }
 
-func validateLoadBalancers(ps *problems, lb LoadBalancers) {
+func validateLoadBalancers(ps *problems, lb LoadBalancers, sshPort int) {
 	if lb.VirtualRouterID < 1 || lb.VirtualRouterID > 255 {
 		ps.add("loadBalancers.virtualRouterId", "%d is not a VRRP router id; give 1 to 255, unique on the network", lb.VirtualRouterID)
 	}
@@ -424,6 +426,9 @@ func validateLoadBalancers(ps *problems, lb LoadBalancers) {
 	}
 	port(ps, "loadBalancers.apiPort", lb.APIPort)
 	port(ps, "loadBalancers.statusPort", lb.StatusPort)
+	if hundredths := lb.AdvertInterval * 100; math.Abs(hundredths-math.Round(hundredths)) > 1e-6 {
+		ps.add("loadBalancers.advertInterval", "%g s is too fine; Keepalived counts in hundredths of a second, like 0.5", lb.AdvertInterval)
+	}
 	if lb.APIPort == lb.StatusPort {
 		ps.add("loadBalancers.statusPort", "%d is already loadBalancers.apiPort; give another port", lb.StatusPort)
 	}
@@ -431,8 +436,8 @@ func validateLoadBalancers(ps *problems, lb LoadBalancers) {
 		field string
 		value int
 	}{{"apiPort", lb.APIPort}, {"statusPort", lb.StatusPort}} {
-		if p.value == 22 {
-			ps.add("loadBalancers."+p.field, "22 is the SSH port of the load balancers; give another port")
+		if p.value == sshPort {
+			ps.add("loadBalancers."+p.field, "%d is the SSH port of the load balancers; give another port", sshPort)
 		}
 	}
 	if !slices.Contains(balanceWords, lb.Balance) {
@@ -465,30 +470,35 @@ func port(ps *problems, path string, value int) {
 
 // reservedKeys are the k3s configuration keys that the cluster itself decides, and where to say them instead.
 var reservedKeys = map[string]string{
-	"server":                "it is the VIP",
-	"cluster-init":          "only the first start of the first server has it",
-	"token":                 "use k3s.token",
-	"token-file":            "use k3s.token",
-	"agent-token":           "use k3s.agentToken",
-	"agent-token-file":      "use k3s.agentToken",
-	"node-name":             "it is the VM's name",
-	"node-ip":               "it is the VM's address",
-	"advertise-address":     "it is the server's own address",
-	"https-listen-port":     "servers listen on 6443; loadBalancers.apiPort sets the port of the VIP",
-	"tls-san":               "use k3s.tlsSans",
-	"disable":               "use k3s.disable",
-	"secrets-encryption":    "use k3s.secretsEncryption",
-	"node-taint":            "use servers.taints or the pool's taints",
-	"node-label":            "use servers.labels or the pool's labels",
-	"etcd-arg":              "use k3s.etcd",
-	"write-kubeconfig":      "the kubeconfig is an output",
-	"write-kubeconfig-mode": "it stays 0600; the kubeconfig is an output",
-	"data-dir":              "it stays /var/lib/rancher/k3s",
-	"datastore-endpoint":    "the datastore is embedded etcd",
-	"disable-etcd":          "every server has an etcd member",
-	"disable-apiserver":     "every server has an API server",
-	"cluster-reset":         "restore by hand, see the k3s documentation",
-	"config":                "the file is /etc/rancher/k3s/config.yaml",
+	"server":                     "it is the VIP",
+	"cluster-init":               "only the first start of the first server has it",
+	"token":                      "use k3s.token",
+	"token-file":                 "use k3s.token",
+	"agent-token":                "use k3s.agentToken",
+	"agent-token-file":           "use k3s.agentToken",
+	"node-name":                  "it is the VM's name",
+	"node-ip":                    "it is the VM's address",
+	"advertise-address":          "it is the server's own address",
+	"https-listen-port":          "servers listen on 6443; loadBalancers.apiPort sets the port of the VIP",
+	"tls-san":                    "use k3s.tlsSans",
+	"disable":                    "use k3s.disable",
+	"secrets-encryption":         "use k3s.secretsEncryption",
+	"node-taint":                 "use servers.taints or the pool's taints",
+	"node-label":                 "use servers.labels or the pool's labels",
+	"etcd-arg":                   "use k3s.etcd",
+	"write-kubeconfig":           "the kubeconfig is an output",
+	"write-kubeconfig-mode":      "it stays 0600; the kubeconfig is an output",
+	"data-dir":                   "it stays /var/lib/rancher/k3s",
+	"datastore-endpoint":         "the datastore is embedded etcd",
+	"disable-etcd":               "every server has an etcd member",
+	"disable-apiserver":          "every server has an API server",
+	"cluster-reset":              "restore by hand, see the k3s documentation",
+	"with-node-id":               "the node's name is the VM's",
+	"disable-agent":              "every server is a Kubernetes node",
+	"bind-address":               "servers listen on all addresses",
+	"supervisor-port":            "the supervisor is behind the same port as the API",
+	"cluster-reset-restore-path": "restore by hand, see the k3s documentation",
+	"config":                     "the file is /etc/rancher/k3s/config.yaml",
 }
 
 func validateK3s(ps *problems, k K3s) {
@@ -545,6 +555,21 @@ func validateK3s(ps *problems, k K3s) {
 	}
 }
 
+// validateClusterNetworks: pods and services must not live where nodes do.
+func validateClusterNetworks(ps *problems, k K3s, nodes netip.Prefix) {
+	for _, option := range []string{"cluster-cidr", "service-cidr"} {
+		value := fixedOptions[option]
+		if given, found := k.ServerConfig[option]; found {
+			value = fmt.Sprint(given)
+		}
+		for part := range strings.SplitSeq(value, ",") {
+			if network, err := netip.ParsePrefix(part); err == nil && nodes.IsValid() && network.Overlaps(nodes) {
+				ps.add("network.cidr", "%s overlaps k3s' %s %s; choose another network, or set k3s.serverConfig.%s", nodes, option, network, option)
+			}
+		}
+	}
+}
+
 func validateSSH(ps *problems, s SSH) {
 	if s.MissingKey {
 		ps.add("ssh.privateKey", "is missing; give the key that the nodes are reached with, as a secret")
@@ -584,13 +609,31 @@ func validateLabels(ps *problems, path string, labels map[string]string) {
 		at := path + "." + key
 		if !labelKey(key) {
 			ps.add(at, "%q is not a label's name; write it like example.org/zone", key)
-		} else if strings.HasPrefix(key, "node-role.kubernetes.io/") {
-			ps.add(at, "Kubernetes does not let a node give itself a role; choose another name, like example.org/role")
+		} else if !kubeletMaySet(key) {
+			ps.add(at, "Kubernetes does not let a node give itself this label; choose another name, like example.org/role")
 		}
 		if v := labels[key]; v != "" && !labelName.MatchString(v) {
 			ps.add(at, "%q is not a label's value; use at most 63 letters, digits and - _ .", v)
 		}
 	}
+}
+
+// kubeletMaySet: k3s ends at once when a node is given another label of Kubernetes' own.
+func kubeletMaySet(key string) bool {
+	prefix, _, found := strings.Cut(key, "/")
+	own := prefix == "kubernetes.io" || prefix == "k8s.io" || strings.HasSuffix(prefix, ".kubernetes.io") || strings.HasSuffix(prefix, ".k8s.io")
+	if !found || !own {
+		return true
+	}
+	for _, allowed := range []string{"kubelet.kubernetes.io", "node.kubernetes.io"} {
+		if prefix == allowed || strings.HasSuffix(prefix, "."+allowed) {
+			return true
+		}
+	}
+	return slices.Contains([]string{
+		"topology.kubernetes.io/region", "topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/region", "failure-domain.beta.kubernetes.io/zone",
+		"kubernetes.io/arch", "kubernetes.io/os", "kubernetes.io/hostname", "beta.kubernetes.io/arch", "beta.kubernetes.io/os", "beta.kubernetes.io/instance-type",
+	}, key)
 }
 
 func labelKey(key string) bool {

@@ -334,7 +334,22 @@ func TestValidate(t *testing.T) {
 			`servers.labels.a: "b c" is not a label's value; use at most 63 letters, digits and - _ .`,
 		}},
 		"role label": {func(s *topology.Spec) { s.Servers.Labels = map[string]string{"node-role.kubernetes.io/gpu": "true"} }, []string{
-			`servers.labels.node-role.kubernetes.io/gpu: Kubernetes does not let a node give itself a role; choose another name, like example.org/role`,
+			`servers.labels.node-role.kubernetes.io/gpu: Kubernetes does not let a node give itself this label; choose another name, like example.org/role`,
+		}},
+		"advert interval too fine": {func(s *topology.Spec) { s.LoadBalancers.AdvertInterval = 0.333 }, []string{
+			`loadBalancers.advertInterval: 0.333 s is too fine; Keepalived counts in hundredths of a second, like 0.5`,
+		}},
+		"port of SSH elsewhere": {func(s *topology.Spec) { s.SSH.Port, s.LoadBalancers.StatusPort = 2222, 2222 }, []string{
+			`loadBalancers.statusPort: 2222 is the SSH port of the load balancers; give another port`,
+		}},
+		"label of Kubernetes": {func(s *topology.Spec) { s.Servers.Labels = map[string]string{"kubernetes.io/role": "a"} }, []string{
+			`servers.labels.kubernetes.io/role: Kubernetes does not let a node give itself this label; choose another name, like example.org/role`,
+		}},
+		"nodes in the services' network": {func(s *topology.Spec) { s.K3s.ServerConfig = map[string]any{"service-cidr": "192.168.0.0/16"} }, []string{
+			`network.cidr: 192.168.1.0/24 overlaps k3s' service-cidr 192.168.0.0/16; choose another network, or set k3s.serverConfig.service-cidr`,
+		}},
+		"bound elsewhere": {func(s *topology.Spec) { s.K3s.ServerConfig = map[string]any{"bind-address": "127.0.0.1"} }, []string{
+			`k3s.serverConfig.bind-address: is decided by the cluster (servers listen on all addresses); take it out`,
 		}},
 		"bad hash": {func(s *topology.Spec) { s.Servers.AbandonedCA = "sha256:abc" }, []string{
 			`servers.abandonedCa: "sha256:abc" is not the hash of a CA; copy it from the message that asked for it, sha256: and 64 hex digits`,

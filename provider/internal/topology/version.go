@@ -40,6 +40,9 @@ func CheckUpgrade(from, to string) error {
 			"k3s cannot go back, give %s or a newer release", to, from, from)
 	case next.Major != old.Major || next.Minor > old.Minor+1:
 		return fmt.Errorf("%s skips a minor version after %s; go through v%d.%d first", to, from, old.Major, old.Minor+1)
+	case next.Minor >= 34 && old.Minor < 34 && old.less(Version{1, 33, 7, 3}):
+		// etcd 3.6 takes over data safely only from etcd 3.5.26 on.
+		return fmt.Errorf("%s has etcd 3.6, which must not follow %s directly; go to v1.33.7+k3s3 or a newer v1.33 first", to, from)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ var _ pve.Driver = Containers{}
 func (c Containers) dir(id int) string { return filepath.Join(c.Dir, strconv.Itoa(id)) }
 
 // NetNS is the name of a VM's network namespace.
-func (c Containers) NetNS(id int) string { return fmt.Sprintf("%s-%d", c.Namespace, id) }
+func (c Containers) NetNS(id int) string { return fmt.Sprintf("%s.vm%d", c.Namespace, id) }
 
 // Port is the bridge's end of a VM's cable.
 func Port(id int) string { return fmt.Sprintf("v%d", id) }
@@ -71,7 +71,14 @@ func (c Containers) Start(vm pve.Guest) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	go func() { _ = cmd.Wait() }()
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err := <-ended:
+		text, _ := os.ReadFile(console.Name())
+		return fmt.Errorf("the container ended at once (%w): %s", err, text[max(0, len(text)-500):])
+	case <-time.After(150 * time.Millisecond):
+	}
 	return os.WriteFile(filepath.Join(dir, "pid"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600)
 }
 
@@ -100,16 +107,30 @@ func run(name string, args ...string) error {
 	return nil
 }
 
-// Init is the process id of a running VM's init, as this machine sees it; 0 if it does not run.
-func (c Containers) Init(id int) int {
+// manager is the process id of a VM's container manager, empty if it does not run.
+func (c Containers) manager(id int) string {
 	data, err := os.ReadFile(filepath.Join(c.dir(id), "pid"))
 	if err != nil {
-		return 0
+		return ""
 	}
 	nspawn := strings.TrimSpace(string(data))
 	// A recycled process id must not be mistaken for ours.
 	command, err := os.ReadFile("/proc/" + nspawn + "/cmdline")
 	if err != nil || !strings.Contains(string(command), filepath.Join(c.dir(id), "root")) {
+		return ""
+	}
+	return nspawn
+}
+
+func (c Containers) managed(id int) bool { return c.manager(id) != "" }
+
+// Running says whether a VM's power is on, as the guest itself has it: one that shut itself down is off.
+func (c Containers) Running(id int) bool { return c.managed(id) }
+
+// Init is the process id of a running VM's init, as this machine sees it; 0 if it does not run.
+func (c Containers) Init(id int) int {
+	nspawn := c.manager(id)
+	if nspawn == "" {
 		return 0
 	}
 	children, err := os.ReadFile("/proc/" + nspawn + "/task/" + nspawn + "/children")
@@ -132,6 +153,23 @@ func (c Containers) Stop(id int) error {
 			return fmt.Errorf("VM %d does not end", id)
 		}
 		_ = syscall.Kill(pid, syscall.SIGKILL)
+		time.Sleep(50 * time.Millisecond)
+	}
+	// Whatever lives in the VM's own namespace is the VM's, also an init whose container manager has died before it.
+	for {
+		out, _ := exec.Command("ip", "netns", "pids", c.NetNS(id)).Output()
+		pids := strings.Fields(string(out))
+		if len(pids) == 0 && !c.managed(id) {
+			break
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("VM %d does not end: %v", id, pids)
+		}
+		for _, field := range pids {
+			if pid, err := strconv.Atoi(field); err == nil {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	_ = os.Remove(filepath.Join(c.dir(id), "pid"))

@@ -24,15 +24,16 @@ func (s *Server) authenticate(r *http.Request) (string, *apiError) {
 func (s *Server) may(user, path, privilege string) bool {
 	acl := s.tokens[user].ACL
 	for at := path; ; at = parent(at) {
+		found := false
 		for _, entry := range acl {
 			if entry.Path == at {
+				found = true
 				if slices.Contains(entry.Privileges, privilege) || slices.Contains(entry.Privileges, "*") {
 					return true
 				}
-				return false
 			}
 		}
-		if at == "/" {
+		if found || at == "/" {
 			return false
 		}
 	}

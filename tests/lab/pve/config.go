@@ -51,7 +51,7 @@ func (c *call) putConfig(v *vm) (any, *apiError) {
 		if _, both := form[key]; both {
 			return nil, badParameter("delete", fmt.Sprintf("you can't use '-%s' and '-delete %s' at the same time", key, key))
 		}
-		if err := c.mayChange(v, key, v.config[key]); err != nil {
+		if err := c.mayDelete(v, key); err != nil {
 			return nil, err
 		}
 	}
@@ -74,6 +74,20 @@ func (c *call) putConfig(v *vm) (any, *apiError) {
 		return c.task(v, "qmconfig", func() error { return nil }), nil
 	}
 	return nil, nil
+}
+
+// mayDelete: taking a drive out needs no right on its storage.
+func (c *call) mayDelete(v *vm, key string) *apiError {
+	if value := v.config[key]; isDrive(key) && strings.Contains(value, "media=cdrom") {
+		if err := c.s.checkVM(c.user, v, "VM.Config.CDROM"); err != nil {
+			return err
+		}
+		if strings.Contains(value, "cloudinit") {
+			return c.s.checkVM(c.user, v, "VM.Config.Cloudinit")
+		}
+		return nil
+	}
+	return c.mayChange(v, key, v.config[key])
 }
 
 func (c *call) mayChange(v *vm, key, value string) *apiError {
@@ -121,7 +135,7 @@ func (c *call) normalise(v *vm, key, value string) (string, *apiError) {
 	case strings.HasPrefix(key, "net"):
 		return c.network(v, value)
 	case isDrive(key):
-		return c.drive(v, value)
+		return c.drive(v, key, value)
 	case key == "tags":
 		parts := strings.FieldsFunc(strings.ToLower(value), func(r rune) bool { return strings.ContainsRune(",; ", r) })
 		slices.Sort(parts)
@@ -161,7 +175,7 @@ func (c *call) network(v *vm, value string) (string, *apiError) {
 	return strings.Join(out, ","), nil
 }
 
-func (c *call) drive(v *vm, value string) (string, *apiError) {
+func (c *call) drive(v *vm, key, value string) (string, *apiError) {
 	_, options := list(value, "file")
 	if options["file"] == "none" || options["file"] == "cdrom" {
 		return options["file"] + ",media=cdrom", nil
@@ -173,7 +187,10 @@ func (c *call) drive(v *vm, value string) (string, *apiError) {
 	if volume == "cloudinit" || strings.HasSuffix(volume, "-cloudinit") {
 		return fmt.Sprintf("%s:vm-%d-cloudinit,media=cdrom", storageName, v.id), nil
 	}
-	if size, given := options["size"]; given {
+	// A volume has the size that it has, whatever a request says or leaves out.
+	if _, had := list(v.config[key], "file"); had["file"] == options["file"] && had["size"] != "" {
+		options["size"] = had["size"]
+	} else if size, given := options["size"]; given {
 		options["size"] = human(bytes(size))
 	}
 	return drive(nil, options), nil

@@ -47,6 +47,8 @@ func (s *Server) match(method, path string) *Fault {
 //	POST /storage    {"name":"local-lvm","full":true}
 //	POST /vm         {"id":150,"name":"foreign"}: somebody else's VM
 //	POST /kill       {"id":201}: the guest loses power
+//	POST /remove     {"id":201}: somebody deletes the VM by hand
+//	POST /agent      {"id":201,"up":true}: the guest agent answers
 //	POST /reset      no faults, empty log
 //	GET  /log        the requests since the last reset
 //	GET  /vms        the VMs, with "restart" where pending values wait for one
@@ -119,10 +121,26 @@ func (s *Server) Control() http.Handler {
 		if err := decode(&v); err != nil {
 			return err
 		}
-		if known := s.vms[v.ID]; known != nil {
-			known.on = false
-		}
 		return s.driver.Stop(v.ID)
+	})
+	post("/agent", func(decode func(any) error) error {
+		var v struct {
+			ID int  `json:"id"`
+			Up bool `json:"up"`
+		}
+		err := decode(&v)
+		s.agents[v.ID] = v.Up
+		return err
+	})
+	post("/remove", func(decode func(any) error) error {
+		var v struct {
+			ID int `json:"id"`
+		}
+		if err := decode(&v); err != nil {
+			return err
+		}
+		delete(s.vms, v.ID)
+		return s.driver.Delete(v.ID)
 	})
 	post("/reset", func(func(any) error) error {
 		s.faults, s.log = nil, nil
@@ -147,7 +165,7 @@ func (s *Server) Control() http.Handler {
 		rows := []row{}
 		for _, v := range s.vms {
 			if !v.template {
-				rows = append(rows, row{v.id, v.name(), v.node, v.status(), v.pending(), v.config})
+				rows = append(rows, row{v.id, v.name(), v.node, s.status(v), s.pending(v), v.config})
 			}
 		}
 		_ = json.NewEncoder(w).Encode(rows)

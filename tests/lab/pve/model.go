@@ -16,6 +16,8 @@ type Driver interface {
 	Start(vm Guest) error
 	// Stop ends a guest at once; nil if it does not run.
 	Stop(id int) error
+	// Running says whether a guest's power is on; it can go off by itself.
+	Running(id int) bool
 	// Delete removes what a guest left behind.
 	Delete(id int) error
 }
@@ -46,14 +48,20 @@ type UserSeed struct {
 	Upgrade bool
 }
 
-// Null is the driver without guests.
-type Null struct{}
+// Null is the driver without guests: it only remembers which would run.
+type Null struct{ on map[int]bool }
 
-// Start does nothing.
-func (Null) Start(Guest) error { return nil }
+// NewNull is a driver without guests.
+func NewNull() Null { return Null{on: map[int]bool{}} }
 
-// Stop does nothing.
-func (Null) Stop(int) error { return nil }
+// Start notes that the guest would run.
+func (n Null) Start(vm Guest) error { n.on[vm.ID] = true; return nil }
+
+// Stop notes that it would not.
+func (n Null) Stop(id int) error { delete(n.on, id); return nil }
+
+// Running says what was noted.
+func (n Null) Running(id int) bool { return n.on[id] }
 
 // Delete does nothing.
 func (Null) Delete(int) error { return nil }
@@ -64,7 +72,6 @@ type vm struct {
 	config   map[string]string // what GET config shows, pending values included
 	running  map[string]string // what the running guest was started with
 	lock     string
-	on       bool
 	template bool
 	pool     string
 	since    time.Time
@@ -83,6 +90,7 @@ type Server struct {
 	pools    map[string]string // id to comment
 	tasks    map[string]*task
 	tokens   map[string]*Token
+	agents   map[int]bool // VMs whose guest agent answers
 	faults   []*Fault
 	log      []Request
 	pid      int
@@ -121,10 +129,10 @@ func New(driver Driver) *Server {
 		driver: driver, nodes: []string{"pve1", "pve2", "pve3"}, offline: map[string]bool{},
 		storages: map[string]*storage{
 			"local":     {content: "iso,vztmpl,backup"},
-			"local-lvm": {content: "images,rootdir", shared: true},
+			"local-lvm": {content: "images,rootdir"},
 			"ceph":      {content: "images", shared: true},
 		},
-		vms: map[int]*vm{}, pools: map[string]string{"k3s": ""}, tasks: map[string]*task{}, tokens: map[string]*Token{},
+		vms: map[int]*vm{}, pools: map[string]string{"k3s": ""}, agents: map[int]bool{}, tasks: map[string]*task{}, tokens: map[string]*Token{},
 		pid: 1000,
 	}
 	s.tokens["root@pam!lab"] = &Token{Secret: "00000000-0000-0000-0000-000000000000", ACL: []ACL{{Path: "/", Privileges: []string{"*"}}}}

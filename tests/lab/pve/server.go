@@ -42,6 +42,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if fault != nil {
 		time.Sleep(time.Duration(fault.Delay) * time.Millisecond)
 		if fault.Drop {
+			s.mu.Lock()
+			s.record(r, plain, 0)
+			s.mu.Unlock()
 			if hijacker, ok := w.(http.Hijacker); ok {
 				if conn, _, err := hijacker.Hijack(); err == nil {
 					conn.Close()
@@ -136,15 +139,15 @@ func (c *call) nextID() (any, *apiError) {
 }
 
 func (c *call) resources() any {
-	out := []map[string]any{}
-	for _, v := range c.s.vms {
-		if !c.s.mayVM(c.user, v, "VM.Audit") {
+	s, out := c.s, []map[string]any{}
+	for _, v := range s.vms {
+		if !s.mayVM(c.user, v, "VM.Audit") {
 			continue // as if it weren't there
 		}
 		out = append(out, map[string]any{
 			"id": fmt.Sprintf("qemu/%d", v.id), "type": "qemu", "vmid": v.id, "node": v.node, "name": v.name(),
-			"status": v.status(), "template": bit(v.template), "pool": v.pool, "tags": v.config["tags"],
-			"maxmem": mib(v.config["memory"]), "maxcpu": atoi(v.config["cores"]), "uptime": v.uptime(),
+			"status": s.status(v), "template": bit(v.template), "pool": v.pool, "tags": v.config["tags"],
+			"maxmem": mib(v.config["memory"]), "maxcpu": atoi(v.config["cores"]), "uptime": s.uptime(v),
 		})
 	}
 	slices.SortFunc(out, func(a, b map[string]any) int { return a["vmid"].(int) - b["vmid"].(int) })
@@ -209,6 +212,11 @@ func (c *call) poolCall() (any, *apiError) {
 	case http.MethodDelete:
 		if err := s.check(c.user, path, "Pool.Allocate"); err != nil {
 			return nil, err
+		}
+		for _, v := range s.vms {
+			if v.pool == id {
+				return nil, fail(500, "delete pool failed: pool '%s' is not empty", id)
+			}
 		}
 		delete(s.pools, id)
 	default:

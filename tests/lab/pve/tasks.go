@@ -14,8 +14,8 @@ type task struct {
 }
 
 // startTask runs work as a task and returns its UPID. Without a fault work is done when the caller gets the UPID, so that
-// its first poll finds the task ended. The server's lock is held when it is called.
-func (s *Server) startTask(node, kind, id, user string, fault *Fault, work func() error) string {
+// its first poll finds the task ended. Undo runs when the task fails. The server's lock is held when it is called.
+func (s *Server) startTask(node, kind, id, user string, fault *Fault, work func() error, undo func()) string {
 	s.pid++
 	now := time.Now().Unix()
 	t := &task{node: node, kind: kind, id: id, user: user, pid: int64(s.pid), start: now}
@@ -33,6 +33,7 @@ func (s *Server) startTask(node, kind, id, user string, fault *Fault, work func(
 		}
 		t.exit = "OK"
 		if err != nil {
+			undo()
 			t.exit = err.Error()
 			t.log = append(t.log, "TASK ERROR: "+t.exit)
 		} else {

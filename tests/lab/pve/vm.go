@@ -12,25 +12,25 @@ import (
 
 func vmPath(id int) string { return fmt.Sprintf("/vms/%d", id) }
 
-func (v *vm) status() string {
-	if v.on {
+func (s *Server) status(v *vm) string {
+	if s.driver.Running(v.id) {
 		return "running"
 	}
 	return "stopped"
 }
 
-func (v *vm) uptime() int {
-	if !v.on {
+func (s *Server) uptime(v *vm) int {
+	if !s.driver.Running(v.id) {
 		return 0
 	}
 	return int(time.Since(v.since).Seconds()) + 1
 }
 
 // needsRestart are the options that a running guest doesn't take over.
-var needsRestart = []string{"cores", "sockets", "cpu", "memory", "balloon", "net0", "scsihw", "serial0", "vga"}
+var needsRestart = []string{"cores", "sockets", "cpu", "memory", "balloon", "scsihw", "serial0", "vga"}
 
-func (v *vm) pending() bool {
-	return v.on && slices.ContainsFunc(needsRestart, func(key string) bool { return v.config[key] != v.running[key] })
+func (s *Server) pending(v *vm) bool {
+	return s.driver.Running(v.id) && slices.ContainsFunc(needsRestart, func(key string) bool { return v.config[key] != v.running[key] })
 }
 
 func (c *call) vmCall(node string, id int) (any, *apiError) {
@@ -63,27 +63,46 @@ func (c *call) vmCall(node string, id int) (any, *apiError) {
 		return c.task(v, "qmtemplate", func() error { v.template = true; v.config["template"] = "1"; return nil }), nil
 	case "POST migrate":
 		return c.migrate(v)
-	case "GET agent/network-get-interfaces", "POST agent/ping":
+	case "GET agent/network-get-interfaces":
+		if err := c.agent(v); err != nil {
+			return nil, err
+		}
+		return v.interfaces(), nil
+	case "POST agent/ping":
 		return nil, c.agent(v)
 	}
 	return nil, c.notImplemented()
 }
 
 func (c *call) task(v *vm, kind string, work func() error) string {
-	return c.s.startTask(v.node, kind, strconv.Itoa(v.id), strings.ReplaceAll(c.user, "!", "%21"), c.fault, work)
+	return c.s.startTask(v.node, kind, strconv.Itoa(v.id), strings.ReplaceAll(c.user, "!", "%21"), c.fault, work, func() {})
 }
 
 func (c *call) agent(v *vm) *apiError {
 	if !c.s.mayVM(c.user, v, "VM.GuestAgent.Audit") {
 		return fail(403, "Permission check failed (%s, VM.GuestAgent.Audit)", vmPath(v.id))
 	}
-	if !v.on {
+	if !c.s.driver.Running(v.id) {
 		return fail(500, "VM %d not running", v.id)
 	}
 	if _, options := list(v.config["agent"], "enabled"); options["enabled"] != "1" {
 		return fail(500, "No QEMU guest agent configured")
 	}
-	return fail(500, "QEMU guest agent is not running")
+	if !c.s.agents[v.id] {
+		return fail(500, "QEMU guest agent is not running")
+	}
+	return nil
+}
+
+// interfaces is what a running guest agent answers.
+func (v *vm) interfaces() any {
+	_, network := list(v.config["net0"], "model")
+	_, ip := list(v.config["ipconfig0"], "ip")
+	address, _, _ := strings.Cut(ip["ip"], "/")
+	return map[string]any{"result": []any{
+		map[string]any{"name": "lo", "hardware-address": "00:00:00:00:00:00", "ip-addresses": []any{map[string]any{"ip-address": "127.0.0.1", "ip-address-type": "ipv4", "prefix": 8}}},
+		map[string]any{"name": "eth0", "hardware-address": strings.ToLower(network["virtio"]), "ip-addresses": []any{map[string]any{"ip-address": address, "ip-address-type": "ipv4", "prefix": 24}}},
+	}}
 }
 
 // numbers are the options that the API shows as JSON numbers.
@@ -99,6 +118,15 @@ func (c *call) getConfig(v *vm) (any, *apiError) {
 			out[key] = atoi(value)
 		} else {
 			out[key] = value
+		}
+	}
+	if c.form.Get("current") == "1" && c.s.driver.Running(v.id) {
+		for _, key := range needsRestart {
+			if value, had := v.running[key]; had && !slices.Contains(numbers, key) {
+				out[key] = value
+			} else if had {
+				out[key] = atoi(value)
+			}
 		}
 	}
 	if v.lock != "" {
@@ -122,11 +150,11 @@ func (c *call) current(v *vm) (any, *apiError) {
 	}
 	_, disk := list(v.config["scsi0"], "file")
 	out := map[string]any{
-		"vmid": v.id, "name": v.name(), "status": v.status(), "qmpstatus": v.status(), "cpus": atoi(v.config["cores"]),
-		"maxmem": mib(v.config["memory"]), "maxdisk": bytes(disk["size"]), "uptime": v.uptime(),
+		"vmid": v.id, "name": v.name(), "status": c.s.status(v), "qmpstatus": c.s.status(v), "cpus": atoi(v.config["cores"]),
+		"maxmem": mib(v.config["memory"]), "maxdisk": bytes(disk["size"]), "uptime": c.s.uptime(v),
 		"ha": map[string]any{"managed": 0}, "template": bit(v.template),
 	}
-	if v.on {
+	if c.s.driver.Running(v.id) {
 		out["pid"] = 4000 + v.id%1000
 	}
 	if v.lock != "" {
@@ -182,9 +210,6 @@ func (c *call) clone(source *vm) (any, *apiError) {
 		if !slices.Contains(s.nodes, target) {
 			return nil, badParameter("target", "target node '"+target+"' does not exist")
 		}
-		if s.offline[target] {
-			return nil, fail(500, "target node '%s' is offline", target)
-		}
 		if !st.shared {
 			return nil, fail(500, "can't clone to non-shared storage '%s'", storageName)
 		}
@@ -207,18 +232,15 @@ func (c *call) clone(source *vm) (any, *apiError) {
 	}
 	v.config["net0"] = fmt.Sprintf("virtio=BC:24:11:%02X:%02X:%02X,bridge=%s", byte(id>>16), byte(id>>8), byte(id), network["bridge"])
 	s.vms[id] = v
-	upid := s.startTask(source.node, "qmclone", strconv.Itoa(source.id), strings.ReplaceAll(c.user, "!", "%21"), c.fault, func() error {
+	work := func() error {
 		if st.full {
-			delete(s.vms, id)
 			return fmt.Errorf("clone failed: unable to write to storage '%s': No space left on device", storageName)
 		}
 		v.lock = ""
 		return nil
-	})
-	if t := s.tasks[taskKey(upid)]; t.exit != "" && t.exit != "OK" {
-		delete(s.vms, id) // a failed clone leaves nothing
 	}
-	return upid, nil
+	undo := func() { delete(s.vms, id) } // a failed clone leaves nothing
+	return s.startTask(source.node, "qmclone", strconv.Itoa(source.id), strings.ReplaceAll(c.user, "!", "%21"), c.fault, work, undo), nil
 }
 
 func (c *call) resize(v *vm) (any, *apiError) {
@@ -262,14 +284,15 @@ func (c *call) power(v *vm, action string) (any, *apiError) {
 	if v.template && action == "start" {
 		return nil, fail(500, "you can't start a vm if it's a template")
 	}
-	if !v.on && action == "shutdown" {
+	on := c.s.driver.Running(v.id)
+	if !on && (action == "shutdown" || action == "reboot") {
 		return nil, fail(500, "VM %d not running", v.id)
 	}
-	stop := func() error {
-		v.on = false
-		return c.s.driver.Stop(v.id)
-	}
+	stop := func() error { return c.s.driver.Stop(v.id) }
 	start := func() error {
+		if c.s.vms[v.id] != v {
+			return noSuchVM(v.node, v.id) // deleted while a slow task ran
+		}
 		guest, err := v.guest()
 		if err != nil {
 			return err
@@ -277,7 +300,7 @@ func (c *call) power(v *vm, action string) (any, *apiError) {
 		if err := c.s.driver.Start(guest); err != nil {
 			return fmt.Errorf("start failed: %w", err)
 		}
-		v.on, v.since, v.running = true, time.Now(), map[string]string{}
+		v.since, v.running = time.Now(), map[string]string{}
 		for key, value := range v.config {
 			v.running[key] = value
 		}
@@ -286,7 +309,7 @@ func (c *call) power(v *vm, action string) (any, *apiError) {
 	return c.task(v, "qm"+action, func() error {
 		switch action {
 		case "start":
-			if v.on {
+			if on {
 				return fmt.Errorf("VM %d already running", v.id)
 			}
 			return start()
@@ -307,7 +330,7 @@ func (c *call) destroy(v *vm) (any, *apiError) {
 	switch {
 	case v.config["protection"] == "1":
 		return nil, fail(500, "can't remove VM %d - protection mode enabled", v.id)
-	case v.on:
+	case c.s.driver.Running(v.id):
 		return nil, fail(500, "VM %d is running - destroy failed", v.id)
 	case v.lock != "":
 		return nil, fail(500, "VM is locked (%s)", v.lock)
@@ -329,7 +352,9 @@ func (c *call) migrate(v *vm) (any, *apiError) {
 	if !slices.Contains(c.s.nodes, target) || c.s.offline[target] {
 		return nil, badParameter("target", "target node is not usable")
 	}
-	return c.task(v, "qmigrate", func() error { v.node = target; return nil }), nil
+	v.lock = "migrate"
+	return c.s.startTask(v.node, "qmigrate", strconv.Itoa(v.id), strings.ReplaceAll(c.user, "!", "%21"), c.fault,
+		func() error { v.node, v.lock = target, ""; return nil }, func() { v.lock = "" }), nil
 }
 
 // guest is what the cloud-init drive and the virtual hardware tell the guest.

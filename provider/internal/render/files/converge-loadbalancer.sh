@@ -1,4 +1,5 @@
-# Configures HAProxy and Keepalived. Done when HAProxy answers on the VIP, from exactly one load balancer.
+# Configures HAProxy and Keepalived. The last load balancer is done when HAProxy answers on the VIP, from exactly one of
+# them: while they change one after the other, they may disagree about a router id or a peer.
 lock
 mkdir -p $conf
 chmod 0755 $conf
@@ -33,21 +34,28 @@ if [ "$sum" != "$(cat /etc/keepalived/k3sha-applied 2>/dev/null)" ] || ! systemc
 	install -m 0644 /etc/keepalived/k3sha-candidate.conf /etc/keepalived/keepalived.conf.k3sha-new
 	mv -f /etc/keepalived/keepalived.conf.k3sha-new /etc/keepalived/keepalived.conf
 	systemctl daemon-reload
-	systemctl enable -q keepalived 2>/dev/null
+	systemctl enable -q keepalived 2>/dev/null || die "cannot enable keepalived.service; is it masked?"
 	systemctl reload-or-restart keepalived || die_of keepalived "Keepalived does not start; see its journal above"
 	printf '%s' "$sum" >/etc/keepalived/k3sha-applied
 fi
 
+systemctl is-active -q keepalived || die_of keepalived "Keepalived does not run; see its journal above"
+if [ -z "$LAST" ]; then exit 0; fi
 wait_until 60 vip_answers ||
 	die_of keepalived "the VIP $VIP does not answer for cluster $CLUSTER on port $STATUS_PORT after 60 s (got: $(card || echo nothing)); does another host or VRRP router id use it?"
 
-# holders: how many hosts answer for the VIP. The one that asks doesn't hear itself.
+# holders: how many of the load balancers answer for the VIP. One that asks doesn't hear itself; one that is being
+# removed still runs, and does not count.
 holders() {
+	own=0
 	if ip -o -4 addr show dev "$interface" | grep -qF " $VIP/"; then
-		arping -q -D -c 2 -w 2 -I "$interface" "$VIP" && echo 1 || echo 2
+		own=1
+		answers=$(arping -D -c 2 -w 2 -I "$interface" "$VIP") || true
 	else
-		arping -c 2 -w 2 -I "$interface" -s "$NODE_IP" "$VIP" | sed -n 's/.*\[\(.*\)\].*/\1/p' | sort -u | wc -l
+		answers=$(arping -c 2 -w 2 -I "$interface" -s "$NODE_IP" "$VIP") || true
 	fi
+	others=$(printf '%s\n' "$answers" | sed -n 's/.*\[\(.*\)\].*/\1/p' | tr a-f A-F | sort -u | grep -cxF "$LB_MACS") || true
+	echo $((own + others))
 }
 one_holder() { [ "$(holders)" -eq 1 ]; }
 wait_until 30 one_holder ||

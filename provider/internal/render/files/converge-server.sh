@@ -1,6 +1,5 @@
 # Brings a server to what it should be: initialised or joined, configured, at the wanted release.
 # Every server runs this same script. Whether a blank one may initialise is not said here: the VIP decides.
-UNIT=k3s
 role=$etc/config.yaml.d/k3sha-role.yaml
 lock
 
@@ -14,12 +13,14 @@ decide() {
 	[ "$(field cluster)" = "$CLUSTER" ] ||
 		die "the VIP $VIP belongs to cluster $(field cluster), not to $CLUSTER; give this cluster a network.vip of its own"
 	ca=$(field ca)
-	if [ "$(field servers)" -ge 1 ] && [ "$ca" = none ]; then
-		# HAProxy counts a server as living until its first check has failed: look again.
-		sleep "$RECHECK_WAIT"
-		read_card || true
-	fi
 	if [ "$(field servers)" -ge 1 ]; then
+		if [ "$ca" = none ] && [ -z "$looked_again" ]; then
+			# HAProxy counts a server as living until its first check has failed: look again, at everything.
+			looked_again=yes
+			sleep "$RECHECK_WAIT"
+			decide
+			return
+		fi
 		decision="join"
 	elif [ "$ca" != none ]; then
 		die "cluster $CLUSTER (CA $ca) has lived, but none of its servers answers, and this one has an empty disk; it will not start a second cluster. Bring a server back, or restore one from an etcd snapshot (k3s server --cluster-reset --cluster-reset-restore-path=FILE). If the cluster is lost for good, set servers.abandonedCa to \"$ca\" to start anew"
@@ -29,23 +30,32 @@ decide() {
 		die "cluster $CLUSTER has no server yet, and $(field first) is the one that may initialise it; run pulumi up again when that has succeeded"
 	fi
 }
+looked_again=
 
 kubectl() { k3s kubectl --kubeconfig $etc/k3s.yaml --request-timeout=5s "$@" 2>/dev/null; }
 
 # serves: this server's own API is ready, its etcd member votes, its node is Ready at the wanted release.
 serves() {
 	loops && return 0
+	runs || return 1
 	kubectl get --raw /readyz >/dev/null || return 1
 	state=$(kubectl get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="EtcdIsVoter")].status} {.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion}') || return 1
 	[ "$state" = "True True $K3S_VERSION" ]
 }
 
-# others_vote: every other server is Ready and votes, so that this one may go away for a moment.
+# others_vote: every other server is Ready and votes, and as many servers live as there are, so that this one may go away
+# for a moment. (Node conditions take 40 s to show a loss; the load balancers see it at once.)
 others_vote() {
-	bad=$(kubectl get nodes -l node-role.kubernetes.io/etcd=true -o 'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="EtcdIsVoter")].status} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' |
-		awk -v me="$NODE" '$1 != me && ($2 != "True" || $3 != "True") { print $1 } END { if (NR == 0) print "(no answer from the API)" }' |
-		tr '\n' ' ')
-	[ -z "$bad" ]
+	servers=$(kubectl get nodes -l node-role.kubernetes.io/etcd=true -o 'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="EtcdIsVoter")].status} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}')
+	bad=$(printf '%s\n' "$servers" | awk -v me="$NODE" 'NF && $1 != me && ($2 != "True" || $3 != "True") { print $1 }' | tr '\n' ' ')
+	if [ -z "$servers" ]; then bad="(no answer from the API)"; fi
+	[ -z "$bad" ] || return 1
+	read_card || { bad="(no answer from the VIP)" && return 1; }
+	there=$(printf '%s\n' "$servers" | grep -c .)
+	if [ "$(field servers)" -lt "$there" ]; then
+		bad="$(field servers) of $there servers live:"
+		return 1
+	fi
 }
 
 put 0600 $etc/config.yaml "$CONFIG"
@@ -54,10 +64,11 @@ bad=
 if [ -d $data/server/db/etcd/member ]; then
 	decision=start
 	# An interrupted first start stays the first start until its API is ready.
-	[ -s $role ] || put 0600 $role "$JOIN"
+	grep -qs cluster-init $role || put 0600 $role "$JOIN"
+	may_upgrade
 else
 	decide
-	case $decision in
+	case "$decision" in
 	join)
 		put 0600 $role "$JOIN"
 		# With the CA's hash in the token k3s verifies the cluster before it sends any secret.
@@ -76,8 +87,8 @@ else
 fi
 [ -s $etc/token ] || put 0600 $etc/token "$TOKEN"
 
-if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || ! systemctl is-active -q $UNIT; then
-	if [ $decision = start ] && systemctl is-active -q $UNIT; then
+if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || ! systemctl is-active -q "$UNIT"; then
+	if [ "$decision" = start ] && systemctl is-active -q "$UNIT"; then
 		wait_until 120 others_vote ||
 			die "will not restart k3s: ${bad:-other servers} not Ready or not voting, so quorum would be lost; bring that back first, then run pulumi up again"
 	fi
@@ -85,9 +96,9 @@ if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || ! systemctl is-active -q 
 	start_k3s
 fi
 wait_until "$READY_WAIT" serves ||
-	die_of $UNIT "k3s is not up after $READY_WAIT s (voter, Ready, version: ${state:-no answer from its API}); see its journal above, mend, then run pulumi up again"
+	die_of "$UNIT" "k3s is not up after $READY_WAIT s (voter, Ready, version: ${state:-no answer from its API}); see its journal above, mend, then run pulumi up again"
 if loops; then
-	die_of $UNIT "k3s ends again and again; see its journal above, mend, then run pulumi up again"
+	die_of "$UNIT" "k3s ends again and again; see its journal above, mend, then run pulumi up again"
 fi
 # From here on a start of this server can never initialise anything.
 put 0600 $role "$JOIN"

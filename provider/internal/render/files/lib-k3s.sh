@@ -1,7 +1,18 @@
 # Shared by the steps that install and start k3s.
 data=/var/lib/rancher/k3s
 etc=/etc/rancher/k3s
-started=/var/lib/k3sha/started # hash of what the running k3s was started with
+started=/var/lib/k3sha/started     # hash of what the running k3s was started with
+installed=/var/lib/k3sha/installed # release whose install script has run
+
+# may_upgrade: k3s goes neither back nor over a minor version. What counts is what this node has.
+may_upgrade() {
+	now=$(cat $installed 2>/dev/null) || return 0
+	oldest=$(printf '%s\n%s\n' "$now" "$K3S_VERSION" | sort -V | head -n 1)
+	[ "$oldest" = "$now" ] || die "$K3S_VERSION is older than $now, which this server runs; k3s cannot go back"
+	from=$(minor "$now") to=$(minor "$K3S_VERSION")
+	[ "$to" -le $((from + 1)) ] || die "$K3S_VERSION skips a minor version after $now, which this server runs; go through v1.$((from + 1)) first"
+}
+minor() { printf '%s' "$1" | cut -d. -f2; }
 
 # wanted: hash of everything that a start of k3s reads from this node.
 wanted() { { printf '%s\n' "$K3S_VERSION"; cat $etc/config.yaml $etc/token; } | sha256sum; }
@@ -12,7 +23,8 @@ install_k3s() {
 	if [ ! -s "$release/k3s" ] || [ ! -s "$release/install.sh" ]; then
 		die "$release is gone; remove nothing there, and run pulumi up --replace on this node's prepare step"
 	fi
-	if ! cmp -s "$release/k3s" /usr/local/bin/k3s || [ ! -e "/etc/systemd/system/$UNIT.service" ]; then
+	if [ "$K3S_VERSION" != "$(cat $installed 2>/dev/null)" ] || ! cmp -s "$release/k3s" /usr/local/bin/k3s ||
+		[ ! -e "/etc/systemd/system/$UNIT.service" ]; then
 		mkdir -p /usr/local/bin
 		ln -f "$release/k3s" /usr/local/bin/k3s.k3sha-new 2>/dev/null || cp "$release/k3s" /usr/local/bin/k3s.k3sha-new
 		mv -f /usr/local/bin/k3s.k3sha-new /usr/local/bin/k3s
@@ -24,16 +36,29 @@ install_k3s() {
 			die "the install script of $K3S_VERSION failed; see its last lines above"
 		fi
 		rm -f "$log"
+		put 0644 $installed "$K3S_VERSION"
 	fi
-	systemctl enable -q "$UNIT" 2>/dev/null
+	systemctl enable -q "$UNIT" 2>/dev/null || die "cannot enable $UNIT.service; is it masked?"
 }
 
 # start_k3s: starts the unit without waiting for it; the caller polls with its own deadline.
 start_k3s() {
 	rm -f $started
 	systemctl reset-failed "$UNIT" 2>/dev/null || true
+	former=$(invocation)
 	systemctl restart --no-block "$UNIT"
 }
+former=
+invocation() { systemctl show -p InvocationID --value "$UNIT"; }
 
-# loops: k3s ends again and again; no use to wait longer.
-loops() { [ "$(systemctl show -p NRestarts --value "$UNIT")" -ge 8 ]; }
+# runs: the unit is up, and it is not the process from before a restart.
+runs() { systemctl is-active -q "$UNIT" && [ "$(invocation)" != "$former" ]; }
+
+# loops: k3s ends again and again in this step; no use to wait longer.
+restarts() { systemctl show -p NRestarts --value "$UNIT" 2>/dev/null || echo 0; }
+restarts_before=$(restarts)
+loops() {
+	count=$(restarts)
+	[ "$count" -ge "$restarts_before" ] || restarts_before=0 # a new start counts anew
+	[ $((count - restarts_before)) -ge 8 ]
+}

@@ -1,11 +1,11 @@
 # Shared by the steps that bring a worker into the cluster and keep it right.
-UNIT=k3s-agent
 
 kubectl() { k3s kubectl --kubeconfig $data/agent/kubelet.kubeconfig --request-timeout=5s "$@" 2>/dev/null; }
 
 # ready: the worker's node is Ready, at the wanted release, as the API sees it.
 ready() {
 	loops && return 0
+	runs || return 1
 	state=$(kubectl get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion}') || return 1
 	[ "$state" = "True $K3S_VERSION" ]
 }
@@ -20,16 +20,16 @@ converge_worker() {
 	put 0644 $etc/vip-ca.pem "$CA"
 	put 0600 $etc/config.yaml "$CONFIG"
 	put 0600 $etc/token "$TOKEN"
-	if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || ! systemctl is-active -q $UNIT; then
+	if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || ! systemctl is-active -q "$UNIT"; then
 		wait_until 120 admits ||
 			die "no server behind the VIP $VIP has taken workers for 120 s; look at the servers, then run pulumi up again"
 		install_k3s agent
 		start_k3s
 	fi
 	wait_until "$READY_WAIT" ready ||
-		die_of $UNIT "the worker is not Ready after $READY_WAIT s (Ready, version: ${state:-no answer from the API}); see its journal above, mend, then run pulumi up again"
+		die_of "$UNIT" "the worker is not Ready after $READY_WAIT s (Ready, version: ${state:-no answer from the API}); see its journal above, mend, then run pulumi up again"
 	if loops; then
-		die_of $UNIT "k3s ends again and again; see its journal above, mend, then run pulumi up again"
+		die_of "$UNIT" "k3s ends again and again; see its journal above, mend, then run pulumi up again"
 	fi
 	wanted >$started
 }

@@ -14,9 +14,11 @@ if [ -n "$missing" ]; then
 		die "missing packages:$missing; this is no Debian or Ubuntu, so install them in the template"
 	export DEBIAN_FRONTEND=noninteractive
 	log=$(mktemp)
+	# At first boot the machine's own apt run may hold the lock of the lists, for which apt itself does not wait.
+	update_lists() { apt-get -q -o Acquire::Retries=3 update >"$log" 2>&1 || ! grep -q 'Could not get lock' "$log"; }
+	wait_until 300 update_lists || true # what is missing then, the installation says
 	# shellcheck disable=SC2086 # a list of words
-	if ! { apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update &&
-		apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Dpkg::Options::=--force-confold \
+	if ! { apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Dpkg::Options::=--force-confold \
 			install --no-install-recommends $missing; } >"$log" 2>&1; then
 		tail -n 20 "$log" >&2
 		rm -f "$log"

@@ -86,18 +86,11 @@ func (o *CommandOutputs) run(ctx context.Context, command string) error {
 	if o.Stdin != nil {
 		cmd.Stdin = strings.NewReader(*o.Stdin)
 	}
-	var stdout, stderr, both bytes.Buffer
-	cmd.Stdout, cmd.Stderr = tee{&stdout, &both}, tee{&stderr, &both}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%w: running %q:\n%s", err, command, both.String())
+		return fmt.Errorf("%w: running %q:\n%s", err, command, stdout.String()+stderr.String())
 	}
 	o.Stdout, o.Stderr = strings.TrimSuffix(stdout.String(), "\n"), strings.TrimSuffix(stderr.String(), "\n")
 	return nil
-}
-
-type tee [2]*bytes.Buffer
-
-func (t tee) Write(b []byte) (int, error) {
-	t[0].Write(b)
-	return t[1].Write(b)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
@@ -56,8 +57,9 @@ func (c *CommandInputs) Annotate(a infer.Annotator) {
 
 // WireDependencies: what a preview knows of the output of an update.
 func (*Command) WireDependencies(f infer.FieldSelector, args *CommandInputs, state *CommandOutputs) {
-	f.OutputField(&state.Stdout).DependsOn(f.InputField(&args.Create), f.InputField(&args.Connection))
-	f.OutputField(&state.Stderr).DependsOn(f.InputField(&args.Create), f.InputField(&args.Connection))
+	// A secret connection alone does not make the output secret.
+	f.OutputField(&state.Stdout).DependsOn(f.InputField(&args.Create), f.InputField(&args.Connection).Computed(), f.InputField(&args.Stdin).Secret())
+	f.OutputField(&state.Stderr).DependsOn(f.InputField(&args.Create), f.InputField(&args.Connection).Computed(), f.InputField(&args.Stdin).Secret())
 }
 
 // Create runs the create command.
@@ -128,7 +130,8 @@ func (o *CommandOutputs) run(ctx context.Context, command string) error {
 		session.Stdin = strings.NewReader(*o.Stdin)
 	}
 	// A line of 64 KiB or more stops the scanner and then blocks the command, as in the released plugin.
-	var stdout, stderr, both bytes.Buffer
+	var stdout, stderr bytes.Buffer
+	var both lockedBuffer
 	logging := or(o.Logging, "stdoutAndStderr")
 	outLog, outDone := logLines(ctx, logging == "stdout" || logging == "stdoutAndStderr")
 	errLog, errDone := logLines(ctx, logging == "stderr" || logging == "stdoutAndStderr")
@@ -144,6 +147,24 @@ func (o *CommandOutputs) run(ctx context.Context, command string) error {
 	}
 	o.Stdout, o.Stderr = strings.TrimSuffix(stdout.String(), "\n"), strings.TrimSuffix(stderr.String(), "\n")
 	return nil
+}
+
+// lockedBuffer takes both outputs of a command, which arrive side by side.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 type nopCloser struct{ io.Writer }

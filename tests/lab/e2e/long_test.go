@@ -1,0 +1,329 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/k3sha/pulumi-k3sha/tests/lab/pve"
+)
+
+// killDuring starts an update and kills the engine, as by a power cut, when a resource has been at work for a while.
+func (p *place) killDuring(resource string, delay time.Duration) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := p.Pulumi(ctx, p.project, p.stack, "up", "--yes", "--skip-preview", "--config-file", p.ConfigFile(p.stack))
+	out := &watched{text: resource + " creating", seen: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	select {
+	case <-out.seen:
+	case <-ctx.Done():
+		p.t.Fatalf("%s never started:\n%s", resource, tail(out.String()))
+	}
+	time.Sleep(delay)
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	// As after a power cut of the machine that Pulumi ran on: its plugins are gone too.
+	p.Reap()
+	if strings.Contains(out.String(), resource+" created") {
+		p.t.Fatalf("%s was done before the kill", resource)
+	}
+	p.t.Logf("killed during %s", resource)
+	if text, err := p.Pulumi(p.t.Context(), p.project, p.stack, "cancel", "--yes").CombinedOutput(); err != nil {
+		p.t.Logf("pulumi cancel: %v %s", err, bytes.TrimSpace(text))
+	}
+}
+
+// watched notes when a text has been written.
+type watched struct {
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	text string
+	once sync.Once
+	seen chan struct{}
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.buf.Write(b)
+	if bytes.Contains(w.buf.Bytes(), []byte(w.text)) {
+		w.once.Do(func() { close(w.seen) })
+	}
+	return len(b), nil
+}
+
+func (w *watched) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.buf.String()
+}
+
+// TestLongInterruptions kills the same cluster's making at one step after the other; each next up goes on.
+func TestLongInterruptions(t *testing.T) {
+	p := newPlace(t, newLab(t, "kill", false), "kill")
+
+	// During a clone: what is left of it has Proxmox VE's id, and the next up says so, or goes on.
+	if err := p.Control("POST", "/fault", pve.Fault{Method: "POST", Path: "/clone$", Times: 1, TaskDelay: 4000}, nil); err != nil {
+		t.Fatal(err)
+	}
+	p.killDuring("k3s-vm-k3s-lb-01", 1500*time.Millisecond)
+	time.Sleep(4 * time.Second)
+	_ = p.Control("POST", "/reset", nil, nil)
+	if _, out, err := p.try(15*time.Second, "up", "--yes", "--skip-preview"); err != nil && strings.Contains(out, "already exists") {
+		if !strings.Contains(out, "k3s-vm-k3s-lb-") || !strings.Contains(out, "unable to create VM") {
+			t.Errorf("the error names neither VM id nor node: %s", tail(out))
+		}
+		t.Log("the next up stops at the foreign VM id, as it must; removing what the killed clone left, by hand")
+	}
+	for name, vm := range mustVMs(t, p) {
+		p.removeUnowned(name, vm.ID)
+	}
+
+	p.killDuring("k3s-converge-k3s-server-01", 2*time.Second)
+	p.killDuring("k3s-converge-k3s-server-02", 4*time.Second)
+	p.killDuring("k3s-converge-k3s-server-03", 9*time.Second)
+	p.up()
+	p.cluster(release, kubernetesNodes()...)
+	if n := p.members("k3s-server-01"); n != 3 {
+		t.Errorf("etcd has %d members", n)
+	}
+	if r, _ := p.up(); r.Changed() != 0 {
+		t.Errorf("still changing: %v", changedNames(r))
+	}
+}
+
+func TestLongGrowAndUpgrade(t *testing.T) {
+	p := newPlace(t, newLab(t, "grow", false), "grow")
+	p.up("--parallel", "2")
+	p.cluster(release, kubernetesNodes()...)
+
+	t.Run("three to five servers", func(t *testing.T) {
+		p.t = t
+		p.program("firstAddress: 192.168.1.201\n", "firstAddress: 192.168.1.201\n        count: 5\n")
+		r, _ := p.up()
+		for _, s := range r.Steps {
+			kept := strings.Contains(s.Name, "server-01") || strings.Contains(s.Name, "server-02") || strings.Contains(s.Name, "server-03") || strings.Contains(s.Name, "worker")
+			if kept && s.Op != "same" {
+				t.Errorf("%s %s", s.Op, s.Name)
+			}
+		}
+		p.cluster(release, kubernetesNodes("k3s-server-04", "k3s-server-05")...)
+		if n := p.members("k3s-server-05"); n != 5 {
+			t.Errorf("etcd has %d members", n)
+		}
+	})
+
+	t.Run("a version rolls", func(t *testing.T) {
+		p.t = t
+		p.program("firstAddress: 192.168.1.201\n", "firstAddress: 192.168.1.201\n        count: 5\n", release, next)
+		asked, failed := p.probe(func() {
+			r, _ := p.up()
+			var order []string
+			for _, s := range r.Steps {
+				if strings.Contains(s.Name, "-converge-") && s.Op == "update" && s.End > s.Start {
+					order = append(order, strings.TrimPrefix(s.Name, "k3s-converge-k3s-"))
+				}
+			}
+			servers := []string{"server-01", "server-02", "server-03", "server-04", "server-05"}
+			if len(order) != 7 {
+				t.Fatalf("converged %v", order)
+			}
+			expect(t, "servers in order", order[:5], servers)
+		})
+		t.Logf("%d of %d requests through the VIP failed meanwhile", failed, asked)
+		if failed > asked/20 {
+			t.Errorf("%d of %d requests through the VIP failed", failed, asked)
+		}
+		p.cluster(next, kubernetesNodes("k3s-server-04", "k3s-server-05")...)
+	})
+
+	t.Run("no way back", func(t *testing.T) {
+		p.t = t
+		p.program("firstAddress: 192.168.1.201\n", "firstAddress: 192.168.1.201\n        count: 5\n")
+		_, out, err := p.try(time.Minute, "preview")
+		if want := "k3s.version: v1.31.6+k3s1 is older than v1.31.7+k3s1"; err == nil || !strings.Contains(out, want) {
+			t.Errorf("a downgrade was not refused: %v %s", err, tail(out))
+		}
+	})
+
+	t.Run("a key rotates without a restart", func(t *testing.T) {
+		p.t = t
+		same := []string{"firstAddress: 192.168.1.201\n", "firstAddress: 192.168.1.201\n        count: 5\n", release, next}
+		before, kubeconfig := p.startTimes(), p.output("kubeconfig")
+		old := p.publicKey(p.KeyFile())
+		newFile := p.project + "/new"
+		if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", newFile).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		fresh := p.publicKey(newFile)
+		key := "privateKey: ${sshPrivateKey}\n"
+		both := fmt.Sprintf("%s        publicKeys: [%q, %q]\n", key, old, fresh)
+		p.program(append(same, key, both)...)
+		p.up()
+		data, err := os.ReadFile(newFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := p.Pulumi(t.Context(), p.project, p.stack, "config", "set", "sshPrivateKey", "--secret", "--config-file", p.ConfigFile(p.stack))
+		set.Stdin = bytes.NewReader(data)
+		if out, err := set.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		p.up()
+		p.program(append(same, key, fmt.Sprintf("%s        publicKeys: [%q]\n", key, fresh))...)
+		p.up()
+		if r, _ := p.up(); r.Changed() != 0 {
+			t.Errorf("still changing: %v", changedNames(r))
+		}
+		for _, node := range p.nodes() {
+			if got := p.in(node, "", "cat", "/home/ubuntu/.ssh/authorized_keys"); got != fresh {
+				t.Errorf("%s lets in: %s", node, got)
+			}
+		}
+		if after := p.startTimes(); after != before {
+			t.Errorf("services were restarted:\n%s\nwas\n%s", after, before)
+		}
+		if p.output("kubeconfig") != kubeconfig {
+			t.Error("the kubeconfig has changed")
+		}
+	})
+
+	t.Run("the first server lost and made anew joins", func(t *testing.T) {
+		p.t = t
+		p.program("firstAddress: 192.168.1.201\n", "firstAddress: 192.168.1.201\n        count: 5\n", release, next)
+		p.kubectl("create", "configmap", "before-the-loss")
+		if err := p.Kill("k3s-server-01"); err != nil {
+			t.Fatal(err)
+		}
+		_, failed := p.probe(func() { time.Sleep(15 * time.Second) })
+		t.Logf("%d requests through the VIP failed after the first server was lost", failed)
+		p.kubectl("get", "configmap", "before-the-loss")
+	})
+}
+
+func (p *place) publicKey(private string) string {
+	p.t.Helper()
+	out, err := exec.Command("ssh-keygen", "-y", "-f", private).Output()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	fields := strings.Fields(string(out))
+	return fields[0] + " " + fields[1]
+}
+
+// startTimes are when the services of all nodes were started and last reloaded.
+func (p *place) startTimes() string {
+	p.t.Helper()
+	var b strings.Builder
+	for _, node := range p.nodes() {
+		b.WriteString(node + " " + p.in(node, "", "sh", "-c",
+			"systemctl show -p MainPID,ActiveEnterTimestampMonotonic,NRestarts k3s k3s-agent haproxy keepalived | tr '\n' ' '; journalctl -q --no-pager | grep -c Reload") + "\n")
+	}
+	return b.String()
+}
+
+// probe asks the API through the VIP all the time while something happens.
+func (p *place) probe(during func()) (asked, failed int) {
+	p.t.Helper()
+	ctx, cancel := context.WithCancel(p.t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			cmd := p.Command("curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "3", "https://"+vip+":6443/readyz")
+			out, err := cmd.Output()
+			asked++
+			if code := string(out); err != nil || code != "401" && code != "200" {
+				failed++
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}()
+	during()
+	cancel()
+	<-done
+	return asked, failed
+}
+
+func TestLongTwoClustersSideBySide(t *testing.T) {
+	var wg sync.WaitGroup
+	for _, name := range []string{"left", "right"} {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			t.Run("lab "+name, func(t *testing.T) {
+				p := newPlace(t, newLab(t, name, false), name)
+				p.up()
+				p.cluster(release, kubernetesNodes()...)
+				if name == "right" {
+					return
+				}
+				// A second cluster on the same network, with the router id that its name gives it.
+				second := newPlace(t, p.Lab, "second", "clusterName: k3s", "clusterName: edge", "192.168.1.22", "192.168.1.12", "192.168.1.20", "192.168.1.10", "192.168.1.21", "192.168.1.11",
+					"        virtualRouterId: 51\n", "", "BC:24:11", "BC:24:12", "vip: 192.168.1.120", "vip: 192.168.1.120")
+				second.up()
+				p.cluster(release, kubernetesNodes()...)
+				if got := len(strings.Fields(second.kubectl("get", "nodes", "-o", "name"))); got != 5 {
+					t.Errorf("the second cluster has %d nodes", got)
+				}
+				expect(t, "holders of the first VIP", p.holders(vip), []string{"k3s-lb-01"})
+				expect(t, "holders of the second VIP", p.holders("192.168.1.120"), []string{"edge-lb-01"})
+			})
+		}()
+	}
+	wg.Wait()
+}
+
+func mustVMs(t *testing.T, p *place) map[string]struct{ ID int } {
+	t.Helper()
+	vms, err := p.VMs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]struct{ ID int }{}
+	for name, vm := range vms {
+		out[name] = struct{ ID int }{vm.ID}
+	}
+	return out
+}
+
+// removeUnowned deletes a VM that Proxmox VE has and the stack doesn't, as a person would in the web interface.
+func (p *place) removeUnowned(name string, id int) {
+	p.t.Helper()
+	state, err := p.Pulumi(p.t.Context(), p.project, p.stack, "stack", "export").Output()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var export struct {
+		Deployment struct {
+			Resources []struct {
+				URN string `json:"urn"`
+				ID  string `json:"id"`
+			} `json:"resources"`
+		} `json:"deployment"`
+	}
+	if err := json.Unmarshal(state, &export); err != nil {
+		p.t.Fatal(err)
+	}
+	for _, r := range export.Deployment.Resources {
+		if strings.HasSuffix(r.URN, "-vm-"+name) && r.ID != "" {
+			return
+		}
+	}
+	p.t.Logf("removing VM %d (%s), which no state has", id, name)
+	if err := p.Control("POST", "/remove", map[string]int{"id": id}, nil); err != nil {
+		p.t.Fatal(err)
+	}
+}
