@@ -100,7 +100,7 @@ func (ClusterIdentity) Create(_ context.Context, req infer.CreateRequest[Cluster
 	return infer.CreateResponse[ClusterIdentityState]{ID: req.Inputs.ClusterName, Output: state}, nil
 }
 
-// Diff: nothing of an identity is ever replaced, and only the release may change.
+// Diff says that nothing of an identity is ever replaced, and only the release may change.
 func (ClusterIdentity) Diff(_ context.Context, req infer.DiffRequest[ClusterIdentityArgs, ClusterIdentityState]) (infer.DiffResponse, error) {
 	if req.Inputs.Version == req.State.Version {
 		return infer.DiffResponse{}, nil

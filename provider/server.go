@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	p "github.com/pulumi/pulumi-go-provider"
-	hostclient "github.com/pulumi/pulumi/pkg/v3/resource/provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	sdk "github.com/pulumi/pulumi/sdk/v3/go/pulumi/provider"
@@ -15,14 +14,14 @@ import (
 
 // Serve runs the plugin until the engine ends it.
 func Serve(ctx context.Context) error {
-	return hostclient.MainContext(ctx, Name, func(host *hostclient.HostClient) (rpc.ResourceProviderServer, error) {
+	return sdk.MainContext(ctx, Name, func(host *sdk.HostClient) (rpc.ResourceProviderServer, error) {
 		return NewServer(host)
 	})
 }
 
 // NewServer is the plugin's gRPC server. The framework serves everything but Construct: its own drops the aliases that
 // SDKs send, which would recreate a renamed cluster with all its VMs.
-func NewServer(host *hostclient.HostClient) (rpc.ResourceProviderServer, error) {
+func NewServer(host *sdk.HostClient) (rpc.ResourceProviderServer, error) {
 	prov, err := New()
 	if err != nil {
 		return nil, err
@@ -36,12 +35,12 @@ func NewServer(host *hostclient.HostClient) (rpc.ResourceProviderServer, error) 
 
 type server struct {
 	rpc.ResourceProviderServer
-	host *hostclient.HostClient
+	host *sdk.HostClient
 }
 
 // Attach and Handshake learn the engine's address when the plugin was not started by the engine.
 func (s *server) Attach(ctx context.Context, req *rpc.PluginAttach) (*emptypb.Empty, error) {
-	host, err := hostclient.NewHostClient(req.GetAddress())
+	host, err := sdk.NewHostClient(req.GetAddress())
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +49,7 @@ func (s *server) Attach(ctx context.Context, req *rpc.PluginAttach) (*emptypb.Em
 }
 
 func (s *server) Handshake(ctx context.Context, req *rpc.ProviderHandshakeRequest) (*rpc.ProviderHandshakeResponse, error) {
-	host, err := hostclient.NewHostClient(req.GetEngineAddress())
+	host, err := sdk.NewHostClient(req.GetEngineAddress())
 	if err != nil {
 		return nil, err
 	}

@@ -78,8 +78,11 @@ func newCA(dir, name, commonName string) error {
 func newCAs(server string) error {
 	tls := filepath.Join(server, "tls")
 	for _, ca := range []struct{ name, cn string }{
-		{"server-ca", "k3s-server-ca"}, {"client-ca", "k3s-client-ca"}, {"request-header-ca", "k3s-request-header-ca"},
-		{"etcd/server-ca", "etcd-server-ca"}, {"etcd/peer-ca", "etcd-peer-ca"},
+		{"server-ca", "k3s-server-ca"},
+		{"client-ca", "k3s-client-ca"},
+		{"request-header-ca", "k3s-request-header-ca"},
+		{"etcd/server-ca", "etcd-server-ca"},
+		{"etcd/peer-ca", "etcd-peer-ca"},
 	} {
 		if err := newCA(tls, ca.name, ca.cn); err != nil {
 			return err

@@ -58,11 +58,12 @@ func (l *Lab) Guests() guest.Containers {
 	return guest.Containers{Namespace: l.Namespace(), Root: l.path("rootfs"), Dir: filepath.Join(l.Dir, "vms")}
 }
 
-func (l *Lab) path(name string) string  { return filepath.Join(l.Build, name) }
-func (l *Lab) socket() string           { return filepath.Join(l.Dir, "control.sock") }
+func (l *Lab) path(name string) string { return filepath.Join(l.Build, name) }
+func (l *Lab) socket() string          { return filepath.Join(l.Dir, "control.sock") }
+
+// KeyFile is the private key of the lab's clusters.
 func (l *Lab) KeyFile() string          { return filepath.Join(l.Dir, "id_ed25519") }
 func (l *Lab) state(name string) string { return filepath.Join(l.Dir, name) }
-func (l *Lab) ip(args ...string) error  { return run("ip", args...) }
 
 // Releases is the folder of k3s releases: LAB_K3S or the stand-in's.
 func (l *Lab) Releases() string {
@@ -72,10 +73,10 @@ func (l *Lab) Releases() string {
 	return l.path("k3s")
 }
 
-func run(name string, args ...string) error {
-	out, err := exec.Command(name, args...).CombinedOutput()
+func ip(args ...string) error {
+	out, err := exec.Command("ip", args...).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, bytes.TrimSpace(out))
+		return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(out))
 	}
 	return nil
 }
@@ -105,7 +106,7 @@ func (l *Lab) Up(null bool) error {
 		{"-n", ns, "addr", "add", Gateway + "/24", "dev", "br0"},
 		{"-n", ns, "link", "set", "br0", "up"},
 	} {
-		if err := l.ip(args...); err != nil {
+		if err := ip(args...); err != nil {
 			return err
 		}
 	}
@@ -208,7 +209,7 @@ func (l *Lab) Down() error {
 			return err
 		}
 	}
-	_ = l.ip("netns", "del", l.Namespace())
+	_ = ip("netns", "del", l.Namespace())
 	return os.RemoveAll(l.Dir)
 }
 
@@ -344,7 +345,7 @@ func (l *Lab) Cable(name string, plugged bool) error {
 	if plugged {
 		state = "up"
 	}
-	return l.ip("-n", l.Namespace(), "link", "set", guest.Port(vm.ID), state)
+	return ip("-n", l.Namespace(), "link", "set", guest.Port(vm.ID), state)
 }
 
 // Command is a command inside of the lab's network, with Pulumi set up for it.

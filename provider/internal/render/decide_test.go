@@ -21,7 +21,7 @@ func decide(t *testing.T, node string, cards ...string) (decision, message strin
 	if len(cards) > 0 {
 		var asked atomic.Int32
 		vip := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprint(w, cards[min(int(asked.Add(1)), len(cards))-1])
+			_, _ = fmt.Fprint(w, cards[min(int(asked.Add(1)), len(cards))-1])
 		}))
 		t.Cleanup(vip.Close)
 		host, port, _ = net.SplitHostPort(strings.TrimPrefix(vip.URL, "http://"))
@@ -49,8 +49,8 @@ func decide(t *testing.T, node string, cards ...string) (decision, message strin
 	return strings.TrimSpace(string(out)), strings.TrimSpace(stderr.String())
 }
 
-func card(cluster, first, ca string, servers int) string {
-	return fmt.Sprintf(`{"cluster":%q,"loadBalancer":"k3s-lb-01","first":%q,"ca":%q,"servers":%d}`, cluster, first, ca, servers)
+func card(cluster, ca string, servers int) string {
+	return fmt.Sprintf(`{"cluster":%q,"loadBalancer":"k3s-lb-01","first":"k3s-server-01","ca":%q,"servers":%d}`, cluster, ca, servers)
 }
 
 // Never a second cluster: the table, row by row.
@@ -63,19 +63,33 @@ func TestABlankServerDecides(t *testing.T) {
 		decision string
 		message  string
 	}{
-		"VIP does not answer": {first, nil, "",
-			"has not answered on port 1 for 1 s, so nobody can say whether the cluster lives; bring a load balancer back, then run pulumi up again"},
-		"VIP of another cluster": {first, []string{card("prod", first, "none", 0)}, "",
-			"belongs to cluster prod, not to k3s; give this cluster a network.vip of its own"},
-		"CA known, servers live":           {second, []string{card("k3s", first, "sha256:abc", 2)}, "join sha256:abc", ""},
-		"CA known, one lives, first blank": {first, []string{card("k3s", first, "sha256:abc", 1)}, "join sha256:abc", ""},
-		"CA unknown, servers live":         {first, []string{card("k3s", first, "none", 1)}, "join none", ""},
-		"CA unknown, first check pending":  {first, []string{card("k3s", first, "none", 3), card("k3s", first, "none", 0)}, "initialise none", ""},
-		"CA known, nobody lives": {first, []string{card("k3s", first, "sha256:abc", 0)}, "",
-			`cluster k3s (CA sha256:abc) has lived, but none of its servers answers, and this one has an empty disk; it will not start a second cluster. Bring a server back, or restore one from an etcd snapshot (k3s server --cluster-reset --cluster-reset-restore-path=FILE). If the cluster is lost for good, set servers.abandonedCa to "sha256:abc" to start anew`},
-		"CA unknown, nobody lives, first": {first, []string{card("k3s", first, "none", 0)}, "initialise none", ""},
-		"CA unknown, nobody lives, not first": {second, []string{card("k3s", first, "none", 0)}, "",
-			"cluster k3s has no server yet, and k3s-server-01 is the one that may initialise it; run pulumi up again when that has succeeded"},
+		"VIP does not answer": {
+			first, nil, "",
+			"has not answered on port 1 for 1 s, so nobody can say whether the cluster lives; bring a load balancer back, then run pulumi up again",
+		},
+		"VIP of another cluster": {
+			first,
+			[]string{card("prod", "none", 0)},
+			"",
+			"belongs to cluster prod, not to k3s; give this cluster a network.vip of its own",
+		},
+		"CA known, servers live":           {second, []string{card("k3s", "sha256:abc", 2)}, "join sha256:abc", ""},
+		"CA known, one lives, first blank": {first, []string{card("k3s", "sha256:abc", 1)}, "join sha256:abc", ""},
+		"CA unknown, servers live":         {first, []string{card("k3s", "none", 1)}, "join none", ""},
+		"CA unknown, first check pending":  {first, []string{card("k3s", "none", 3), card("k3s", "none", 0)}, "initialise none", ""},
+		"CA known, nobody lives": {
+			first,
+			[]string{card("k3s", "sha256:abc", 0)},
+			"",
+			`cluster k3s (CA sha256:abc) has lived, but none of its servers answers, and this one has an empty disk; it will not start a second cluster. Bring a server back, or restore one from an etcd snapshot (k3s server --cluster-reset --cluster-reset-restore-path=FILE). If the cluster is lost for good, set servers.abandonedCa to "sha256:abc" to start anew`,
+		},
+		"CA unknown, nobody lives, first": {first, []string{card("k3s", "none", 0)}, "initialise none", ""},
+		"CA unknown, nobody lives, not first": {
+			second,
+			[]string{card("k3s", "none", 0)},
+			"",
+			"cluster k3s has no server yet, and k3s-server-01 is the one that may initialise it; run pulumi up again when that has succeeded",
+		},
 		"garbage": {first, []string{"<html>"}, "", "belongs to cluster , not to k3s; give this cluster a network.vip of its own"},
 	} {
 		t.Run(name, func(t *testing.T) {

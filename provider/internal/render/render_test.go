@@ -124,11 +124,11 @@ func TestSecretsGoWhereTheyAreNeeded(t *testing.T) {
 		script := render.Script(p, step, render.Secrets{Token: "S3RVER", AgentToken: "AG3NT", CAHash: "h"})
 		server := step.Verb == topology.Converge && step.Node.Role == topology.Server
 		worker := step.Node.Role == topology.Worker && (step.Verb == topology.Converge || step.Verb == topology.Join)
-		if strings.Contains(script, "S3RVER") != server {
-			t.Errorf("%s has the server token: %t", step.Name(), !server)
+		if has := strings.Contains(script, "S3RVER"); has != server {
+			t.Errorf("%s has the server token: %t", step.Name(), has)
 		}
-		if strings.Contains(script, "AG3NT") != (server || worker) {
-			t.Errorf("%s has the agent token: %t", step.Name(), !(server || worker))
+		if has := strings.Contains(script, "AG3NT"); has != (server || worker) {
+			t.Errorf("%s has the agent token: %t", step.Name(), has)
 		}
 		if strings.Contains(script, "set -x") {
 			t.Errorf("%s traces", step.Name())

@@ -51,9 +51,13 @@ func Deadline(v topology.Verb) int {
 func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []variable) {
 	s, n := p.Spec, step.Node
 	vars := []variable{
-		{"NODE", n.Name}, {"STEP", string(step.Verb)}, {"NODE_IP", n.IP},
-		{"CLUSTER", s.ClusterName}, {"VIP", s.Network.VIP},
-		{"API_PORT", fmt.Sprint(s.LoadBalancers.APIPort)}, {"STATUS_PORT", fmt.Sprint(s.LoadBalancers.StatusPort)},
+		{"NODE", n.Name},
+		{"STEP", string(step.Verb)},
+		{"NODE_IP", n.IP},
+		{"CLUSTER", s.ClusterName},
+		{"VIP", s.Network.VIP},
+		{"API_PORT", fmt.Sprint(s.LoadBalancers.APIPort)},
+		{"STATUS_PORT", fmt.Sprint(s.LoadBalancers.StatusPort)},
 	}
 	unit := "k3s"
 	if n.Role == topology.Worker {
@@ -134,7 +138,9 @@ func peers(p topology.Plan, n topology.Node) string {
 // sends the token.
 func workerVars(s topology.Spec, n topology.Node, secrets Secrets) []variable {
 	return []variable{
-		{"AGENT_TOKEN", secrets.AgentToken}, {"SECRETS", secrets.AgentToken}, {"CA", secrets.CA},
+		{"AGENT_TOKEN", secrets.AgentToken},
+		{"SECRETS", secrets.AgentToken},
+		{"CA", secrets.CA},
 		{"TOKEN", "K10" + secrets.CAHash + "::node:" + secrets.AgentToken},
 		{"CONFIG", WorkerConfig(s, n)},
 	}

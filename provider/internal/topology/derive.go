@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"net/netip"
 	"slices"
 	"sort"
@@ -81,11 +82,11 @@ func addressAt(first string, slot int) string {
 		return ""
 	}
 	four := addr.As4()
-	n := uint64(binary.BigEndian.Uint32(four[:])) + uint64(slot-1)
-	if n > 0xffffffff {
+	n := int64(binary.BigEndian.Uint32(four[:])) + int64(slot-1)
+	if n > math.MaxUint32 {
 		return ""
 	}
-	binary.BigEndian.PutUint32(four[:], uint32(n))
+	binary.BigEndian.PutUint32(four[:], uint32(n)) //nolint:gosec // n is in range
 	return netip.AddrFrom4(four).String()
 }
 

@@ -129,8 +129,10 @@ func validateProxmox(ps *problems, p Proxmox) {
 		}
 	}
 	for _, w := range []struct{ path, value string }{
-		{"proxmox.datastore", p.Datastore}, {"proxmox.bridge", p.Bridge},
-		{"proxmox.pool", p.Pool}, {"proxmox.templateNode", p.TemplateNode},
+		{"proxmox.datastore", p.Datastore},
+		{"proxmox.bridge", p.Bridge},
+		{"proxmox.pool", p.Pool},
+		{"proxmox.templateNode", p.TemplateNode},
 	} {
 		if w.value != "" && !wordPattern.MatchString(w.value) {
 			ps.add(w.path, "%q has characters that Proxmox names do not have; use letters, digits and - _ .", w.value)

@@ -24,6 +24,7 @@ type place struct {
 	t       *testing.T
 	project string
 	stack   string
+	inputs  map[string]any // of one VM, for the tests of the Proxmox VE API
 }
 
 // newLab starts a lab that ends with the test, whatever happens in between.
@@ -126,11 +127,11 @@ func (p *place) up(args ...string) (lab.UpResult, string) {
 	return p.must(6*time.Minute, append([]string{"up", "--yes", "--skip-preview"}, args...)...)
 }
 
-func (p *place) output(name string) string {
+func (p *place) kubeconfig() string {
 	p.t.Helper()
-	out, err := p.Pulumi(p.t.Context(), p.project, p.stack, "stack", "output", name, "--show-secrets").Output()
+	out, err := p.Pulumi(p.t.Context(), p.project, p.stack, "stack", "output", "kubeconfig", "--show-secrets").Output()
 	if err != nil {
-		p.t.Fatalf("stack output %s: %v", name, err)
+		p.t.Fatalf("stack output: %v", err)
 	}
 	return strings.TrimRight(string(out), "\n")
 }
@@ -149,7 +150,7 @@ func (p *place) tryKubectl(args ...string) (string, error) {
 	p.t.Helper()
 	file := filepath.Join(p.project, "kubeconfig")
 	if _, err := os.Stat(file); err != nil {
-		if err := os.WriteFile(file, []byte(p.output("kubeconfig")), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(p.kubeconfig()), 0o600); err != nil {
 			p.t.Fatal(err)
 		}
 	}

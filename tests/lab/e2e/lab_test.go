@@ -26,7 +26,9 @@ func TestLabReferenceCluster(t *testing.T) {
 
 	t.Run("preview contacts nobody", func(t *testing.T) {
 		p.t = t
-		p.Control("POST", "/reset", nil, nil)
+		if err := p.Control("POST", "/reset", nil, nil); err != nil {
+			t.Fatal(err)
+		}
 		r, _ := p.must(time.Minute, "preview")
 		if r.Changes["create"] != 43 {
 			t.Errorf("preview creates %d resources, want 43: %v", r.Changes["create"], r.Changes)
@@ -125,7 +127,7 @@ func TestLabReferenceCluster(t *testing.T) {
 
 	t.Run("second up changes nothing and logs in nowhere", func(t *testing.T) {
 		p.t = t
-		before, kubeconfig := p.logins(), p.output("kubeconfig")
+		before, kubeconfig := p.logins(), p.kubeconfig()
 		r, _ := p.up()
 		if r.Changed() != 0 || r.Changes["same"] != 43 {
 			t.Errorf("changes: %v", r.Changes)
@@ -133,7 +135,7 @@ func TestLabReferenceCluster(t *testing.T) {
 		if after := p.logins(); after != before {
 			t.Errorf("%d SSH logins", after-before)
 		}
-		if p.output("kubeconfig") != kubeconfig {
+		if p.kubeconfig() != kubeconfig {
 			t.Error("the kubeconfig has changed")
 		}
 	})
@@ -211,7 +213,7 @@ func checkSecrets(t *testing.T, p *place, printed string, commands []string) {
 			}
 		}
 	}
-	for _, line := range strings.Split(p.output("kubeconfig"), "\n") {
+	for _, line := range strings.Split(p.kubeconfig(), "\n") {
 		if key, found := strings.CutPrefix(strings.TrimSpace(line), "client-key-data: "); found {
 			secrets["admin key"] = key
 		}

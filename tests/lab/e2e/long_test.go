@@ -161,7 +161,7 @@ func TestLongGrowAndUpgrade(t *testing.T) {
 	t.Run("a key rotates without a restart", func(t *testing.T) {
 		p.t = t
 		same := []string{"firstAddress: 192.168.1.201\n", "firstAddress: 192.168.1.201\n        count: 5\n", release, next}
-		before, kubeconfig := p.startTimes(), p.output("kubeconfig")
+		before, kubeconfig := p.startTimes(), p.kubeconfig()
 		old := p.publicKey(p.KeyFile())
 		newFile := p.project + "/new"
 		if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", newFile).CombinedOutput(); err != nil {
@@ -195,7 +195,7 @@ func TestLongGrowAndUpgrade(t *testing.T) {
 		if after := p.startTimes(); after != before {
 			t.Errorf("services were restarted:\n%s\nwas\n%s", after, before)
 		}
-		if p.output("kubeconfig") != kubeconfig {
+		if p.kubeconfig() != kubeconfig {
 			t.Error("the kubeconfig has changed")
 		}
 	})

@@ -84,25 +84,25 @@ func (c Containers) Start(vm pve.Guest) error {
 
 func (c Containers) network(vm pve.Guest) error {
 	ns, port := c.NetNS(vm.ID), Port(vm.ID)
-	_ = run("ip", "netns", "del", ns)
-	_ = run("ip", "-n", c.Namespace, "link", "del", port)
+	_ = ip("netns", "del", ns)
+	_ = ip("-n", c.Namespace, "link", "del", port)
 	for _, args := range [][]string{
 		{"netns", "add", ns},
 		{"-n", c.Namespace, "link", "add", port, "type", "veth", "peer", "name", "eth0", "address", vm.MAC, "netns", ns},
 		{"-n", c.Namespace, "link", "set", port, "master", "br0", "up"},
 		{"-n", ns, "link", "set", "lo", "up"},
 	} {
-		if err := run("ip", args...); err != nil {
+		if err := ip(args...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func run(name string, args ...string) error {
-	out, err := exec.Command(name, args...).CombinedOutput()
+func ip(args ...string) error {
+	out, err := exec.Command("ip", args...).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, bytes.TrimSpace(out))
+		return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(out))
 	}
 	return nil
 }
@@ -174,8 +174,8 @@ func (c Containers) Stop(id int) error {
 	}
 	_ = os.Remove(filepath.Join(c.dir(id), "pid"))
 	_ = syscall.Unmount(filepath.Join(c.dir(id), "root"), syscall.MNT_DETACH)
-	_ = run("ip", "-n", c.Namespace, "link", "del", Port(id))
-	_ = run("ip", "netns", "del", c.NetNS(id))
+	_ = ip("-n", c.Namespace, "link", "del", Port(id))
+	_ = ip("netns", "del", c.NetNS(id))
 	return nil
 }
 

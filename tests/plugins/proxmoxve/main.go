@@ -19,4 +19,3 @@ var metadata []byte
 func main() {
 	tfbridge.Main("proxmoxve", bridge.Version, bridge.Provider(metadata), schema)
 }
-

@@ -36,6 +36,8 @@ LAB_BUILD is the folder that make build fills (default: build).
 LAB_K3S, LAB_PLUGINS, LAB_PULUMI, LAB_PVE put real binaries in place of the lab's own; see tests/lab/README.md.
 `
 
+var errUsage = errors.New(strings.TrimSpace(usage))
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -68,7 +70,7 @@ func command(ctx context.Context, args []string) error {
 	}
 	needs := map[string]int{"ssh": 1, "exec": 2, "kill": 1, "cut": 1, "heal": 1, "log": 1, "run": 1}
 	if len(rest) < needs[verb] {
-		return errors.New(usage)
+		return errUsage
 	}
 	switch verb {
 	case "up":
@@ -106,7 +108,7 @@ func command(ctx context.Context, args []string) error {
 	case "demo-shell":
 		return attach(l.Command(env("SHELL", "/bin/sh")))
 	}
-	return errors.New(usage)
+	return errUsage
 }
 
 func attach(cmd *exec.Cmd) error {

@@ -21,8 +21,10 @@ type Logging string
 // Values lists the kinds of logging.
 func (Logging) Values() []infer.EnumValue[Logging] {
 	return []infer.EnumValue[Logging]{
-		{Name: "Stdout", Value: "stdout"}, {Name: "Stderr", Value: "stderr"},
-		{Name: "StdoutAndStderr", Value: "stdoutAndStderr"}, {Name: "None", Value: "none"},
+		{Name: "Stdout", Value: "stdout"},
+		{Name: "Stderr", Value: "stderr"},
+		{Name: "StdoutAndStderr", Value: "stdoutAndStderr"},
+		{Name: "None", Value: "none"},
 	}
 }
 
