@@ -157,7 +157,7 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 	}
 	after("converge-k3s-lb-01", "k3s-lb-01", "prepare-k3s-lb-01")
 	after("converge-k3s-lb-02", "k3s-lb-02", "prepare-k3s-lb-02", "converge-k3s-lb-01")
-	after("converge-k3s-server-01", "k3s-server-01", "prepare-k3s-server-01", "converge-k3s-lb-02", "identity")
+	after("converge-k3s-server-01", "k3s-server-01", "prepare-k3s-server-01", "prepare-k3s-server-02", "prepare-k3s-server-03", "converge-k3s-lb-02", "identity")
 	after("read-cluster", "k3s-server-01", "converge-k3s-server-01")
 	after("trust-k3s-lb-01", "k3s-lb-01", "read-cluster")
 	after("trust-k3s-lb-02", "k3s-lb-02", "read-cluster", "trust-k3s-lb-01")

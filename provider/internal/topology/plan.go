@@ -60,7 +60,12 @@ func NewPlan(s Spec) Plan {
 
 	balanced := p.chain(Converge, lbs, nil)
 	first := servers[0]
-	p.add(Converge, first, append([]string{StepName(Prepare, first.Name)}, balanced...)...)
+	// A release that one server cannot fetch becomes nobody's.
+	var fetched []string
+	for _, n := range servers {
+		fetched = append(fetched, StepName(Prepare, n.Name))
+	}
+	p.add(Converge, first, append(fetched, balanced...)...)
 	p.add(Read, Node{Name: "cluster", Role: Server, IP: first.IP}, StepName(Converge, first.Name))
 	trusted := p.chain(Trust, lbs, []string{StepName(Read, "cluster")})
 	joined := p.chain(Converge, servers[1:], trusted)

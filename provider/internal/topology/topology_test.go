@@ -79,7 +79,7 @@ func TestPlanOfTheReferenceCluster(t *testing.T) {
 		"vm-k3s-worker-02 < vm-k3s-server-03",
 		"converge-k3s-lb-01 < prepare-k3s-lb-01",
 		"converge-k3s-lb-02 < converge-k3s-lb-01 prepare-k3s-lb-02",
-		"converge-k3s-server-01 < prepare-k3s-server-01 converge-k3s-lb-02",
+		"converge-k3s-server-01 < prepare-k3s-server-01 prepare-k3s-server-02 prepare-k3s-server-03 converge-k3s-lb-02",
 		"read-cluster < converge-k3s-server-01",
 		"trust-k3s-lb-01 < read-cluster",
 		"trust-k3s-lb-02 < trust-k3s-lb-01",

@@ -159,6 +159,9 @@ func (p *place) tryKubectl(args ...string) (string, error) {
 	return string(out), err
 }
 
+// forgetKubeconfig has the next kubectl take the output again.
+func (p *place) forgetKubeconfig() { _ = os.Remove(filepath.Join(p.project, "kubeconfig")) }
+
 // in runs a command in a VM as root.
 func (p *place) in(node string, stdin string, args ...string) string {
 	p.t.Helper()

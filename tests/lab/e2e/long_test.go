@@ -200,9 +200,8 @@ func TestLongGrowAndUpgrade(t *testing.T) {
 		}
 	})
 
-	t.Run("the first server lost and made anew joins", func(t *testing.T) {
+	t.Run("the first server is lost", func(t *testing.T) {
 		p.t = t
-		p.program("firstAddress: 192.168.1.201\n", "firstAddress: 192.168.1.201\n        count: 5\n", release, next)
 		p.kubectl("create", "configmap", "before-the-loss")
 		if err := p.Kill("k3s-server-01"); err != nil {
 			t.Fatal(err)
@@ -210,6 +209,20 @@ func TestLongGrowAndUpgrade(t *testing.T) {
 		_, failed := p.probe(func() { time.Sleep(15 * time.Second) })
 		t.Logf("%d requests through the VIP failed after the first server was lost", failed)
 		p.kubectl("get", "configmap", "before-the-loss")
+	})
+
+	t.Run("a load balancer is lost too", func(t *testing.T) {
+		p.t = t
+		if err := p.Kill("k3s-lb-01"); err != nil {
+			t.Fatal(err)
+		}
+		asked, failed := p.probe(func() { time.Sleep(10 * time.Second) })
+		t.Logf("%d of %d requests through the VIP failed", failed, asked)
+		if failed > 8 {
+			t.Errorf("%d of %d requests through the VIP failed", failed, asked)
+		}
+		expect(t, "holders of the VIP", p.holders(vip), []string{"k3s-lb-02"})
+		p.kubectl("create", "configmap", "after-both-losses")
 	})
 }
 

@@ -62,8 +62,9 @@ func (c Containers) Start(vm pve.Guest) error {
 	defer console.Close()
 	ns := c.NetNS(vm.ID)
 	// From inside the VM's namespace, so that /sys shows its devices and not the machine's; that hides the control groups.
+	// Each VM has a control group of its own: otherwise their inits would make and remove the same ones.
 	cmd := exec.Command("ip", "netns", "exec", ns, "sh", "-c",
-		`mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec systemd-nspawn -q --keep-unit --register=no --resolv-conf=off `+
+		`mount -t cgroup2 cgroup2 /sys/fs/cgroup && mkdir -p "/sys/fs/cgroup/$3" && echo $$ >"/sys/fs/cgroup/$3/cgroup.procs" && exec systemd-nspawn -q --keep-unit --register=no --resolv-conf=off `+
 			`--network-namespace-path="$1" -D "$2" -M "$3" --console=pipe --boot --capability=all`,
 		"sh", "/run/netns/"+ns, root, ns)
 	cmd.Stdout, cmd.Stderr = console, console
@@ -172,11 +173,18 @@ func (c Containers) Stop(id int) error {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+	removeControlGroup(c.NetNS(id))
 	_ = os.Remove(filepath.Join(c.dir(id), "pid"))
 	_ = syscall.Unmount(filepath.Join(c.dir(id), "root"), syscall.MNT_DETACH)
 	_ = ip("-n", c.Namespace, "link", "del", Port(id))
 	_ = ip("netns", "del", c.NetNS(id))
 	return nil
+}
+
+// removeControlGroup removes what a VM's init has left, in a mount of its own.
+func removeControlGroup(name string) {
+	_ = exec.Command("unshare", "-m", "sh", "-c", `mount -t cgroup2 cgroup2 /sys/fs/cgroup && cd /sys/fs/cgroup && [ -d "$0" ] || exit 0
+		find "$0" -depth -type d -exec rmdir {} \; 2>/dev/null`, name).Run()
 }
 
 // Delete removes a VM's disk.

@@ -1,0 +1,117 @@
+package e2e
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+var quotedHash = regexp.MustCompile(`servers\.abandonedCa to "(sha256:[0-9a-f]{64})"`)
+
+// TestLongSmallCluster is a cluster of one server and one load balancer: what goes wrong, what changes, what is refused.
+func TestLongSmallCluster(t *testing.T) {
+	small := []string{
+		"        firstAddress: 192.168.1.201\n", "        count: 1\n        firstAddress: 192.168.1.201\n",
+		"          \"2\": {mac: \"BC:24:11:02:57:C8\"}\n          \"3\": {mac: \"BC:24:11:4F:A3:86\"}\n", "",
+		"          count: 2\n", "          count: 0\n",
+		"          nodes:\n            \"1\": {mac: \"BC:24:11:12:B1:D2\"}\n            \"2\": {mac: \"BC:24:11:07:BA:1A\"}\n", "",
+		"        firstAddress: 192.168.1.221\n", "        count: 1\n        firstAddress: 192.168.1.221\n",
+		"          \"2\": {mac: \"BC:24:11:6B:DC:F9\"}\n", "",
+	}
+	with := func(more ...string) []string { return append(append([]string{}, small...), more...) }
+	version := "        version: v1.31.6+k3s1\n"
+	p := newPlace(t, newLab(t, "small", false), "small", with(version, version+"        serverConfig: {kube-apiserver-arg: [nonsense=1]}\n")...)
+
+	t.Run("a server that cannot start says why", func(t *testing.T) {
+		p.t = t
+		_, out, err := p.try(4*time.Minute, "up", "--yes", "--skip-preview")
+		if err == nil {
+			t.Fatal("up succeeded with a nonsensical option")
+		}
+		for _, want := range []string{
+			"last lines of k3s on k3s-server-01:", "unknown flag: --nonsense",
+			"k3s-server-01: converge: k3s ends again and again; see its journal above, mend, then run pulumi up again",
+		} {
+			if !strings.Contains(out, want) {
+				t.Errorf("the error lacks %q:\n%s", want, tail(out))
+			}
+		}
+	})
+	t.Run("mended, the next up goes on", func(t *testing.T) {
+		p.t = t
+		p.program(small...)
+		r, _ := p.up()
+		if r.Changes["same"] < 10 {
+			t.Errorf("up began anew: %v", r.Changes)
+		}
+		p.cluster(release, "k3s-server-01")
+		expect(t, "holders of the VIP", p.holders(vip), []string{"k3s-lb-01"})
+	})
+	t.Run("a HAProxy option touches the load balancer alone", func(t *testing.T) {
+		p.t = t
+		p.program(with("virtualRouterId: 51\n", "virtualRouterId: 51\n        balance: leastconn\n")...)
+		r, _ := p.up()
+		expect(t, "changed", changedNames(r), []string{"update k3s-converge-k3s-lb-01"})
+	})
+	t.Run("load balancers come, change and go", func(t *testing.T) {
+		p.t = t
+		grown := with("        count: 1\n        firstAddress: 192.168.1.221\n", "        count: 3\n        firstAddress: 192.168.1.221\n")
+		p.program(grown...)
+		p.up()
+		expect(t, "holders of the VIP", p.holders(vip), []string{"k3s-lb-01"})
+		p.program(append(grown, "virtualRouterId: 51\n", "virtualRouterId: 77\n        statusPort: 8500\n")...)
+		p.up()
+		if n := len(p.holders(vip)); n != 1 {
+			t.Errorf("%d holders of the VIP", n)
+		}
+		p.program(with("virtualRouterId: 51\n", "virtualRouterId: 77\n        statusPort: 8500\n")...)
+		p.up()
+		expect(t, "holders of the VIP", p.holders(vip), []string{"k3s-lb-01"})
+		p.cluster(release, "k3s-server-01")
+	})
+	t.Run("a cluster that has lived is not started anew, unless it is said so", func(t *testing.T) {
+		p.t = t
+		same := with("virtualRouterId: 51\n", "virtualRouterId: 77\n        statusPort: 8500\n")
+		_, out, err := p.try(5*time.Minute, "up", "--yes", "--skip-preview", "--replace", p.urn("k3s-vm-k3s-server-01"))
+		hash := quotedHash.FindStringSubmatch(strings.ReplaceAll(out, `\"`, `"`))
+		if err == nil || !strings.Contains(out, "has lived, but none of its servers answers") || hash == nil {
+			t.Fatalf("a blank first server was not refused: %v\n%s", err, tail(out))
+		}
+		p.program(append(same, "        count: 1\n        firstAddress: 192.168.1.201\n", "        count: 1\n        abandonedCa: "+hash[1]+"\n        firstAddress: 192.168.1.201\n")...)
+		before := p.kubeconfig()
+		p.up()
+		p.forgetKubeconfig()
+		if p.kubeconfig() == before {
+			t.Error("the kubeconfig is the lost cluster's")
+		}
+		p.cluster(release, "k3s-server-01")
+	})
+}
+
+// urn finds a resource in the state.
+func (p *place) urn(name string) string {
+	p.t.Helper()
+	state, err := p.Pulumi(p.t.Context(), p.project, p.stack, "stack", "export").Output()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var export struct {
+		Deployment struct {
+			Resources []struct {
+				URN string `json:"urn"`
+			} `json:"resources"`
+		} `json:"deployment"`
+	}
+	if err := json.Unmarshal(state, &export); err != nil {
+		p.t.Fatal(err)
+	}
+	for _, r := range export.Deployment.Resources {
+		if strings.HasSuffix(r.URN, "::"+name) {
+			return r.URN
+		}
+	}
+	p.t.Fatalf("no %s in the state", name)
+	return ""
+}
