@@ -46,14 +46,17 @@ var (
 // Check refuses another name for a living cluster, and releases that k3s cannot go to.
 func (ClusterIdentity) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckResponse[ClusterIdentityArgs], error) {
 	args, failures, err := infer.DefaultCheck[ClusterIdentityArgs](ctx, req.NewInputs)
+	if err != nil || len(failures) > 0 {
+		return infer.CheckResponse[ClusterIdentityArgs]{Inputs: args, Failures: failures}, err
+	}
 	for key, token := range map[string]*string{"token": args.Token, "agentToken": args.AgentToken} {
 		if token != nil && !tokenPattern.MatchString(*token) {
 			failures = append(failures, p.CheckFailure{Reason: fmt.Sprintf(
 				"k3s.%s: is not the password part of a token; give 16 to 512 letters, digits and - _ . or leave it out to have one made up", key)})
 		}
 	}
-	if err != nil || len(failures) > 0 || req.OldInputs.Len() == 0 {
-		return infer.CheckResponse[ClusterIdentityArgs]{Inputs: args, Failures: failures}, err
+	if req.OldInputs.Len() == 0 {
+		return infer.CheckResponse[ClusterIdentityArgs]{Inputs: args, Failures: failures}, nil
 	}
 	text := func(key string) string {
 		if v := req.OldInputs.Get(key); v.IsString() {

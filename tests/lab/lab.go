@@ -98,6 +98,7 @@ func (l *Lab) Up(null bool) error {
 	if err := l.installPlugins(); err != nil {
 		return err
 	}
+	raiseLimits()
 	ns := l.Namespace()
 	for _, args := range [][]string{
 		{"netns", "add", ns},
@@ -140,6 +141,20 @@ func (l *Lab) Up(null bool) error {
 	}
 	text, _ := os.ReadFile(l.state("daemon.log"))
 	return fmt.Errorf("the lab's daemon does not answer: %s", text)
+}
+
+// raiseLimits makes room for the inits of many VMs: the kernel's defaults end at about fourteen. They are only raised.
+func raiseLimits() {
+	for name, least := range map[string]int{"fs/inotify/max_user_instances": 1024, "kernel/keys/maxkeys": 2000} {
+		file := "/proc/sys/" + name
+		data, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		if now, err := strconv.Atoi(strings.TrimSpace(string(data))); err == nil && now < least {
+			_ = os.WriteFile(file, []byte(strconv.Itoa(least)), 0o600)
+		}
+	}
 }
 
 // installPlugins puts the plugins where Pulumi has downloaded ones. Those in LAB_PLUGINS win.

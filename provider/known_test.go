@@ -1,0 +1,97 @@
+package provider
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+func TestInputsThatMustBeKnown(t *testing.T) {
+	t.Parallel()
+	text, number := resource.NewStringProperty, resource.NewNumberProperty
+	output := func(known bool, v resource.PropertyValue, deps ...resource.URN) resource.PropertyValue {
+		return resource.NewOutputProperty(resource.Output{Known: known, Element: v, Dependencies: deps})
+	}
+	inputs := resource.PropertyMap{
+		"clusterName": resource.MakeSecret(text("k3s")),
+		"network": resource.NewObjectProperty(resource.PropertyMap{
+			"cidr":    output(true, text("192.168.1.0/24")),
+			"gateway": output(true, text("192.168.1.1"), "urn:pulumi:a::b::c::d"),
+			"vip":     resource.MakeComputed(text("")),
+			"dns":     text("192.168.1.1"),
+		}),
+		"proxmox": resource.NewObjectProperty(resource.PropertyMap{
+			"templateId": resource.MakeComputed(number(0)), // an input: may be unknown
+			"nodes":      resource.NewArrayProperty([]resource.PropertyValue{number(1), text("pve2")}),
+			"cloneLanes": number(0),
+		}),
+		"servers": resource.NewObjectProperty(resource.PropertyMap{"count": number(2.5), "cuont": number(3), "cores": text("2")}),
+		"workers": resource.NewObjectProperty(resource.PropertyMap{
+			"a": resource.NewObjectProperty(resource.PropertyMap{"count": number(0), "labels": resource.NewObjectProperty(resource.PropertyMap{"x": resource.MakeComputed(text(""))})}),
+		}),
+		"k3s": resource.NewObjectProperty(resource.PropertyMap{
+			"token":        resource.MakeSecret(text("a-secret-token")), // an input: may be secret
+			"serverConfig": resource.NewObjectProperty(resource.PropertyMap{"kubelet-arg": resource.NewArrayProperty([]resource.PropertyValue{resource.MakeComputed(text(""))})}),
+		}),
+		"ssh": text("id_rsa"),
+	}
+	const why = "it decides what is created, so it must be known at preview: write it out or take it from the stack's configuration"
+	want := []string{
+		"clusterName: is a secret; " + why + ", without marking it secret",
+		"k3s.serverConfig.kubelet-arg[0]: is an output that is not known yet; " + why,
+		"network.dns: is a string; give a list",
+		"network.gateway: is an output of another resource; " + why,
+		"network.vip: is an output that is not known yet; " + why,
+		"proxmox.cloneLanes: 0 is out of range; leave it out for the default, or give a positive number",
+		"proxmox.nodes[0]: is a number; give a string",
+		"servers.cores: is a string; give a whole number",
+		"servers.count: 2.5 is not a whole number",
+		"servers.cuont: there is no such property; there are: abandonedCa, cores, count, disk, first, firstAddress, firstVmId, labels, memory, nodes, slots, taints",
+		"ssh: is a string; give an object",
+		"workers.a.labels.x: is an output that is not known yet; " + why,
+	}
+	var got []string
+	for _, p := range checkShape(inputs) {
+		got = append(got, p.String())
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestProgressSaysWhatIsReachedAndWaitedFor(t *testing.T) {
+	t.Parallel()
+	count := 1
+	plan := topology.NewPlan(topology.ApplyDefaults(topology.Spec{
+		ClusterName: "k3s", Proxmox: topology.Proxmox{Nodes: []string{"pve1"}},
+		Workers: map[string]topology.Pool{"worker": {Group: topology.Group{Count: &count}}},
+	}))
+	start := time.Now()
+	p := &progress{plan: plan, ended: map[string]time.Time{}, started: start}
+	end := func(seconds int, steps ...string) {
+		for _, s := range steps {
+			p.ended[s] = start.Add(time.Duration(seconds) * time.Second)
+		}
+	}
+	is := func(seconds int, want string) {
+		t.Helper()
+		if got := p.text(start.Add(time.Duration(seconds) * time.Second)); got != want {
+			t.Errorf("after %d s: %q, want %q", seconds, got, want)
+		}
+	}
+	is(1, "0 of 2 load balancers up; creating k3s-lb-01, 1 s; creating k3s-lb-02, 1 s")
+	for _, n := range plan.Nodes {
+		end(10, "vm-"+n.Name, "contact-"+n.Name, "authorize-"+n.Name, "prepare-"+n.Name)
+	}
+	is(12, "0 of 2 load balancers up; configuring k3s-lb-01, 2 s")
+	end(15, "converge-k3s-lb-01", "converge-k3s-lb-02")
+	is(16, "2 of 2 load balancers up; joining k3s-server-01, 1 s")
+	end(20, "converge-k3s-server-01", "read-cluster", "trust-k3s-lb-01", "trust-k3s-lb-02", "converge-k3s-server-02")
+	is(32, "2 of 2 load balancers up, 2 of 3 servers joined; joining k3s-server-03, 12 s; joining k3s-worker-01, 12 s")
+}
