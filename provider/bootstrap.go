@@ -19,6 +19,7 @@ type bootstrap struct {
 	identity *identity
 	progress *progress
 
+	commands    pulumi.ProviderResource
 	publicKeys  pulumi.StringArrayOutput
 	vms         map[string]virtualMachine
 	hostKeys    map[string]pulumi.StringOutput
@@ -32,6 +33,10 @@ type credentials struct {
 }
 
 func (b *bootstrap) run() error {
+	var err error
+	if b.commands, err = newCommandProvider(b.ctx, b.cluster, b.name); err != nil {
+		return err
+	}
 	b.publicKeys = b.args.SSH.publicKeys()
 	b.vms, b.hostKeys, b.done = map[string]virtualMachine{}, map[string]pulumi.StringOutput{}, map[string]pulumi.Resource{}
 	for _, step := range b.plan.Steps {

@@ -137,11 +137,11 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	nodes := []string{"k3s-lb-01", "k3s-lb-02", "k3s-server-01", "k3s-server-02", "k3s-server-03", "k3s-worker-01", "k3s-worker-02"}
-	want := map[string][]string{"prod": nil, "prod-identity": {"prod-prepare-k3s-server-01", "prod-prepare-k3s-server-02", "prod-prepare-k3s-server-03"}}
+	want := map[string][]string{"prod": nil, "prod-command": nil, "prod-identity": {"prod-prepare-k3s-server-01", "prod-prepare-k3s-server-02", "prod-prepare-k3s-server-03"}}
 	for i, n := range nodes {
-		want["prod-vm-"+n] = nil
+		want["prod-vm-"+n] = []string{"prod-command"}
 		if i >= 2 {
-			want["prod-vm-"+n] = []string{"prod-vm-" + nodes[i-2]}
+			want["prod-vm-"+n] = []string{"prod-command", "prod-vm-" + nodes[i-2]}
 		}
 		want["prod-contact-"+n] = []string{"prod-vm-" + n}
 		want["prod-authorize-"+n] = []string{"prod-contact-" + n}

@@ -3,6 +3,7 @@ package provider
 import (
 	"fmt"
 
+	"github.com/pulumi/pulumi-command/sdk/go/command"
 	"github.com/pulumi/pulumi-command/sdk/go/command/remote"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -20,6 +21,13 @@ const (
 	bootDeadline = "25m"
 )
 
+// newCommandProvider is the provider of the commands, an explicit one that VMs come after: replacing a VM deletes its
+// commands first, and the engine cannot do so before it has met their provider in that very update.
+func newCommandProvider(ctx *pulumi.Context, c *K3sHaCluster, name string) (pulumi.ProviderResource, error) {
+	return command.NewProvider(ctx, name+"-command", &command.ProviderArgs{},
+		pulumi.Parent(c), pulumi.Version(commandVersion), pulumi.PluginDownloadURL(commandDownloadURL))
+}
+
 // newCommand is the one constructor of remote commands, so that all of them treat secrets, logs, deadlines and
 // retries alike:
 //   - the script travels on standard input, always secret; the command line is a constant without secrets
@@ -27,11 +35,11 @@ const (
 //   - create and update are the same: every script converges
 //   - no delete: what runs on a VM goes with the VM
 func (b *bootstrap) newCommand(step topology.Step, stdin pulumi.StringInput) (*remote.Command, error) {
-	command := pulumi.String(render.Command(b.plan.Spec.SSH.User, render.Deadline(step.Verb)))
+	run := pulumi.String(render.Command(b.plan.Spec.SSH.User, render.Deadline(step.Verb)))
 	return remote.NewCommand(b.ctx, b.childName(step), &remote.CommandArgs{
 		Connection:             b.connection(step),
-		Create:                 command,
-		Update:                 command,
+		Create:                 run,
+		Update:                 run,
 		Stdin:                  pulumi.ToSecret(stdin).(pulumi.StringOutput),
 		Triggers:               b.triggers(step),
 		Logging:                remote.LoggingNone,
@@ -41,7 +49,7 @@ func (b *bootstrap) newCommand(step topology.Step, stdin pulumi.StringInput) (*r
 
 func (b *bootstrap) commandOptions(step topology.Step) []pulumi.ResourceOption {
 	opts := []pulumi.ResourceOption{
-		pulumi.Parent(b.cluster),
+		pulumi.Parent(b.cluster), pulumi.Provider(b.commands),
 		pulumi.Version(commandVersion), pulumi.PluginDownloadURL(commandDownloadURL),
 		pulumi.AdditionalSecretOutputs([]string{"stdout", "stderr"}),
 		pulumi.DeleteBeforeReplace(true),

@@ -85,7 +85,7 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 	machine, err := vm.NewVirtualMachine(b.ctx, b.childName(step), args,
 		pulumi.Parent(b.cluster),
 		pulumi.Version(proxmoxVersion), pulumi.PluginDownloadURL(proxmoxDownloadURL),
-		pulumi.DependsOn(b.predecessors(step)),
+		pulumi.DependsOn(append(b.predecessors(step), b.commands)),
 		// With a fixed VM id there cannot be two of it.
 		pulumi.DeleteBeforeReplace(true),
 		// What would replace a VM although it only seeds it: the template, keys, the list of Proxmox nodes.

@@ -30,8 +30,8 @@ func TestLabReferenceCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, _ := p.must(time.Minute, "preview")
-		if r.Changes["create"] != 43 {
-			t.Errorf("preview creates %d resources, want 43: %v", r.Changes["create"], r.Changes)
+		if r.Changes["create"] != 44 {
+			t.Errorf("preview creates %d resources, want 44: %v", r.Changes["create"], r.Changes)
 		}
 		var log []pve.Request
 		if err := p.Control("GET", "/log", nil, &log); err != nil {
@@ -129,7 +129,7 @@ func TestLabReferenceCluster(t *testing.T) {
 		p.t = t
 		before, kubeconfig := p.logins(), p.kubeconfig()
 		r, _ := p.up()
-		if r.Changed() != 0 || r.Changes["same"] != 43 {
+		if r.Changed() != 0 || r.Changes["same"] != 44 {
 			t.Errorf("changes: %v", r.Changes)
 		}
 		if after := p.logins(); after != before {
