@@ -279,6 +279,29 @@ func (p *place) members(server string) int {
 	return len(list.Members)
 }
 
+// stateResource is a resource of the stack's state.
+type stateResource struct {
+	URN string `json:"urn"`
+	ID  string `json:"id"`
+}
+
+func (p *place) resources() []stateResource {
+	p.t.Helper()
+	state, err := p.Pulumi(p.t.Context(), p.project, p.stack, "stack", "export").Output()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var export struct {
+		Deployment struct {
+			Resources []stateResource `json:"resources"`
+		} `json:"deployment"`
+	}
+	if err := json.Unmarshal(state, &export); err != nil {
+		p.t.Fatal(err)
+	}
+	return export.Deployment.Resources
+}
+
 func referenceNodes() []string {
 	return []string{"k3s-lb-01", "k3s-lb-02", "k3s-server-01", "k3s-server-02", "k3s-server-03", "k3s-worker-01", "k3s-worker-02"}
 }

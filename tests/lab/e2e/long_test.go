@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -315,22 +314,7 @@ func mustVMs(t *testing.T, p *place) map[string]struct{ ID int } {
 // removeUnowned deletes a VM that Proxmox VE has and the stack doesn't, as a person would in the web interface.
 func (p *place) removeUnowned(name string, id int) {
 	p.t.Helper()
-	state, err := p.Pulumi(p.t.Context(), p.project, p.stack, "stack", "export").Output()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	var export struct {
-		Deployment struct {
-			Resources []struct {
-				URN string `json:"urn"`
-				ID  string `json:"id"`
-			} `json:"resources"`
-		} `json:"deployment"`
-	}
-	if err := json.Unmarshal(state, &export); err != nil {
-		p.t.Fatal(err)
-	}
-	for _, r := range export.Deployment.Resources {
+	for _, r := range p.resources() {
 		if strings.HasSuffix(r.URN, "-vm-"+name) && r.ID != "" {
 			return
 		}

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"regexp"
 	"strings"
 	"testing"
@@ -93,21 +92,7 @@ func TestLongSmallCluster(t *testing.T) {
 // urn finds a resource in the state.
 func (p *place) urn(name string) string {
 	p.t.Helper()
-	state, err := p.Pulumi(p.t.Context(), p.project, p.stack, "stack", "export").Output()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	var export struct {
-		Deployment struct {
-			Resources []struct {
-				URN string `json:"urn"`
-			} `json:"resources"`
-		} `json:"deployment"`
-	}
-	if err := json.Unmarshal(state, &export); err != nil {
-		p.t.Fatal(err)
-	}
-	for _, r := range export.Deployment.Resources {
+	for _, r := range p.resources() {
 		if strings.HasSuffix(r.URN, "::"+name) {
 			return r.URN
 		}

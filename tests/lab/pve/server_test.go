@@ -158,7 +158,8 @@ func TestPrivilegesAndFaults(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
 	c.hook("/token", map[string]any{"id": "a@pve!t", "secret": "s", "acl": []pve.ACL{
-		{Path: "/vms/9000", Privileges: []string{"VM.Clone"}}, {Path: "/pool/k3s", Privileges: []string{"VM.Allocate", "VM.Audit"}},
+		{Path: "/vms/9000", Privileges: []string{"VM.Clone"}},
+		{Path: "/pool/k3s", Privileges: []string{"VM.Allocate", "VM.Audit"}},
 		{Path: "/storage/local-lvm", Privileges: []string{"Datastore.AllocateSpace"}},
 	}})
 	limited := c
