@@ -15,6 +15,8 @@ shellcheck shellcheck
 haproxy haproxy
 keepalived keepalived
 curl curl
+openssl openssl
+unshare util-linux
 LIST
 [ -n "$missing" ] || exit 0
 echo "installing$missing"

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -71,7 +73,17 @@ func (w *watched) String() string {
 
 // TestLongInterruptions kills the same cluster's making at one step after the other; each next up goes on.
 func TestLongInterruptions(t *testing.T) {
+	crashed := newPlace(t, newLab(t, "kill", false), "kill")
+	crashed.killDuring("k3s-contact-k3s-lb-02", time.Second)
+	crashed.crash()
+	// A new lab of that name begins with nothing: no VM, no process, no namespace of the crashed one.
 	p := newPlace(t, newLab(t, "kill", false), "kill")
+	if nodes := p.nodes(); len(nodes) > 0 {
+		t.Errorf("the crashed lab left %v", nodes)
+	}
+	if left := namespaces(t, p.Namespace()); len(left) != 1 {
+		t.Errorf("namespaces: %v, want only the new lab's own", left)
+	}
 
 	// During a clone: what is left of it has Proxmox VE's id, and the next up says so, or goes on.
 	if err := p.Control("POST", "/fault", pve.Fault{Method: "POST", Path: "/clone$", Times: 1, TaskDelay: 4000}, nil); err != nil {
@@ -101,6 +113,42 @@ func TestLongInterruptions(t *testing.T) {
 	if r, _ := p.up(); r.Changed() != 0 {
 		t.Errorf("still changing: %v", changedNames(r))
 	}
+}
+
+// crash ends the lab's daemon as the machine's memory killer would; VMs and namespaces stay behind.
+func (p *place) crash() {
+	p.t.Helper()
+	before := namespaces(p.t, p.Namespace())
+	if len(before) < 2 {
+		p.t.Fatalf("no VM to leave behind: %v", before)
+	}
+	data, err := os.ReadFile(p.Dir + "/daemon.pid")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(string(data))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// namespaces lists a lab's network namespaces: its own and one for each VM.
+func namespaces(t *testing.T, prefix string) []string {
+	t.Helper()
+	out, err := exec.Command("ip", "netns", "list").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for line := range strings.Lines(string(out)) {
+		if name := strings.Fields(line)[0]; name == prefix || strings.HasPrefix(name, prefix+".") {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func TestLongGrowAndUpgrade(t *testing.T) {
