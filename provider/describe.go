@@ -14,14 +14,14 @@ var clusterDoc string
 
 // What a change of an input does, in the words that all descriptions use.
 const (
-	inPlace      = "\n\nChange: in place."
-	reboots      = "\n\nChange: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other."
-	rolling      = "\n\nChange: rolls through the servers one by one, then the workers."
-	lbOnly       = "\n\nChange: reloads the load balancers, one after the other; nothing else."
-	atCreation   = "\n\nChange: ignored by VMs that exist; it seeds new ones."
-	firstOnly    = "\n\nChange: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node."
-	replacesNode = "\n\nChange: replaces the VM. Do so for one node at a time."
-	forbidden    = "\n\nChange: refused at preview."
+	inPlace    = "\n\nChange: in place."
+	reboots    = "\n\nChange: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other."
+	rolling    = "\n\nChange: rolls through the servers one by one, then the workers."
+	lbOnly     = "\n\nChange: reloads the load balancers, one after the other; nothing else."
+	atCreation = "\n\nChange: ignored by VMs that exist; it seeds new ones."
+	firstOnly  = "\n\nChange: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node."
+	ofANode    = "\n\nChange: refused at preview for a node that exists; take its slot out, and bring it back with the new value."
+	forbidden  = "\n\nChange: refused at preview."
 )
 
 // Annotate describes the component.
@@ -87,9 +87,9 @@ func (n *NetworkArgs) Annotate(a infer.Annotator) {
 // Annotate describes an override.
 func (n *NodeArgs) Annotate(a infer.Annotator) {
 	a.Describe(n, "What one slot has instead of what its group says.")
-	a.Describe(&n.IP, "IPv4 address. Default: the group's first address plus slot minus 1."+"\n\nChange: replace the node instead; k3s doesn't move addresses.")
+	a.Describe(&n.IP, "IPv4 address. Default: the group's first address plus slot minus 1."+ofANode)
 	a.Describe(&n.MAC, "MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name."+reboots+"\n\nUpstream: `networkDevices[0].macAddress`.")
-	a.Describe(&n.VMID, "VM id, 100 to 999999999. Default: the group's first VM id plus slot minus 1, else derived from the node's name."+replacesNode+"\n\nUpstream: `vmId`.")
+	a.Describe(&n.VMID, "VM id, 100 to 999999999. Default: the group's first VM id plus slot minus 1, else derived from the node's name."+ofANode+"\n\nUpstream: `vmId`.")
 	a.Describe(&n.ProxmoxNode, "Proxmox node; one of `proxmox.nodes`. Default: spread by slot."+atCreation+"\n\nUpstream: `nodeName`.")
 	a.Describe(&n.Cores, "CPU cores. Default: the group's."+reboots+"\n\nUpstream: `cpu.cores`.")
 	a.Describe(&n.Memory, "Memory in MiB. Default: the group's."+reboots+"\n\nUpstream: `memory.dedicated`.")
@@ -104,8 +104,8 @@ type groupFields struct {
 func describeGroup(a infer.Annotator, f groupFields, count string, cores, memory int) {
 	a.Describe(f.count, count+" Their slots are 1 to count. Excludes `slots`.\n\nChange: adds nodes, or takes the last ones away; the others stay as they are.")
 	a.Describe(f.slots, "The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.\n\nChange: adds and removes those nodes; the others stay as they are.")
-	a.Describe(f.firstAddress, "IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.\n\nChange: replace the nodes instead; k3s doesn't move addresses.")
-	a.Describe(f.firstVMID, "VM id of slot 1; slot n has it plus n minus 1. Default: derived from the nodes' names."+replacesNode+"\n\nUpstream: `vmId`.")
+	a.Describe(f.firstAddress, "IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`."+ofANode)
+	a.Describe(f.firstVMID, "VM id of slot 1; slot n has it plus n minus 1. Default: derived from the nodes' names."+ofANode+"\n\nUpstream: `vmId`.")
 	a.Describe(f.cores, fmt.Sprintf("CPU cores of each. Default: %d.", cores)+reboots+"\n\nUpstream: `cpu.cores`.")
 	a.Describe(f.memory, fmt.Sprintf("Memory of each in MiB. Default: %d.", memory)+reboots+"\n\nUpstream: `memory.dedicated`.")
 	a.Describe(f.disk, fmt.Sprintf("Disk of each in GiB; it can only grow. Default: %d.", topology.DefaultDisk)+inPlace+"\n\nUpstream: `disks[0].size`.")
@@ -157,9 +157,9 @@ func (k *K3sArgs) Annotate(a infer.Annotator) {
 		"A downgrade or a skipped minor version is refused at preview.\n\nUpstream: `INSTALL_K3S_VERSION`.")
 	a.Describe(&k.Disable, "Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none."+rolling+"\n\nUpstream: k3s' `disable`.")
 	a.Describe(&k.TLSSANs, "Host names and addresses for the servers' certificate, besides the VIP and each server's own address. Default: none.\n\nChange: rolls through the servers one by one.\n\nUpstream: k3s' `tls-san`.")
-	a.Describe(&k.ServerConfig, "More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.\n\nChange: rolls through the servers one by one.\n\nUpstream: /etc/rancher/k3s/config.yaml.")
+	a.Describe(&k.ServerConfig, "More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.\n\nChange: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).\n\nUpstream: /etc/rancher/k3s/config.yaml.")
 	a.Describe(&k.WorkerConfig, "More options for the workers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.\n\nChange: restarts k3s on the workers.\n\nUpstream: /etc/rancher/k3s/config.yaml.")
-	a.Describe(&k.SecretsEncryption, "Whether Kubernetes secrets are encrypted in etcd. Default: true.\n\nChange: not on a living cluster, k3s has its own procedure for it.\n\nUpstream: k3s' `secrets-encryption`.")
+	a.Describe(&k.SecretsEncryption, "Whether Kubernetes secrets are encrypted in etcd. Default: true."+forbidden+"\n\nUpstream: k3s' `secrets-encryption`.")
 	a.Describe(&k.Token, "The servers' token, its password part. Default: made up once, and kept in the state."+forbidden+"\n\nUpstream: k3s' `token`.")
 	a.Describe(&k.AgentToken, "The workers' token, its password part. Default: made up once, and kept in the state."+forbidden+"\n\nUpstream: k3s' `agent-token`.")
 	a.Describe(&k.Mirror, "URL below which releases lie as `<version>/k3s`, `<version>/sha256sum-<arch>.txt` and `<version>/install.sh`, for closed networks. Default: the release and the tag on GitHub.\n\nChange: used by later downloads.\n\nUpstream: `GITHUB_URL` of the install script.")
@@ -178,7 +178,7 @@ func (e *EtcdArgs) Annotate(a infer.Annotator) {
 // Annotate describes SSH.
 func (s *SSHArgs) Annotate(a infer.Annotator) {
 	a.Describe(s, "How nodes are reached.")
-	a.Describe(&s.User, "User of the nodes: the template's cloud-init user, with sudo. Default: `"+topology.DefaultSSHUser+"`."+atCreation+"\n\nUpstream: `initialization.userAccount.username`.")
+	a.Describe(&s.User, "User of the nodes: the template's cloud-init user, with sudo. Default: `"+topology.DefaultSSHUser+"`."+forbidden+"\n\nUpstream: `initialization.userAccount.username`.")
 	a.Describe(&s.PrivateKey, "Private key for the nodes, PEM or OpenSSH, without passphrase. Kept as a secret."+
 		"\n\nChange: to rotate it, add the new public key to `publicKeys` and update, switch this one and update, drop the old public key and update. No service is restarted.")
 	a.Describe(&s.PublicKeys, "Public keys that may log in to the nodes: exactly these stand in the user's authorized_keys. Must hold the one of `privateKey`. Default: that one."+inPlace+"\n\nUpstream: `initialization.userAccount.keys` for the first boot.")
