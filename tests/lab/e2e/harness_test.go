@@ -196,12 +196,16 @@ func (p *place) logins() int {
 	return n
 }
 
-// holders lists the nodes that have an address.
+// holders lists the running nodes that have an address.
 func (p *place) holders(ip string) []string {
 	p.t.Helper()
+	vms, err := p.VMs()
+	if err != nil {
+		p.t.Fatal(err)
+	}
 	var out []string
 	for _, node := range p.nodes() {
-		if strings.Contains(p.in(node, "", "ip", "-o", "-4", "addr"), " "+ip+"/") {
+		if vms[node].Status == "running" && strings.Contains(p.in(node, "", "ip", "-o", "-4", "addr"), " "+ip+"/") {
 			out = append(out, node)
 		}
 	}
