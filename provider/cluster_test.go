@@ -275,6 +275,38 @@ func TestCommandOptions(t *testing.T) {
 	}
 }
 
+// Behind a bastion every connection goes through it, with its own key and its pinned host key.
+func TestBastion(t *testing.T) {
+	t.Parallel()
+	private, _ := newKey(t)
+	args := reference(private)
+	args.SSH.Bastion = &provider.BastionArgs{
+		Host: "bastion.example.org", Port: ptr(2222), PrivateKey: pulumi.String("J0MP"), HostKey: pulumi.String("ssh-ed25519 BASTION"),
+	}
+	resources, _, err := construct(t, args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for name, r := range resources {
+		if r.token != "command:remote:Command" {
+			continue
+		}
+		seen++
+		proxy := plain(plain(r.inputs["connection"]).ObjectValue()["proxy"]).ObjectValue()
+		if plain(proxy["host"]).StringValue() != "bastion.example.org" || plain(proxy["port"]).NumberValue() != 2222 || plain(proxy["user"]).StringValue() != "ubuntu" ||
+			plain(proxy["privateKey"]).StringValue() != "J0MP" || plain(proxy["hostKey"]).StringValue() != "ssh-ed25519 BASTION" {
+			t.Errorf("%s goes through %v", name, proxy)
+		}
+		if !r.inputs["connection"].ContainsSecrets() {
+			t.Errorf("%s: the bastion's key is not secret", name)
+		}
+	}
+	if seen != 33 {
+		t.Errorf("%d commands, want 33", seen)
+	}
+}
+
 func plain(v resource.PropertyValue) resource.PropertyValue {
 	for v.IsSecret() || v.IsOutput() {
 		if v.IsSecret() {

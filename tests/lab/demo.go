@@ -151,9 +151,14 @@ func (l *Lab) Run(ctx context.Context, project, stack string, out io.Writer, arg
 	cmd := l.Pulumi(ctx, project, stack, append(args, "--config-file", l.ConfigFile(stack), "--event-log", log)...)
 	cmd.Env = append(cmd.Env, "PULUMI_DEBUG_COMMANDS=true")
 	cmd.Stdout, cmd.Stderr = out, out
+	if file, ok := out.(*os.File); ok && isTerminal(file) {
+		// A person watches: Pulumi's own live display.
+		cmd.Args = slices.DeleteFunc(cmd.Args, func(a string) bool { return a == "--non-interactive" })
+		cmd.Stdin = os.Stdin
+	}
 	// Ctrl-C at a terminal has already reached the engine; a second one would make it drop what it is doing.
 	cmd.Cancel = func() error {
-		if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 && ctx.Err() == context.Canceled {
+		if isTerminal(os.Stdin) {
 			return nil
 		}
 		return cmd.Process.Signal(os.Interrupt)
@@ -180,6 +185,11 @@ func (l *Lab) Run(ctx context.Context, project, stack string, out io.Writer, arg
 		}
 	}
 	return r, err
+}
+
+func isTerminal(file *os.File) bool {
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // Changed counts what an update changed.
