@@ -94,7 +94,7 @@ func (e *stepEvent) name() string {
 	return e.Metadata.URN[i+2:]
 }
 
-// Follow reads an event log while the engine writes it, until done is closed and all is read.
+// follow reads an event log while the engine writes it, until done is closed and all is read.
 func follow(path string, done <-chan struct{}) []event {
 	var events []event
 	var file *os.File
