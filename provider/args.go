@@ -95,7 +95,7 @@ type LoadBalancersArgs struct {
 	AdvertInterval  *float64            `pulumi:"advertInterval,optional"`
 	Preempt         *bool               `pulumi:"preempt,optional"`
 	Interface       *string             `pulumi:"interface,optional"`
-	Balance         *string             `pulumi:"balance,optional"`
+	Balance         *Balance            `pulumi:"balance,optional"`
 	CheckInterval   *int                `pulumi:"checkInterval,optional"`
 	CheckFall       *int                `pulumi:"checkFall,optional"`
 	CheckRise       *int                `pulumi:"checkRise,optional"`
@@ -128,11 +128,11 @@ type EtcdArgs struct {
 
 // SSHArgs is how nodes are reached.
 type SSHArgs struct {
-	User       *string              `pulumi:"user,optional"`
-	PrivateKey pulumi.StringInput   `pulumi:"privateKey" provider:"secret"`
-	PublicKeys []pulumi.StringInput `pulumi:"publicKeys,optional"`
-	Port       *int                 `pulumi:"port,optional"`
-	Bastion    *BastionArgs         `pulumi:"bastion,optional"`
+	User       *string                 `pulumi:"user,optional"`
+	PrivateKey pulumi.StringInput      `pulumi:"privateKey" provider:"secret"`
+	PublicKeys pulumi.StringArrayInput `pulumi:"publicKeys,optional"`
+	Port       *int                    `pulumi:"port,optional"`
+	Bastion    *BastionArgs            `pulumi:"bastion,optional"`
 }
 
 // BastionArgs is a jump host in front of the nodes.
@@ -157,9 +157,9 @@ type K3sHaCluster struct {
 
 // NodeInfo is what the outputs say of a node.
 type NodeInfo struct {
-	Role        string `pulumi:"role"`
-	IP          string `pulumi:"ip"`
-	MAC         string `pulumi:"mac"`
-	VMID        int    `pulumi:"vmId"`
-	ProxmoxNode string `pulumi:"proxmoxNode"`
+	Role        NodeRole `pulumi:"role"`
+	IP          string   `pulumi:"ip"`
+	MAC         string   `pulumi:"mac"`
+	VMID        int      `pulumi:"vmId"`
+	ProxmoxNode string   `pulumi:"proxmoxNode"`
 }

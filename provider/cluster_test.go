@@ -384,10 +384,10 @@ func TestKeysAreChecked(t *testing.T) {
 			a.PrivateKey = pulumi.String("S3CRET")
 		},
 		"ssh.publicKeys[1]: is not one public key; write it as in authorized_keys, like ssh-ed25519 AAAA... name": func(a *provider.SSHArgs) {
-			a.PublicKeys = []pulumi.StringInput{pulumi.String(public), pulumi.String("ssh-ed25519 nonsense")}
+			a.PublicKeys = pulumi.StringArray{pulumi.String(public), pulumi.String("ssh-ed25519 nonsense")}
 		},
 		"ssh.publicKeys: does not hold the public key of ssh.privateKey (" + public + "), which would lock the nodes; add it": func(a *provider.SSHArgs) {
-			a.PublicKeys = []pulumi.StringInput{pulumi.String(other)}
+			a.PublicKeys = pulumi.StringArray{pulumi.String(other)}
 		},
 	} {
 		args := reference(private)

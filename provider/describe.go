@@ -24,6 +24,8 @@ const (
 	forbidden  = "\n\nChange: refused at preview."
 )
 
+// The schema's types are named without Args: SDKs add it to the types of inputs.
+
 // Annotate describes the component.
 func (c *K3sHaCluster) Annotate(a infer.Annotator) {
 	a.Describe(c, clusterDoc)
@@ -37,8 +39,9 @@ func (c *K3sHaCluster) Annotate(a infer.Annotator) {
 
 // Annotate describes a node of the outputs.
 func (n *NodeInfo) Annotate(a infer.Annotator) {
+	a.SetToken("index", "NodeInfo")
 	a.Describe(n, "A machine of the cluster.")
-	a.Describe(&n.Role, "`server`, `worker` or `load-balancer`.")
+	a.Describe(&n.Role, "What the machine is for.")
 	a.Describe(&n.IP, "IPv4 address.")
 	a.Describe(&n.MAC, "MAC address.")
 	a.Describe(&n.VMID, "Proxmox VE's id of the VM.")
@@ -60,6 +63,7 @@ func (i *K3sHaClusterArgs) Annotate(a infer.Annotator) {
 
 // Annotate describes the Proxmox group.
 func (p *ProxmoxArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Proxmox")
 	a.Describe(p, "Where the VMs live.")
 	a.Describe(&p.Nodes, "Proxmox nodes; slots are spread over them in turn."+atCreation+"\n\nUpstream: `nodeName` of proxmoxve's VirtualMachine.")
 	a.Describe(&p.TemplateID, "VM id of the template to clone: a cloud image with cloud-init, a virtio-scsi disk and a serial console, no guest agent needed. May be an output."+atCreation+"\n\nUpstream: `clone.vmId`.")
@@ -76,6 +80,7 @@ func (p *ProxmoxArgs) Annotate(a infer.Annotator) {
 
 // Annotate describes the network group.
 func (n *NetworkArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Network")
 	a.Describe(n, "The network that all nodes share.")
 	a.Describe(&n.CIDR, "The network, like `192.168.1.0/24`."+inPlace+"\n\nUpstream: `initialization.ipConfigs`.")
 	a.Describe(&n.Gateway, "The router's address."+inPlace+"\n\nUpstream: `initialization.ipConfigs`.")
@@ -86,6 +91,7 @@ func (n *NetworkArgs) Annotate(a infer.Annotator) {
 
 // Annotate describes an override.
 func (n *NodeArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "NodeOverrides")
 	a.Describe(n, "What one slot has instead of what its group says.")
 	a.Describe(&n.IP, "IPv4 address. Default: the group's first address plus slot minus 1."+ofANode)
 	a.Describe(&n.MAC, "MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name."+reboots+"\n\nUpstream: `networkDevices[0].macAddress`.")
@@ -114,6 +120,7 @@ func describeGroup(a infer.Annotator, f groupFields, count string, cores, memory
 
 // Annotate describes the servers.
 func (s *ServersArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Servers")
 	a.Describe(s, "The servers: k3s' control plane with embedded etcd.")
 	describeGroup(a, groupFields{&s.Count, &s.Slots, &s.FirstAddress, &s.FirstVMID, &s.Cores, &s.Memory, &s.Disk, &s.Nodes},
 		fmt.Sprintf("How many servers: 1, 3, 5 or 7. Default: %d.", topology.DefaultServerCount), topology.DefaultServerCores, topology.DefaultServerMemory)
@@ -125,6 +132,7 @@ func (s *ServersArgs) Annotate(a infer.Annotator) {
 
 // Annotate describes a pool of workers.
 func (w *WorkerArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "WorkerPool")
 	a.Describe(w, "A pool of workers.")
 	describeGroup(a, groupFields{&w.Count, &w.Slots, &w.FirstAddress, &w.FirstVMID, &w.Cores, &w.Memory, &w.Disk, &w.Nodes},
 		"How many workers. No default: give count or slots.", topology.DefaultWorkerCores, topology.DefaultWorkerMemory)
@@ -134,6 +142,7 @@ func (w *WorkerArgs) Annotate(a infer.Annotator) {
 
 // Annotate describes the load balancers.
 func (l *LoadBalancersArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "LoadBalancers")
 	a.Describe(l, "The load balancers: HAProxy, and Keepalived for the VIP.")
 	describeGroup(a, groupFields{&l.Count, &l.Slots, &l.FirstAddress, &l.FirstVMID, &l.Cores, &l.Memory, &l.Disk, &l.Nodes},
 		fmt.Sprintf("How many load balancers: 1 to 3. Default: %d.", topology.DefaultLoadBalancerCount), topology.DefaultLBCores, topology.DefaultLBMemory)
@@ -141,7 +150,7 @@ func (l *LoadBalancersArgs) Annotate(a infer.Annotator) {
 	a.Describe(&l.AdvertInterval, fmt.Sprintf("Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: %g.", topology.DefaultAdvertInterval)+lbOnly+"\n\nUpstream: Keepalived's `advert_int`.")
 	a.Describe(&l.Preempt, "Whether the load balancer with the highest priority takes the VIP back when it returns. Default: false, the VIP stays where it is."+lbOnly+"\n\nUpstream: Keepalived's `nopreempt`.")
 	a.Describe(&l.Interface, "Network interface of the VIP. Default: the one that has the node's address."+lbOnly+"\n\nUpstream: Keepalived's `interface`.")
-	a.Describe(&l.Balance, "How HAProxy chooses a server: `random(2)`, `random`, `leastconn`, `roundrobin`, `static-rr`, `first` or `source`. Default: `"+topology.DefaultBalance+"`."+lbOnly+"\n\nUpstream: HAProxy's `balance`.")
+	a.Describe(&l.Balance, "How HAProxy chooses a server. Default: `"+topology.DefaultBalance+"`."+lbOnly+"\n\nUpstream: HAProxy's `balance`.")
 	a.Describe(&l.CheckInterval, fmt.Sprintf("Milliseconds between health checks of a server, 100 to 60000. Default: %d.", topology.DefaultCheckInterval)+lbOnly+"\n\nUpstream: HAProxy's `inter`.")
 	a.Describe(&l.CheckFall, fmt.Sprintf("Failed checks after which a server is out. Default: %d.", topology.DefaultCheckFall)+lbOnly+"\n\nUpstream: HAProxy's `fall`.")
 	a.Describe(&l.CheckRise, fmt.Sprintf("Passed checks after which a server is in again. Default: %d.", topology.DefaultCheckRise)+lbOnly+"\n\nUpstream: HAProxy's `rise`.")
@@ -152,6 +161,7 @@ func (l *LoadBalancersArgs) Annotate(a infer.Annotator) {
 
 // Annotate describes k3s.
 func (k *K3sArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "K3s")
 	a.Describe(k, "What is installed on servers and workers, and how it is configured.")
 	a.Describe(&k.Version, "Release of k3s in full, like `v1.31.6+k3s1`; v1.27 or newer.\n\nChange: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. "+
 		"A downgrade or a skipped minor version is refused at preview.\n\nUpstream: `INSTALL_K3S_VERSION`.")
@@ -170,6 +180,7 @@ func (k *K3sArgs) Annotate(a infer.Annotator) {
 
 // Annotate describes etcd's timers.
 func (e *EtcdArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Etcd")
 	a.Describe(e, "Etcd's timers, both or neither.")
 	a.Describe(&e.HeartbeatInterval, "Milliseconds between the leader's heartbeats; about the round trip between servers, like 100.\n\nChange: rolls through the servers one by one.\n\nUpstream: etcd's `heartbeat-interval`.")
 	a.Describe(&e.ElectionTimeout, "Milliseconds without a heartbeat after which a member stands for election; at least five heartbeats, ten are usual.\n\nChange: rolls through the servers one by one.\n\nUpstream: etcd's `election-timeout`.")
@@ -177,6 +188,7 @@ func (e *EtcdArgs) Annotate(a infer.Annotator) {
 
 // Annotate describes SSH.
 func (s *SSHArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Ssh")
 	a.Describe(s, "How nodes are reached.")
 	a.Describe(&s.User, "User of the nodes: the template's cloud-init user, with sudo. Default: `"+topology.DefaultSSHUser+"`."+forbidden+"\n\nUpstream: `initialization.userAccount.username`.")
 	a.Describe(&s.PrivateKey, "Private key for the nodes, PEM or OpenSSH, without passphrase. Kept as a secret."+
@@ -188,6 +200,7 @@ func (s *SSHArgs) Annotate(a infer.Annotator) {
 
 // Annotate describes the bastion.
 func (b *BastionArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Bastion")
 	a.Describe(b, "A jump host in front of the nodes; its host key is pinned too.")
 	a.Describe(&b.Host, "Host name or address."+inPlace)
 	a.Describe(&b.Port, fmt.Sprintf("SSH port. Default: %d.", topology.DefaultSSHPort)+inPlace)

@@ -13,18 +13,14 @@ import (
 // publicKeys are the keys that may log in: the given ones, else the private key's own. An error here stops the VM or the
 // authorize step, before anybody is locked out.
 func (a SSHArgs) publicKeys() pulumi.StringArrayOutput {
-	inputs := []any{a.PrivateKey}
-	for _, key := range a.PublicKeys {
-		inputs = append(inputs, key)
+	given := pulumi.StringArrayInput(pulumi.StringArray{})
+	if a.PublicKeys != nil {
+		given = a.PublicKeys
 	}
-	out := pulumi.All(inputs...).ApplyT(func(values []any) ([]string, error) {
-		var given []string
-		for _, v := range values[1:] {
-			key, _ := v.(string)
-			given = append(given, key)
-		}
+	out := pulumi.All(a.PrivateKey, given).ApplyT(func(values []any) ([]string, error) {
 		private, _ := values[0].(string)
-		return authorizedKeys(private, given)
+		public, _ := values[1].([]string)
+		return authorizedKeys(private, public)
 	})
 	return pulumi.Unsecret(out).(pulumi.StringArrayOutput)
 }

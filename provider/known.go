@@ -35,7 +35,8 @@ func (s *shape) value(path string, v resource.PropertyValue, t reflect.Type) {
 		t = t.Elem()
 	}
 	if t.Implements(inputType) {
-		return // may be unknown or secret, the engine's own types handle it
+		s.leaf(path, v, t)
+		return
 	}
 	const why = "it decides what is created, so it must be known at preview: write it out or take it from the stack's configuration"
 	switch {
@@ -89,6 +90,33 @@ func (s *shape) value(path string, v resource.PropertyValue, t reflect.Type) {
 	case reflect.Float64:
 		s.want(path, v, v.IsNumber(), "a number")
 	default:
+	}
+}
+
+// leaf checks an input that may be unknown or secret: its type, as far as it is known.
+func (s *shape) leaf(path string, v resource.PropertyValue, t reflect.Type) {
+	for v.IsSecret() || v.IsOutput() {
+		switch {
+		case v.IsSecret():
+			v = v.SecretValue().Element
+		case !v.OutputValue().Known:
+			return
+		default:
+			v = v.OutputValue().Element
+		}
+	}
+	switch {
+	case v.IsComputed() || v.IsNull():
+	case t == reflect.TypeFor[pulumi.StringInput]():
+		s.want(path, v, v.IsString(), "a string")
+	case t == reflect.TypeFor[pulumi.IntInput]():
+		s.want(path, v, v.IsNumber() && v.NumberValue() == math.Trunc(v.NumberValue()), "a whole number")
+	case t == reflect.TypeFor[pulumi.StringArrayInput]():
+		if s.want(path, v, v.IsArray(), "a list") {
+			for i, item := range v.ArrayValue() {
+				s.leaf(fmt.Sprintf("%s[%d]", path, i), item, reflect.TypeFor[pulumi.StringInput]())
+			}
+		}
 	}
 }
 

@@ -36,14 +36,20 @@ func TestInputsThatMustBeKnown(t *testing.T) {
 		}),
 		"k3s": resource.NewObjectProperty(resource.PropertyMap{
 			"token":        resource.MakeSecret(text("a-secret-token")), // an input: may be secret
+			"agentToken":   resource.MakeSecret(number(7)),              // but not of another type
 			"serverConfig": resource.NewObjectProperty(resource.PropertyMap{"kubelet-arg": resource.NewArrayProperty([]resource.PropertyValue{resource.MakeComputed(text(""))})}),
 		}),
-		"ssh": text("id_rsa"),
 	}
 	const why = "it decides what is created, so it must be known at preview: write it out or take it from the stack's configuration"
+	bastion := resource.NewObjectProperty(resource.PropertyMap{"hostKey": output(true, resource.NewBoolProperty(true)), "privateKey": output(false, text(""))})
+	keys := []resource.PropertyValue{text("ssh-ed25519 AAAA"), resource.MakeComputed(text("")), number(1)}
+	inputs["ssh"] = resource.NewObjectProperty(resource.PropertyMap{"publicKeys": resource.NewArrayProperty(keys), "bastion": bastion})
+	inputs["loadBalancers"] = text("2")
 	want := []string{
 		"clusterName: is a secret; " + why + ", without marking it secret",
+		"k3s.agentToken: is a number; give a string",
 		"k3s.serverConfig.kubelet-arg[0]: is an output that is not known yet; " + why,
+		"loadBalancers: is a string; give an object",
 		"network.dns: is a string; give a list",
 		"network.gateway: is an output of another resource; " + why,
 		"network.vip: is an output that is not known yet; " + why,
@@ -52,7 +58,8 @@ func TestInputsThatMustBeKnown(t *testing.T) {
 		"servers.cores: is a string; give a whole number",
 		"servers.count: 2.5 is not a whole number",
 		"servers.cuont: there is no such property; there are: abandonedCa, cores, count, disk, first, firstAddress, firstVmId, labels, memory, nodes, slots, taints",
-		"ssh: is a string; give an object",
+		"ssh.bastion.hostKey: is a bool; give a string",
+		"ssh.publicKeys[2]: is a number; give a string",
 		"workers.a.labels.x: is an output that is not known yet; " + why,
 	}
 	var got []string

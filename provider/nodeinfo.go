@@ -27,7 +27,7 @@ func nodeInfos(plan topology.Plan, vms map[string]virtualMachine) NodeInfoMapOut
 		out := make(map[string]NodeInfo, len(nodes))
 		for i, n := range plan.Nodes {
 			proxmoxNode, _ := nodes[i].(string)
-			out[n.Name] = NodeInfo{Role: string(n.Role), IP: n.IP, MAC: n.MAC, VMID: n.VMID, ProxmoxNode: proxmoxNode}
+			out[n.Name] = NodeInfo{Role: NodeRole(n.Role), IP: n.IP, MAC: n.MAC, VMID: n.VMID, ProxmoxNode: proxmoxNode}
 		}
 		return out
 	}).(NodeInfoMapOutput)

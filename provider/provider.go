@@ -3,7 +3,7 @@
 // The code is three rings. Inside, and pure, internal/topology decides what there is and in which order, and
 // internal/render writes what machines read. This package turns the plan into resources, one file per concern:
 //
-//	args.go, describe.go   inputs and outputs, and what the schema says of them
+//	args.go, describe.go   inputs and outputs, and what the schema says of them; enums.go the closed sets
 //	known.go, spec.go      inputs as they arrive, checked and turned into plain values
 //	cluster.go             the component from end to end
 //	bootstrap.go           walks the plan; vms.go and remote.go make its two kinds of resource
@@ -46,6 +46,7 @@ func New() (p.Provider, error) {
 		WithRepository("https://github.com/k3sha/pulumi-k3sha").
 		WithPublisher("k3sha").
 		WithNamespace("k3sha").
+		WithLogoURL("https://raw.githubusercontent.com/k3sha/pulumi-k3sha/main/docs/logo.png").
 		WithPluginDownloadURL(downloadURL).
 		WithGoImportPath("github.com/k3sha/pulumi-k3sha/sdk/go/k3sha").
 		WithModuleMap(map[tokens.ModuleName]tokens.ModuleName{"provider": "index"}).

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"strings"
 
@@ -9,7 +10,29 @@ import (
 	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
 )
 
-// patchSchema marks as plain everything that is plain in the args' Go types. The framework does so for primitives of the
+// languages is what the SDK generators must know beyond the framework's defaults: the packages' names.
+var languages = map[string]map[string]any{
+	"go":     {"generateExtraInputTypes": true}, // plain containers of types don't compile without
+	"nodejs": {"packageName": "@k3sha/pulumi-k3sha"},
+	"python": {"packageName": "pulumi_k3sha"},
+	"csharp": {"rootNamespace": "K3sha"},
+	"java":   {"basePackage": "io.github", "buildFiles": "none", "dependencies": map[string]string{"com.pulumi:pulumi": "1.16.2"}},
+}
+
+func addSettings(all map[string]schema.RawMessage, language string, settings map[string]any) error {
+	merged := map[string]any{}
+	if raw, found := all[language]; found {
+		if err := json.Unmarshal(raw, &merged); err != nil {
+			return err
+		}
+	}
+	maps.Copy(merged, settings)
+	raw, err := json.Marshal(merged)
+	all[language] = raw
+	return err
+}
+
+// patchSchema names the SDKs and marks as plain everything that is plain in the args' Go types. The framework does so for primitives of the
 // top level alone; SDKs would then take outputs where the component cannot.
 func patchSchema(resp p.GetSchemaResponse) (p.GetSchemaResponse, error) {
 	var spec schema.PackageSpec
@@ -20,16 +43,16 @@ func patchSchema(resp p.GetSchemaResponse) (p.GetSchemaResponse, error) {
 	markFields(&spec, cluster.InputProperties, reflect.TypeFor[K3sHaClusterArgs]())
 	spec.Resources[clusterToken] = cluster
 
-	var golang map[string]any
-	if err := json.Unmarshal(spec.Language["go"], &golang); err != nil {
-		return resp, err
+	for token, text := range enumDescriptions {
+		enum := spec.Types[token]
+		enum.Description = text
+		spec.Types[token] = enum
 	}
-	golang["generateExtraInputTypes"] = true // plain containers of types don't compile without
-	raw, err := json.Marshal(golang)
-	if err != nil {
-		return resp, err
+	for language, settings := range languages {
+		if err := addSettings(spec.Language, language, settings); err != nil {
+			return resp, err
+		}
 	}
-	spec.Language["go"] = raw
 	out, err := json.Marshal(spec)
 	return p.GetSchemaResponse{Schema: string(out)}, err
 }
@@ -53,6 +76,9 @@ func markType(spec *schema.PackageSpec, ts *schema.TypeSpec, t reflect.Type) {
 	}
 	if t.Implements(inputType) {
 		ts.Plain = false
+		if ts.Items != nil {
+			ts.Items.Plain = false
+		}
 		return
 	}
 	ts.Plain = true

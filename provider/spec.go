@@ -49,7 +49,7 @@ func (a K3sHaClusterArgs) spec() topology.Spec {
 		s.LoadBalancers = topology.LoadBalancers{
 			Group:           group(g.Count, g.Slots, g.FirstAddress, g.FirstVMID, g.Cores, g.Memory, g.Disk, g.Nodes),
 			VirtualRouterID: value(g.VirtualRouterID), AdvertInterval: value(g.AdvertInterval), Preempt: value(g.Preempt),
-			Interface: value(g.Interface), Balance: value(g.Balance), CheckInterval: value(g.CheckInterval),
+			Interface: value(g.Interface), Balance: string(value(g.Balance)), CheckInterval: value(g.CheckInterval),
 			CheckFall: value(g.CheckFall), CheckRise: value(g.CheckRise),
 			APIPort: value(g.APIPort), StatusPort: value(g.StatusPort), ExtraLines: g.ExtraLines,
 		}

@@ -77,6 +77,9 @@ func TestEverythingIsDescribed(t *testing.T) {
 	}
 	for token, typ := range spec.Types {
 		check(token, typ.Description)
+		for _, value := range typ.Enum {
+			check(token+"."+value.Name, value.Description)
+		}
 		all(token, typ.Properties)
 	}
 	if properties < 100 {
@@ -89,18 +92,18 @@ func TestPlainAndSecret(t *testing.T) {
 	t.Parallel()
 	spec := packageSpec(t)
 	inputs := map[string]bool{
-		"ProxmoxArgs.templateId": true, "K3sArgs.token": true, "K3sArgs.agentToken": true, "SSHArgs.privateKey": true,
-		"BastionArgs.privateKey": true, "BastionArgs.hostKey": true,
+		"Proxmox.templateId": true, "K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true,
+		"Bastion.privateKey": true, "Bastion.hostKey": true, "Ssh.publicKeys": true,
 	}
 	secrets := map[string]bool{
-		"K3sArgs.token": true, "K3sArgs.agentToken": true, "SSHArgs.privateKey": true, "BastionArgs.privateKey": true,
+		"K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true, "Bastion.privateKey": true,
 		"K3sHaCluster.kubeconfig": true, "K3sHaCluster.token": true,
 		"ClusterIdentity.token": true, "ClusterIdentity.agentToken": true,
 	}
 	look := func(name string, props map[string]schema.PropertySpec, wantPlain bool) {
 		for prop, s := range props {
 			at := name + "." + prop
-			if wantPlain && at != "SSHArgs.publicKeys" && s.Plain == inputs[at] {
+			if wantPlain && s.Plain == inputs[at] {
 				t.Errorf("%s: plain %t", at, s.Plain)
 			}
 			if s.Secret != secrets[at] {

@@ -74,7 +74,8 @@ var (
 	ifacePattern = regexp.MustCompile(`^[A-Za-z0-9][-A-Za-z0-9_.]{0,14}$`)
 	labelName    = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
 	labelPrefix  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
-	balanceWords = []string{"random(2)", "random", "leastconn", "roundrobin", "static-rr", "first", "source"}
+	// Balances are HAProxy's ways to choose a server that a TCP proxy can use.
+	Balances     = []string{"random(2)", "random", "leastconn", "roundrobin", "static-rr", "first", "source"}
 	taintEffects = []string{"NoSchedule", "PreferNoSchedule", "NoExecute"}
 )
 
@@ -442,8 +443,8 @@ func validateLoadBalancers(ps *problems, lb LoadBalancers, sshPort int) {
 			ps.add("loadBalancers."+p.field, "%d is the SSH port of the load balancers; give another port", sshPort)
 		}
 	}
-	if !slices.Contains(balanceWords, lb.Balance) {
-		ps.add("loadBalancers.balance", "%q is not a way to choose a server; use one of: %s", lb.Balance, strings.Join(balanceWords, ", "))
+	if !slices.Contains(Balances, lb.Balance) {
+		ps.add("loadBalancers.balance", "%q is not a way to choose a server; use one of: %s", lb.Balance, strings.Join(Balances, ", "))
 	}
 	if lb.Interface != "" && !ifacePattern.MatchString(lb.Interface) {
 		ps.add("loadBalancers.interface", "%q is not a network interface; write it like eth0, or leave it out to have it found", lb.Interface)

@@ -1,0 +1,51 @@
+package provider
+
+import (
+	"github.com/pulumi/pulumi-go-provider/infer"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+// enumDescriptions are what the framework has no place for.
+var enumDescriptions = map[string]string{
+	"k3sha:index:Balance":  "How HAProxy chooses a server for a connection. Values are those of HAProxy's `balance`.",
+	"k3sha:index:NodeRole": "What a machine of the cluster is for.",
+}
+
+// Balance is how HAProxy chooses a server for a connection.
+type Balance string
+
+// Annotate names the set.
+func (*Balance) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Balance")
+}
+
+// Values are all there are.
+func (Balance) Values() []infer.EnumValue[Balance] {
+	return []infer.EnumValue[Balance]{
+		{Name: "RandomOfTwo", Value: "random(2)", Description: "The less loaded of two random servers."},
+		{Name: "Random", Value: "random", Description: "A random server, weighted by HAProxy's consistent hash."},
+		{Name: "LeastConn", Value: "leastconn", Description: "The server with the fewest connections."},
+		{Name: "RoundRobin", Value: "roundrobin", Description: "Each server in turn."},
+		{Name: "StaticRoundRobin", Value: "static-rr", Description: "Each server in turn, by weights that cannot change while HAProxy runs."},
+		{Name: "First", Value: "first", Description: "The first server that has a free connection slot; the others are in reserve."},
+		{Name: "Source", Value: "source", Description: "By hash of the client's address: a client stays with its server."},
+	}
+}
+
+// NodeRole is what a machine of the cluster is for.
+type NodeRole string
+
+// Annotate names the set.
+func (*NodeRole) Annotate(a infer.Annotator) {
+	a.SetToken("index", "NodeRole")
+}
+
+// Values are all there are.
+func (NodeRole) Values() []infer.EnumValue[NodeRole] {
+	return []infer.EnumValue[NodeRole]{
+		{Name: "Server", Value: NodeRole(topology.Server), Description: "Runs k3s' control plane and an etcd member."},
+		{Name: "Worker", Value: NodeRole(topology.Worker), Description: "Runs pods."},
+		{Name: "LoadBalancer", Value: NodeRole(topology.LoadBalancer), Description: "Runs HAProxy and Keepalived; it is no Kubernetes node."},
+	}
+}
