@@ -6,7 +6,7 @@ MAKEFLAGS += --warn-undefined-variables --no-builtin-rules
 .DEFAULT_GOAL := help
 
 B := $(CURDIR)/build
-VERSION := 0.1.0
+VERSION := $(shell sed -n 's/^var Version = "\(.*\)"/\1/p' provider/provider.go)
 PULUMI := v3.256.0
 K3S := v1.31.6+k3s1
 K3S_NEXT := v1.31.7+k3s1
@@ -30,7 +30,7 @@ build: plugin lab-parts ## the plugin and all that the lab needs
 plugin: $(B)/plugins/pulumi-resource-k3sha ## the plugin alone
 
 $(B)/plugins/pulumi-resource-k3sha: $(call SOURCES,provider) go.mod go.sum
-	go build -trimpath -ldflags "-s -w -X github.com/k3sha/pulumi-k3sha/provider.Version=$(VERSION)" -o $@ ./provider/cmd/pulumi-resource-k3sha
+	$(GO_BUILD) -o $@ ./provider/cmd/pulumi-resource-k3sha
 
 $(B)/plugins/pulumi-resource-command: $(call SOURCES,tests/plugins/command)
 	cd tests/plugins/command && $(GO_BUILD) -o $@ .
@@ -117,6 +117,14 @@ golden: ## write the golden files anew
 .PHONY: schema
 schema: ## write schema.json anew
 	go test ./tests/ -run TestSchemaIsCurrent -update
+
+.PHONY: sdk
+sdk: $(B)/bin/sdkgen ## write the SDKs in sdk/ anew from schema.json
+	sdkgen schema.json sdk
+	cd sdk/go/k3sha && go mod tidy
+
+$(B)/bin/sdkgen: $(call SOURCES,tests/tools/sdkgen) $(wildcard tests/tools/sdkgen/files/*/*)
+	cd tests/tools/sdkgen && $(GO_BUILD) -o $@ .
 
 .PHONY: clean
 clean: ## remove what was built

@@ -136,13 +136,21 @@ func addFiles(generated map[string][]byte, language string, spec schema.PackageS
 		if err := text.ExecuteTemplate(&b, entry.Name(), spec); err != nil {
 			return err
 		}
-		generated[strings.ReplaceAll(strings.TrimSuffix(entry.Name(), ".tmpl"), "__", "/")] = []byte(b.String())
+		generated[strings.TrimSuffix(entry.Name(), ".tmpl")] = []byte(b.String())
 	}
 	return nil
 }
 
-// replace makes a folder hold the files and nothing else.
+// The Go SDK's module files are kept: go mod tidy writes them.
+var kept = []string{"k3sha/go.mod", "k3sha/go.sum"}
+
+// replace makes a folder hold the files and what is kept, and nothing else.
 func replace(dir string, files map[string][]byte) error {
+	for _, name := range kept {
+		if data, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
+			files[name] = data
+		}
+	}
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
