@@ -62,6 +62,17 @@ $(B)/rootfs/etc: tests/lab/rootfs.sh | host-packages
 	tests/lab/rootfs.sh $(B)
 	touch $@
 
+$(B)/bin/langhost: $(call SOURCES,tests/tools/langhost) tests/tools/langhost/run.py
+	cd tests/tools/langhost && $(GO_BUILD) -o $@ .
+	for language in go nodejs python java; do ln -sfn langhost $(@D)/pulumi-language-$$language; done
+
+$(B)/sdk/ready: tests/sdk-packages.sh $(shell find sdk -type f) | host-packages
+	tests/sdk-packages.sh $(B)
+	touch $@
+
+.PHONY: sdk-packages
+sdk-packages: $(B)/sdk/ready ## the SDKs as npm tarball, wheel and Maven artifact, installed as users would
+
 .PHONY: lab-parts
 lab-parts: host-packages $(B)/plugins/pulumi-resource-command $(B)/plugins/pulumi-resource-proxmoxve $(B)/bin/pulumi \
 	$(B)/bin/pulumi-language-yaml $(B)/bin/lab $(B)/bin/kubectl $(B)/k3s/$(K3S_NEXT)/k3s $(B)/rootfs/etc
@@ -96,7 +107,7 @@ test-unit: ## the part that needs neither root nor Linux
 	cd tests/lab && go test ./pve/...
 
 .PHONY: test
-test: lint test-unit build ## all that a change must pass
+test: lint test-unit build $(B)/bin/sdkgen $(B)/bin/langhost $(B)/sdk/ready ## all that a change must pass
 	cd tests/lab && go test -count=1 -timeout 30m -run 'TestLab' -v ./e2e/
 
 .PHONY: test-all

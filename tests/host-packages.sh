@@ -1,11 +1,8 @@
 #!/bin/sh
-# Installs the Debian packages that the lab and the checks use, if any is missing.
+# Installs the Debian packages that the lab and the checks use, if any is missing; with "languages", those of the SDKs' tests.
 set -eu
 missing=
-while read -r program package; do
-	PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || missing="$missing $package"
-done <<LIST
-mmdebstrap mmdebstrap
+wanted='mmdebstrap mmdebstrap
 systemd-nspawn systemd-container
 apt-ftparchive apt-utils
 ip iproute2
@@ -16,8 +13,19 @@ haproxy haproxy
 keepalived keepalived
 curl curl
 openssl openssl
-unshare util-linux
-LIST
+unshare util-linux'
+if [ "${1:-}" = languages ]; then
+	wanted='node nodejs
+npm npm
+mvn maven
+javac default-jdk-headless'
+	python3 -c 'import ensurepip' 2>/dev/null || missing=' python3-venv'
+fi
+while read -r program package; do
+	PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || missing="$missing $package"
+done <<WANTED
+$wanted
+WANTED
 [ -n "$missing" ] || exit 0
 echo "installing$missing"
 export DEBIAN_FRONTEND=noninteractive

@@ -19,6 +19,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -388,9 +389,21 @@ func (l *Lab) Env() []string {
 	if plugins := os.Getenv("LAB_PLUGINS"); plugins != "" {
 		path += ":" + plugins // for those that the lab has no version of its own for
 	}
+	env = append(env, goCaches()...)
 	return append(env, "PATH="+path, "HOME="+l.Dir, "PULUMI_HOME="+l.state("pulumi"), "PULUMI_BACKEND_URL=file://"+l.Dir, "PULUMI_CONFIG_PASSPHRASE=lab",
 		"PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true", "KUBECONFIG="+l.state("kubeconfig"))
 }
+
+// goCaches has Go programs in the lab built from the modules and builds outside of it: the lab has no way to fetch any.
+var goCaches = sync.OnceValue(func() []string {
+	var env []string
+	for _, key := range []string{"GOCACHE", "GOMODCACHE"} {
+		if out, err := exec.Command("go", "env", key).Output(); err == nil {
+			env = append(env, key+"="+strings.TrimSpace(string(out)))
+		}
+	}
+	return env
+})
 
 // StackConfig is the configuration that the programs of the examples take, for this lab.
 func (l *Lab) StackConfig() map[string]string {

@@ -65,10 +65,15 @@ func newPlace(t *testing.T, l *lab.Lab, stack string, replace ...string) *place 
 	t.Helper()
 	p := &place{Lab: l, t: t, project: t.TempDir(), stack: stack}
 	p.program(replace...)
-	if err := l.InitStack(t.Context(), p.project, stack); err != nil {
-		t.Fatal(err)
-	}
+	p.init()
 	return p
+}
+
+func (p *place) init() {
+	p.t.Helper()
+	if err := p.InitStack(p.t.Context(), p.project, p.stack); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // program writes the root Pulumi.yaml with changes; a text that isn't there is a mistake of the test.

@@ -103,7 +103,14 @@ func pythonSDK(pkg *schema.Package) (map[string][]byte, error) {
 	return python.GeneratePackage(tool, pkg, nil, noPackages{})
 }
 
+// javaSDK leaves out that a component's outputs are secret: the generator writes an option for it that components don't have
+// in Java, and the values arrive marked as secret anyway.
 func javaSDK(pkg *schema.Package) (map[string][]byte, error) {
+	for _, r := range pkg.Resources {
+		for _, p := range r.Properties {
+			p.Secret = p.Secret && !r.IsComponent
+		}
+	}
 	return java.GeneratePackage(tool, pkg, nil, nil, false, false)
 }
 

@@ -11,7 +11,6 @@ import io.github.k3sha.K3sHaClusterArgs;
 import io.github.k3sha.Utilities;
 import io.github.k3sha.outputs.NodeInfo;
 import java.lang.String;
-import java.util.List;
 import java.util.Map;
 import javax.annotation.Nullable;
 
@@ -146,10 +145,6 @@ public class K3sHaCluster extends com.pulumi.resources.ComponentResource {
         var defaultOptions = com.pulumi.resources.ComponentResourceOptions.builder()
             .version(Utilities.getVersion())
             .pluginDownloadURL("github://api.github.com/k3sha/pulumi-k3sha")
-            .additionalSecretOutputs(List.of(
-                "kubeconfig",
-                "token"
-            ))
             .build();
         return com.pulumi.resources.ComponentResourceOptions.merge(defaultOptions, options, id);
     }

@@ -1,0 +1,220 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/k3sha/pulumi-k3sha/tests/lab"
+)
+
+const examples = "../../../examples"
+
+// In which of the languages a program can be run, each with the SDK as a user installs it. YAML is the source.
+var languages = []string{"yaml", "go", "typescript", "python", "java"}
+
+// newExample makes a place from a copy of an example, with its dependencies installed.
+func newExample(t *testing.T, l *lab.Lab, language, name string) *place {
+	t.Helper()
+	p := &place{Lab: l, t: t, project: t.TempDir(), stack: language + "-" + name}
+	if language == "yaml" && name == "reference" {
+		p.program()
+	} else if err := os.CopyFS(p.project, os.DirFS(filepath.Join(examples, language, name))); err != nil {
+		t.Fatal(err)
+	}
+	p.install(language)
+	p.init()
+	return p
+}
+
+// install does what pulumi install would, with this version's SDKs from make build.
+func (p *place) install(language string) {
+	p.t.Helper()
+	link := func(from, to string) {
+		if err := os.Symlink(filepath.Join(p.Build, "sdk", from), filepath.Join(p.project, to)); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	switch language {
+	case "typescript":
+		link("nodejs/node_modules", "node_modules")
+	case "python":
+		link("python", "venv")
+	case "go":
+		sdk, err := filepath.Abs("../../../sdk/go/k3sha")
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.outside("go", "mod", "edit", "-replace", "github.com/k3sha/pulumi-k3sha/sdk/go/k3sha="+sdk)
+		p.outside("go", "mod", "tidy")
+	case "java":
+		settings := fmt.Sprintf("-Dmaven.repo.local=%s\n", filepath.Join(p.Build, "sdk", "m2"))
+		if err := os.MkdirAll(filepath.Join(p.project, ".mvn"), 0o700); err != nil {
+			p.t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(p.project, ".mvn", "maven.config"), []byte(settings), 0o600); err != nil {
+			p.t.Fatal(err)
+		}
+		p.outside("mvn", "--batch-mode", "--quiet", "exec:help") // downloads the plugin
+	}
+}
+
+// outside runs a command in the project, on the machine itself: package managers need their registries.
+func (p *place) outside(name string, args ...string) {
+	p.t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = p.project
+	if out, err := cmd.CombinedOutput(); err != nil {
+		p.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, tail(string(out)))
+	}
+}
+
+// typeCheck has the language's own checker look at the program.
+func (p *place) typeCheck(language string) {
+	p.t.Helper()
+	switch language {
+	case "typescript":
+		p.outside("node_modules/.bin/tsc", "--project", ".")
+	case "python":
+		p.outside("venv/bin/python", "-m", "mypy", "--strict", "--cache-dir", filepath.Join(p.Build, "mypy"), "__main__.py")
+	case "go":
+		p.outside("go", "vet", ".")
+	case "java":
+		p.outside("mvn", "--batch-mode", "--quiet", "compile")
+	}
+}
+
+// registration is what a program asks the engine for.
+type registration struct {
+	Type, Parent string
+	Inputs       map[string]any
+	Dependencies []string
+	Protect      bool
+}
+
+// registrations previews a program and returns all that it registers, by name; its own stack and providers apart.
+func (p *place) registrations() map[string]registration {
+	p.t.Helper()
+	cmd := p.Pulumi(p.t.Context(), p.project, p.stack, "preview", "--json", "--config-file", p.ConfigFile(p.stack))
+	var errors bytes.Buffer
+	cmd.Stderr = &errors
+	out, err := cmd.Output()
+	var plan struct {
+		Steps []struct {
+			Op       string
+			URN      string
+			NewState struct {
+				Type, Parent string
+				Inputs       map[string]any
+				Dependencies []string
+				Protect      bool
+			}
+		}
+		Diagnostics []struct{ Message string }
+	}
+	if jsonErr := json.Unmarshal(out, &plan); jsonErr != nil || err != nil {
+		p.t.Fatalf("preview: %v %v\n%s\n%s", err, jsonErr, tail(string(out)), tail(errors.String()))
+	}
+	// Every stack has its own name in URNs.
+	plain := func(urn string) string { return urn[strings.LastIndex(urn, "::")+2:] }
+	all := map[string]registration{}
+	for _, step := range plan.Steps {
+		if step.NewState.Type == "pulumi:pulumi:Stack" || strings.HasPrefix(step.NewState.Type, "pulumi:providers:") {
+			continue
+		}
+		r := registration{Type: step.NewState.Type, Parent: plain(step.NewState.Parent), Inputs: step.NewState.Inputs, Protect: step.NewState.Protect}
+		for _, d := range step.NewState.Dependencies {
+			r.Dependencies = append(r.Dependencies, plain(d))
+		}
+		slices.Sort(r.Dependencies)
+		if strings.HasPrefix(r.Parent, p.stack) || strings.HasSuffix(r.Parent, "-"+p.stack) {
+			r.Parent = "stack"
+		}
+		if _, twice := all[plain(step.URN)]; twice {
+			p.t.Errorf("%s is registered twice", step.URN)
+		}
+		all[plain(step.URN)] = r
+	}
+	return all
+}
+
+// TestLabExamples previews every example in every language: each is the same cluster as the YAML one.
+func TestLabExamples(t *testing.T) {
+	l := newLab(t, "examples", true)
+	for _, name := range []string{"reference", "minimal"} {
+		want := newExample(t, l, "yaml", name).registrations()
+		if len(want) != 42 {
+			t.Fatalf("%s: YAML registers %d resources", name, len(want))
+		}
+		for _, language := range languages[1:] {
+			t.Run(language+" "+name, func(t *testing.T) {
+				p := newExample(t, l, language, name)
+				p.typeCheck(language)
+				if name == "reference" && lines(t, filepath.Join(examples, language, name)) > 40 {
+					t.Error("the program has more than 40 lines")
+				}
+				start := time.Now()
+				compare(t, want, p.registrations())
+				t.Logf("preview: %.1f s", time.Since(start).Seconds())
+			})
+		}
+	}
+	// The Kubernetes plugin may be out of reach, so these are looked at by each language's checker.
+	for _, language := range []string{"go", "typescript", "python"} {
+		t.Run(language+" outputs", func(t *testing.T) {
+			newExample(t, l, language, "outputs").typeCheck(language)
+		})
+	}
+}
+
+// compare says in which resources and inputs two programs differ.
+func compare(t *testing.T, want, got map[string]registration) {
+	t.Helper()
+	expect(t, "resources", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+	for name, w := range want {
+		g := got[name]
+		if reflect.DeepEqual(g, w) {
+			continue
+		}
+		t.Errorf("%s: got %s %s %v, want %s %s %v", name, g.Type, g.Parent, g.Dependencies, w.Type, w.Parent, w.Dependencies)
+		for key := range w.Inputs {
+			if !reflect.DeepEqual(g.Inputs[key], w.Inputs[key]) {
+				t.Errorf("%s: %s is %v, want %v", name, key, g.Inputs[key], w.Inputs[key])
+			}
+		}
+	}
+}
+
+// lines counts the lines of an example's program.
+func lines(t *testing.T, dir string) int {
+	t.Helper()
+	count := 0
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		switch filepath.Ext(path) {
+		case ".go", ".ts", ".py":
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			count += strings.Count(string(data), "\n")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return count
+}
