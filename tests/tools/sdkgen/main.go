@@ -61,7 +61,9 @@ func run(schemaFile, out string, dotnet bool) error {
 		"go": goSDK, "nodejs": nodeSDK, "python": pythonSDK, "java": javaSDK,
 	}
 	if dotnet {
-		languages = map[string]func(*schema.Package) (map[string][]byte, error){"dotnet": dotnetSDK}
+		languages = map[string]func(*schema.Package) (map[string][]byte, error){"dotnet": func(pkg *schema.Package) (map[string][]byte, error) {
+			return dotnetSDK(pkg, filepath.Join(filepath.Dir(schemaFile), "docs", "logo.png"))
+		}}
 	}
 	for _, language := range slices.Sorted(maps.Keys(languages)) {
 		// Bound anew for each: generators change what they are given.
@@ -115,12 +117,16 @@ func javaSDK(pkg *schema.Package) (map[string][]byte, error) {
 }
 
 // dotnetSDK serves the package's logo itself: the generator always downloads it.
-func dotnetSDK(pkg *schema.Package) (map[string][]byte, error) {
-	logo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.ServeFile(w, r, filepath.Join("docs", "logo.png"))
+func dotnetSDK(pkg *schema.Package, logoFile string) (map[string][]byte, error) {
+	logo, err := os.ReadFile(logoFile)
+	if err != nil {
+		return nil, err
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(logo)
 	}))
-	defer logo.Close()
-	pkg.LogoURL = logo.URL + "/logo.png"
+	defer server.Close()
+	pkg.LogoURL = server.URL + "/logo.png"
 	return dotnet.GeneratePackage(tool, pkg, nil, nil)
 }
 
