@@ -24,7 +24,7 @@ import (
 )
 
 // Serve is the lab's daemon: the Proxmox VE API and the artifact server inside of the lab's network, the control endpoint
-// on a socket. With null, there are no guests.
+// on a socket. With null, there are no guests, and one SSH server answers for all of them.
 func (l *Lab) Serve(ctx context.Context, null bool) error {
 	var driver pve.Driver = l.Guests()
 	if null {
@@ -52,7 +52,19 @@ func (l *Lab) Serve(ctx context.Context, null bool) error {
 	mux.Handle("/k3s/", http.StripPrefix("/k3s/", http.FileServer(http.Dir(l.Releases()))))
 	mux.Handle("/apt/", http.StripPrefix("/apt/", http.FileServer(http.Dir(l.path("apt")))))
 
-	errs := make(chan error, 3)
+	errs := make(chan error, 4)
+	if null {
+		machines, err := l.listen("0.0.0.0:22")
+		if err != nil {
+			return err
+		}
+		for _, network := range nullNetworks {
+			if err := ip("-n", l.Namespace(), "route", "add", "local", network, "dev", "lo"); err != nil {
+				return err
+			}
+		}
+		go func() { errs <- l.serveSSH(machines) }()
+	}
 	go func() {
 		errs <- server(api).Serve(tls.NewListener(proxmox, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}))
 	}()

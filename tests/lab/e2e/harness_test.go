@@ -290,8 +290,9 @@ func (p *place) members(server string) int {
 
 // stateResource is a resource of the stack's state.
 type stateResource struct {
-	URN string `json:"urn"`
-	ID  string `json:"id"`
+	URN      string `json:"urn"`
+	ID       string `json:"id"`
+	Provider string `json:"provider"`
 }
 
 func (p *place) resources() []stateResource {
