@@ -60,11 +60,7 @@ func (s *server) Handshake(ctx context.Context, req *rpc.ProviderHandshakeReques
 // Construct checks the inputs as they arrive and builds the component. A panic becomes an error of this resource.
 func (s *server) Construct(ctx context.Context, req *rpc.ConstructRequest) (*rpc.ConstructResponse, error) {
 	construct := func(pctx *pulumi.Context, typ, name string, in sdk.ConstructInputs, opt pulumi.ResourceOption) (res *sdk.ConstructResult, err error) {
-		defer func() {
-			if r := recover(); r != nil {
-				err = fmt.Errorf("internal error in %s %q, please report it: %v", typ, name, r)
-			}
-		}()
+		defer recovered(typ, name, &err)
 		if typ != clusterToken {
 			return nil, fmt.Errorf("there is no component %s in package %s", typ, Name)
 		}
@@ -94,4 +90,11 @@ func (s *server) Construct(ctx context.Context, req *rpc.ConstructRequest) (*rpc
 		return sdk.NewConstructResult(cluster)
 	}
 	return sdk.Construct(ctx, req, s.host.EngineConn(), construct)
+}
+
+// recovered turns a panic into an error that names the resource; the plugin goes on.
+func recovered(typ, name string, err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("internal error in %s %q, please report it: %v", typ, name, r)
+	}
 }

@@ -290,9 +290,10 @@ func (p *place) members(server string) int {
 
 // stateResource is a resource of the stack's state.
 type stateResource struct {
-	URN      string `json:"urn"`
-	ID       string `json:"id"`
-	Provider string `json:"provider"`
+	URN          string   `json:"urn"`
+	ID           string   `json:"id"`
+	Provider     string   `json:"provider"`
+	Dependencies []string `json:"dependencies"`
 }
 
 func (p *place) resources() []stateResource {

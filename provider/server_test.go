@@ -1,0 +1,17 @@
+package provider
+
+import "testing"
+
+func TestAPanicIsAnError(t *testing.T) {
+	t.Parallel()
+	err := func() (err error) {
+		defer recovered(clusterToken, "k3s", &err)
+		var none map[string]int
+		none["x"]++
+		return nil
+	}()
+	const want = `internal error in k3sha:index:K3sHaCluster "k3s", please report it: assignment to entry in nil map`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

@@ -1,0 +1,130 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/k3sha/pulumi-k3sha/tests/lab/pve"
+)
+
+// steps previews, and returns the changed steps in the engine's order.
+func (p *place) steps() []string {
+	p.t.Helper()
+	r, _ := p.must(time.Minute, "preview")
+	var names []string
+	for _, s := range r.Steps {
+		if s.Op != "same" && !strings.HasPrefix(s.Name, "k3s-ha-") && s.Name != "k3s" {
+			names = append(names, s.Op+" "+s.Name)
+		}
+	}
+	return names
+}
+
+// TestLabPreviews: a preview is the true plan, and contacts nobody.
+func TestLabPreviews(t *testing.T) {
+	p := newPlace(t, newNull(t, "previews"), "previews")
+
+	t.Run("before anything exists, with Proxmox off", func(t *testing.T) {
+		p.t = t
+		if err := p.Control("POST", "/fault", pve.Fault{Drop: true}, nil); err != nil {
+			t.Fatal(err)
+		}
+		before := p.registrations()
+		if err := p.Control("POST", "/reset", nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		p.up()
+		// What was announced is what was made: names, parents and dependencies.
+		made := map[string]bool{}
+		for _, r := range p.resources() {
+			name := r.URN[strings.LastIndex(r.URN, "::")+2:]
+			planned, found := before[name]
+			if !found {
+				continue
+			}
+			made[name] = true
+			var dependencies []string
+			for _, d := range r.Dependencies {
+				dependencies = append(dependencies, d[strings.LastIndex(d, "::")+2:])
+			}
+			slices.Sort(dependencies)
+			expect(t, "dependencies of "+name, dependencies, planned.Dependencies)
+		}
+		if len(made) != len(before) || len(made) != 42 {
+			t.Errorf("%d resources were announced, %d of them made", len(before), len(made))
+		}
+	})
+
+	t.Run("with Proxmox and all nodes off", func(t *testing.T) {
+		p.t = t
+		if err := p.Control("POST", "/fault", pve.Fault{Drop: true}, nil); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, "changes", p.steps(), nil)
+		if err := p.Control("POST", "/reset", nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+
+	t.Run("a worker more", func(t *testing.T) {
+		p.t = t
+		p.program("count: 2", "count: 3")
+		steps := p.steps()
+		slices.Sort(steps)
+		expect(t, "steps", steps, []string{
+			"create k3s-authorize-k3s-worker-03", "create k3s-contact-k3s-worker-03", "create k3s-converge-k3s-worker-03",
+			"create k3s-join-k3s-worker-03", "create k3s-prepare-k3s-worker-03", "create k3s-vm-k3s-worker-03",
+		})
+	})
+
+	t.Run("two servers more", func(t *testing.T) {
+		p.t = t
+		p.program("servers:\n", "servers:\n        count: 5\n")
+		steps := p.steps()
+		slices.Sort(steps)
+		var want []string
+		for _, verb := range []string{"authorize", "contact", "converge", "prepare", "vm"} {
+			for _, slot := range []int{4, 5} {
+				want = append(want, fmt.Sprintf("create k3s-%s-k3s-server-%02d", verb, slot))
+			}
+		}
+		want = append(want, "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02")
+		expect(t, "steps", steps, want)
+	})
+
+	t.Run("another release", func(t *testing.T) {
+		p.t = t
+		p.program("v1.31.6+k3s1", "v1.31.7+k3s1")
+		steps := p.steps()
+		var rolling []string
+		for _, s := range steps {
+			if strings.Contains(s, "-converge-") {
+				rolling = append(rolling, s)
+			}
+		}
+		if len(rolling) != 5 {
+			t.Fatalf("steps: %v", steps)
+		}
+		slices.Sort(rolling[3:])
+		expect(t, "rolling steps", rolling, []string{
+			"update k3s-converge-k3s-server-01", "update k3s-converge-k3s-server-02", "update k3s-converge-k3s-server-03",
+			"update k3s-converge-k3s-worker-01", "update k3s-converge-k3s-worker-02",
+		})
+		slices.Sort(steps)
+		expect(t, "all steps", steps, []string{
+			"update k3s-converge-k3s-server-01", "update k3s-converge-k3s-server-02", "update k3s-converge-k3s-server-03",
+			"update k3s-converge-k3s-worker-01", "update k3s-converge-k3s-worker-02", "update k3s-identity",
+			"update k3s-prepare-k3s-server-01", "update k3s-prepare-k3s-server-02", "update k3s-prepare-k3s-server-03",
+			"update k3s-prepare-k3s-worker-01", "update k3s-prepare-k3s-worker-02",
+		})
+	})
+
+	t.Run("an HAProxy option", func(t *testing.T) {
+		p.t = t
+		p.program("loadBalancers:\n", "loadBalancers:\n        balance: leastconn\n")
+		expect(t, "steps", p.steps(), []string{"update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02"})
+	})
+}
