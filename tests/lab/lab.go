@@ -377,7 +377,7 @@ func (l *Lab) Env() []string {
 	var env []string
 	for _, entry := range os.Environ() {
 		key, _, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(key, "PULUMI_") || strings.HasPrefix(key, "PROXMOX_VE_") || key == "PATH" || key == "SSH_AUTH_SOCK" || key == "KUBECONFIG" || key == "HOME" {
+		if strings.HasPrefix(key, "PULUMI_") && key != "PULUMI_EXPERIMENTAL" && key != "PULUMI_SKIP_CHECKPOINTS" || strings.HasPrefix(key, "PROXMOX_VE_") || key == "PATH" || key == "SSH_AUTH_SOCK" || key == "KUBECONFIG" || key == "HOME" {
 			continue
 		}
 		env = append(env, entry)
