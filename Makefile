@@ -108,10 +108,16 @@ test-unit: ## the part that needs neither root nor Linux
 
 .PHONY: test
 test: lint test-unit build $(B)/bin/sdkgen $(B)/bin/langhost $(B)/sdk/ready ## all that a change must pass
+	cd tests/tools/sdkgen && go test ./...
+	$(MAKE) --no-print-directory release-snapshot
 	cd tests/lab && go test -count=1 -timeout 30m -run 'TestLab' -v ./e2e/
 
+.PHONY: bench-preview
+bench-preview: build ## preview and up of hundreds of workers, beside a plain program
+	cd tests/lab && go test -count=1 -timeout 60m -run TestScale -v ./e2e/
+
 .PHONY: test-all
-test-all: test ## and the long runs: interruptions, growth, version roll, privileges, two labs
+test-all: test release-all ## and the long runs: interruptions, growth, version roll, privileges, two labs, languages
 	cd tests/lab && go test -count=1 -timeout 75m -run 'TestLong' -v ./e2e/
 
 .PHONY: lint
@@ -136,6 +142,30 @@ sdk: $(B)/bin/sdkgen ## write the SDKs in sdk/ anew from schema.json
 
 $(B)/bin/sdkgen: $(call SOURCES,tests/tools/sdkgen) $(wildcard tests/tools/sdkgen/files/*/*)
 	cd tests/tools/sdkgen && $(GO_BUILD) -o $@ .
+
+## ---- releases
+
+.PHONY: version
+version:
+	@echo $(VERSION)
+
+.PHONY: release-snapshot
+release-snapshot: ## the plugin's tarball for this machine, with checksums, in build/release
+	tests/release.sh $(VERSION) $(B)/release linux/$(shell go env GOARCH)
+
+.PHONY: release-all
+release-all: ## and those for all platforms
+	tests/release.sh $(VERSION) $(B)/release linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+.PHONY: sdk-dotnet
+sdk-dotnet: $(B)/bin/sdkgen ## the .NET SDK, which is not kept in sdk/
+	sdkgen --dotnet schema.json $(B)/sdk-dotnet
+
+.PHONY: record
+record: build ## for a release: keep its schema and the state of the reference cluster, to test later versions against
+	mkdir -p tests/recorded/$(VERSION)
+	cp schema.json tests/recorded/$(VERSION)/schema.json
+	cd tests/lab && go test -count=1 -run TestRecordState -v ./e2e/ -record $(CURDIR)/tests/recorded/$(VERSION)/state.json
 
 .PHONY: clean
 clean: ## remove what was built

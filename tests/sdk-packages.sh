@@ -3,7 +3,7 @@
 #
 #   sdk-packages.sh BUILD
 #
-# BUILD/packages: the npm tarball and the Python wheel. BUILD/sdk: a node_modules, a venv and a Maven repository that have
+# BUILD/packages: the npm tarball, and in python/ the wheel. BUILD/sdk: a node_modules, a venv and a Maven repository that have
 # them, and what the examples and the type checkers need besides.
 set -euo pipefail
 
@@ -50,10 +50,10 @@ EOF
 echo "Python: wheel"
 python3 -m venv "$build/sdk/python"
 pip="$build/sdk/python/bin/pip --disable-pip-version-check --quiet"
-$pip wheel --no-deps --wheel-dir "$build/packages" "$build/sdk/src/python"
+$pip wheel --no-deps --wheel-dir "$build/packages/python" "$build/sdk/src/python"
 
 echo "Python: install"
-$pip install "$build"/packages/*.whl pulumi==3.256.0 pulumi-kubernetes==4.21.1 mypy==1.18.2
+$pip install "$build"/packages/python/*.whl pulumi==3.256.0 pulumi-kubernetes==4.21.1 mypy==1.18.2
 
 echo "Maven: install"
 mvn --batch-mode --quiet -Dmaven.repo.local="$build/sdk/m2" -f "$build/sdk/src/java/pom.xml" install
