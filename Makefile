@@ -123,7 +123,7 @@ test-all: test release-all ## and the long runs: interruptions, growth, version 
 .PHONY: lint
 lint: host-packages $(B)/bin/golangci-lint ## linters, shellcheck, haproxy -c, keepalived -t
 	golangci-lint run ./...
-	cd tests/lab && golangci-lint run --config $(CURDIR)/.golangci.yml ./...
+	for module in tests/lab tests/tools/sdkgen tests/tools/langhost; do (cd $$module && golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
 	shellcheck tests/*.sh tests/lab/*.sh tests/k3s/*.sh
 	go test -count=1 -tags checks ./provider/internal/render/
 

@@ -27,7 +27,7 @@ var pythonMain string
 
 func main() {
 	language := strings.TrimPrefix(filepath.Base(os.Args[0]), "pulumi-language-")
-	command, known := map[string]func(*rpc.RunRequest, string) (*exec.Cmd, error){
+	command, known := map[string]func(*rpc.RunRequest, string) *exec.Cmd{
 		"go": golang, "nodejs": nodejs, "python": python, "java": java,
 	}[language]
 	if !known {
@@ -54,7 +54,7 @@ func main() {
 
 type host struct {
 	rpc.UnimplementedLanguageRuntimeServer
-	command func(*rpc.RunRequest, string) (*exec.Cmd, error)
+	command func(*rpc.RunRequest, string) *exec.Cmd
 	engine  string
 }
 
@@ -72,10 +72,7 @@ func (h *host) GetRequiredPlugins(context.Context, *rpc.GetRequiredPluginsReques
 
 // Run runs the program to its end.
 func (h *host) Run(ctx context.Context, req *rpc.RunRequest) (*rpc.RunResponse, error) {
-	cmd, err := h.command(req, h.engine)
-	if err != nil {
-		return &rpc.RunResponse{Error: err.Error()}, nil
-	}
+	cmd := h.command(req, h.engine)
 	env, err := environment(req, h.engine)
 	if err != nil {
 		return nil, err
@@ -116,18 +113,11 @@ func environment(req *rpc.RunRequest, engine string) ([]string, error) {
 	}, nil
 }
 
-func golang(req *rpc.RunRequest, _ string) (*exec.Cmd, error) {
-	dir := req.GetInfo().GetProgramDirectory()
-	binary := filepath.Join(dir, ".program")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Dir = dir
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return exec.Command(binary), nil
+func golang(*rpc.RunRequest, string) *exec.Cmd {
+	return exec.Command("sh", "-c", "go build -o .program . && exec ./.program")
 }
 
-func nodejs(req *rpc.RunRequest, engine string) (*exec.Cmd, error) {
+func nodejs(req *rpc.RunRequest, engine string) *exec.Cmd {
 	args := []string{
 		"node_modules/@pulumi/pulumi/cmd/run", "--monitor", req.GetMonitorAddress(), "--engine", engine,
 		"--organization", req.GetOrganization(), "--project", req.GetProject(), "--stack", req.GetStack(),
@@ -139,17 +129,17 @@ func nodejs(req *rpc.RunRequest, engine string) (*exec.Cmd, error) {
 	}
 	cmd := exec.Command("node", append(args, req.GetInfo().GetEntryPoint())...)
 	cmd.Env = []string{"PULUMI_NODEJS_TYPESCRIPT=true"}
-	return cmd, nil
+	return cmd
 }
 
-func python(req *rpc.RunRequest, _ string) (*exec.Cmd, error) {
+func python(req *rpc.RunRequest, _ string) *exec.Cmd {
 	interpreter := "python3"
 	if venv := req.GetInfo().GetOptions().GetFields()["virtualenv"].GetStringValue(); venv != "" {
 		interpreter = filepath.Join(req.GetInfo().GetProgramDirectory(), venv, "bin", "python")
 	}
-	return exec.Command(interpreter, "-u", "-c", pythonMain, filepath.Join(req.GetInfo().GetProgramDirectory(), req.GetInfo().GetEntryPoint())), nil
+	return exec.Command(interpreter, "-u", "-c", pythonMain, filepath.Join(req.GetInfo().GetProgramDirectory(), req.GetInfo().GetEntryPoint()))
 }
 
-func java(*rpc.RunRequest, string) (*exec.Cmd, error) {
-	return exec.Command("mvn", "--batch-mode", "--quiet", "compile", "exec:java"), nil
+func java(*rpc.RunRequest, string) *exec.Cmd {
+	return exec.Command("mvn", "--batch-mode", "--quiet", "compile", "exec:java")
 }
