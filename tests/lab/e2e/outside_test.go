@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/k3sha/pulumi-k3sha/tests/lab"
 )
 
 const jumpHost = "192.168.1.130"
@@ -139,6 +141,28 @@ func TestLongExamples(t *testing.T) {
 			}
 			p.must(3*time.Minute, "destroy", "--yes", "--skip-preview")
 			expect(t, "VMs", p.nodes(), nil)
+		})
+	}
+	// With a Kubernetes plugin at hand the programs that use the outputs run too; without, TestLabExamples has checked their types.
+	if _, err := os.Stat(filepath.Join(os.Getenv("LAB_PLUGINS"), "pulumi-resource-kubernetes")); os.Getenv("LAB_PLUGINS") == "" || err != nil {
+		t.Log("no pulumi-resource-kubernetes in LAB_PLUGINS: the outputs examples are type-checked only")
+		return
+	}
+	// The lab has no way to the releases: its own mirror has them.
+	for language, mirrored := range map[string][]string{
+		"yaml":       {"version: v1.31.6+k3s1}", "version: v1.31.6+k3s1, mirror: " + lab.Mirror + "}"},
+		"go":         {`Version: "v1.31.6+k3s1"`, `Version: "v1.31.6+k3s1", Mirror: new("` + lab.Mirror + `")`},
+		"typescript": {`version: "v1.31.6+k3s1"`, `version: "v1.31.6+k3s1", mirror: "` + lab.Mirror + `"`},
+		"python":     {`"version": "v1.31.6+k3s1"`, `"version": "v1.31.6+k3s1", "mirror": "` + lab.Mirror + `"`},
+	} {
+		t.Run(language+" outputs", func(t *testing.T) {
+			p := newExample(t, l, language, "outputs")
+			p.edit(program[language], mirrored...)
+			p.up()
+			if got := p.kubectl("-n", "app", "get", "configmap", "cluster", "-o", "jsonpath={.data.endpoint}"); got != "https://"+vip+":6443" {
+				t.Errorf("the ConfigMap holds %q", got)
+			}
+			p.must(3*time.Minute, "destroy", "--yes", "--skip-preview")
 		})
 	}
 }
