@@ -160,16 +160,23 @@ func raiseLimits() {
 
 // installPlugins puts the plugins where Pulumi has downloaded ones. Those in LAB_PLUGINS win.
 func (l *Lab) installPlugins() error {
+	if err := os.MkdirAll(l.state("bin"), 0o700); err != nil {
+		return err
+	}
 	if cli := os.Getenv("LAB_PULUMI"); cli != "" {
-		target, err := filepath.Abs(cli)
+		if err := l.linkTool("pulumi", cli); err != nil {
+			return err
+		}
+	}
+	if dir := os.Getenv("LAB_PLUGINS"); dir != "" {
+		hosts, err := filepath.Glob(filepath.Join(dir, "pulumi-language-*"))
 		if err != nil {
 			return err
 		}
-		if err := os.MkdirAll(l.state("bin"), 0o700); err != nil {
-			return err
-		}
-		if err := os.Symlink(target, l.state("bin/pulumi")); err != nil {
-			return err
+		for _, host := range hosts {
+			if err := l.linkTool(filepath.Base(host), host); err != nil {
+				return err
+			}
 		}
 	}
 	plugins, err := filepath.Abs(os.Getenv("LAB_PLUGINS"))
@@ -195,6 +202,15 @@ func (l *Lab) installPlugins() error {
 		}
 	}
 	return nil
+}
+
+// linkTool has a program win over the lab's own of that name.
+func (l *Lab) linkTool(name, path string) error {
+	target, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	return os.Symlink(target, filepath.Join(l.state("bin"), name))
 }
 
 // newKey makes the SSH key of the lab's clusters.
@@ -382,10 +398,7 @@ func (l *Lab) Env() []string {
 		}
 		env = append(env, entry)
 	}
-	path := l.path("bin") + ":" + os.Getenv("PATH")
-	if os.Getenv("LAB_PULUMI") != "" {
-		path = l.state("bin") + ":" + path
-	}
+	path := l.state("bin") + ":" + l.path("bin") + ":" + os.Getenv("PATH")
 	if plugins := os.Getenv("LAB_PLUGINS"); plugins != "" {
 		path += ":" + plugins // for those that the lab has no version of its own for
 	}
