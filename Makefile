@@ -66,7 +66,7 @@ $(B)/bin/langhost: $(call SOURCES,tests/tools/langhost) tests/tools/langhost/run
 	cd tests/tools/langhost && $(GO_BUILD) -o $@ .
 	for language in go nodejs python java; do ln -sfn langhost $(@D)/pulumi-language-$$language; done
 
-$(B)/sdk/ready: tests/sdk-packages.sh $(shell find sdk -type f) | host-packages
+$(B)/sdk/ready: tests/sdk-packages.sh tests/host-packages.sh $(shell find sdk -type f)
 	tests/sdk-packages.sh $(B)
 	touch $@
 
@@ -113,7 +113,7 @@ test: lint test-unit build $(B)/bin/sdkgen $(B)/bin/langhost $(B)/sdk/ready ## a
 	cd tests/lab && go test -count=1 -timeout 30m -run 'TestLab' -v ./e2e/
 
 .PHONY: bench-preview
-bench-preview: build ## preview and up of hundreds of workers, beside a plain program
+bench-preview: build $(B)/bin/langhost ## preview and up of hundreds of workers, beside a plain program
 	cd tests/lab && go test -count=1 -timeout 60m -run TestScale -v ./e2e/
 
 .PHONY: test-all

@@ -29,7 +29,7 @@ const (
 // Annotate describes the component.
 func (c *K3sHaCluster) Annotate(a infer.Annotator) {
 	a.Describe(c, clusterDoc)
-	a.Describe(&c.Kubeconfig, "The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster's CA or the VIP changes. "+
+	a.Describe(&c.Kubeconfig, "The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster's CA, the VIP or `loadBalancers.apiPort` changes. "+
 		"Its client certificate is valid for one year, as k3s made it.\n\nSource: /etc/rancher/k3s/k3s.yaml of the first server.")
 	a.Describe(&c.Endpoint, "URL of the Kubernetes API at the VIP, like `https://192.168.1.220:6443`. Known at preview.")
 	a.Describe(&c.CACertificate, "The cluster's server CA, PEM.\n\nSource: the kubeconfig of the first server; k3s serves the same at `/cacerts`.")
@@ -82,11 +82,11 @@ func (p *ProxmoxArgs) Annotate(a infer.Annotator) {
 func (n *NetworkArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "Network")
 	a.Describe(n, "The network that all nodes share.")
-	a.Describe(&n.CIDR, "The network, like `192.168.1.0/24`."+inPlace+"\n\nUpstream: `initialization.ipConfigs`.")
-	a.Describe(&n.Gateway, "The router's address."+inPlace+"\n\nUpstream: `initialization.ipConfigs`.")
+	a.Describe(&n.CIDR, "The network, like `192.168.1.0/24`."+reboots+"\n\nUpstream: `initialization.ipConfigs`.")
+	a.Describe(&n.Gateway, "The router's address."+reboots+"\n\nUpstream: `initialization.ipConfigs`.")
 	a.Describe(&n.VIP, "The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate."+"\n\nChange: load balancers move to it, then servers and workers roll; the kubeconfig follows.\n\nUpstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.")
-	a.Describe(&n.DNS, "Name servers. Default: the gateway."+inPlace+"\n\nUpstream: `initialization.dns.servers`.")
-	a.Describe(&n.SearchDomain, "DNS search domain. Default: none."+inPlace+"\n\nUpstream: `initialization.dns.domain`.")
+	a.Describe(&n.DNS, "Name servers. Default: the gateway."+reboots+"\n\nUpstream: `initialization.dns.servers`.")
+	a.Describe(&n.SearchDomain, "DNS search domain. Default: none."+reboots+"\n\nUpstream: `initialization.dns.domain`.")
 }
 
 // Annotate describes an override.

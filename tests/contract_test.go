@@ -65,9 +65,6 @@ func (c *comparison) fine(format string, args ...any) {
 
 // inputs may become optional, and new optional ones may come.
 func (c *comparison) inputs(token string, was, is map[string]schema.PropertySpec, required, requires []string) {
-	if is == nil {
-		return
-	}
 	for _, name := range slices.Sorted(maps.Keys(was)) {
 		p, found := is[name]
 		if !found {

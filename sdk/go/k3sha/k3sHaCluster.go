@@ -28,7 +28,7 @@ type K3sHaCluster struct {
 	CaCertificate pulumi.StringOutput `pulumi:"caCertificate"`
 	// URL of the Kubernetes API at the VIP, like `https://192.168.1.220:6443`. Known at preview.
 	Endpoint pulumi.StringOutput `pulumi:"endpoint"`
-	// The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster's CA or the VIP changes. Its client certificate is valid for one year, as k3s made it.
+	// The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster's CA, the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for one year, as k3s made it.
 	//
 	// Source: /etc/rancher/k3s/k3s.yaml of the first server.
 	Kubeconfig pulumi.StringOutput `pulumi:"kubeconfig"`
@@ -203,7 +203,7 @@ func (o K3sHaClusterOutput) Endpoint() pulumi.StringOutput {
 	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.Endpoint }).(pulumi.StringOutput)
 }
 
-// The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster's CA or the VIP changes. Its client certificate is valid for one year, as k3s made it.
+// The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster's CA, the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for one year, as k3s made it.
 //
 // Source: /etc/rancher/k3s/k3s.yaml of the first server.
 func (o K3sHaClusterOutput) Kubeconfig() pulumi.StringOutput {

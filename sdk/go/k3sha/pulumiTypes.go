@@ -1476,25 +1476,25 @@ func (o LoadBalancersPtrOutput) VirtualRouterId() pulumi.IntPtrOutput {
 type Network struct {
 	// The network, like `192.168.1.0/24`.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 	//
 	// Upstream: `initialization.ipConfigs`.
 	Cidr string `pulumi:"cidr"`
 	// Name servers. Default: the gateway.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 	//
 	// Upstream: `initialization.dns.servers`.
 	Dns []string `pulumi:"dns"`
 	// The router's address.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 	//
 	// Upstream: `initialization.ipConfigs`.
 	Gateway string `pulumi:"gateway"`
 	// DNS search domain. Default: none.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 	//
 	// Upstream: `initialization.dns.domain`.
 	SearchDomain *string `pulumi:"searchDomain"`
@@ -1521,25 +1521,25 @@ type NetworkInput interface {
 type NetworkArgs struct {
 	// The network, like `192.168.1.0/24`.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 	//
 	// Upstream: `initialization.ipConfigs`.
 	Cidr string `pulumi:"cidr"`
 	// Name servers. Default: the gateway.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 	//
 	// Upstream: `initialization.dns.servers`.
 	Dns []string `pulumi:"dns"`
 	// The router's address.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 	//
 	// Upstream: `initialization.ipConfigs`.
 	Gateway string `pulumi:"gateway"`
 	// DNS search domain. Default: none.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 	//
 	// Upstream: `initialization.dns.domain`.
 	SearchDomain *string `pulumi:"searchDomain"`
@@ -1580,7 +1580,7 @@ func (o NetworkOutput) ToNetworkOutputWithContext(ctx context.Context) NetworkOu
 
 // The network, like `192.168.1.0/24`.
 //
-// Change: in place.
+// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 //
 // Upstream: `initialization.ipConfigs`.
 func (o NetworkOutput) Cidr() pulumi.StringOutput {
@@ -1589,7 +1589,7 @@ func (o NetworkOutput) Cidr() pulumi.StringOutput {
 
 // Name servers. Default: the gateway.
 //
-// Change: in place.
+// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 //
 // Upstream: `initialization.dns.servers`.
 func (o NetworkOutput) Dns() pulumi.StringArrayOutput {
@@ -1598,7 +1598,7 @@ func (o NetworkOutput) Dns() pulumi.StringArrayOutput {
 
 // The router's address.
 //
-// Change: in place.
+// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 //
 // Upstream: `initialization.ipConfigs`.
 func (o NetworkOutput) Gateway() pulumi.StringOutput {
@@ -1607,7 +1607,7 @@ func (o NetworkOutput) Gateway() pulumi.StringOutput {
 
 // DNS search domain. Default: none.
 //
-// Change: in place.
+// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 //
 // Upstream: `initialization.dns.domain`.
 func (o NetworkOutput) SearchDomain() pulumi.StringPtrOutput {

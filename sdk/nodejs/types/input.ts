@@ -311,7 +311,7 @@ export interface NetworkArgs {
     /**
      * The network, like `192.168.1.0/24`.
      *
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
      *
      * Upstream: `initialization.ipConfigs`.
      */
@@ -319,7 +319,7 @@ export interface NetworkArgs {
     /**
      * Name servers. Default: the gateway.
      *
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
      *
      * Upstream: `initialization.dns.servers`.
      */
@@ -327,7 +327,7 @@ export interface NetworkArgs {
     /**
      * The router's address.
      *
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
      *
      * Upstream: `initialization.ipConfigs`.
      */
@@ -335,7 +335,7 @@ export interface NetworkArgs {
     /**
      * DNS search domain. Default: none.
      *
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
      *
      * Upstream: `initialization.dns.domain`.
      */

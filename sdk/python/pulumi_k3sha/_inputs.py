@@ -1224,7 +1224,7 @@ class NetworkArgsDict(TypedDict):
     """
     The network, like `192.168.1.0/24`.
 
-    Change: in place.
+    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 
     Upstream: `initialization.ipConfigs`.
     """
@@ -1232,7 +1232,7 @@ class NetworkArgsDict(TypedDict):
     """
     The router's address.
 
-    Change: in place.
+    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 
     Upstream: `initialization.ipConfigs`.
     """
@@ -1248,7 +1248,7 @@ class NetworkArgsDict(TypedDict):
     """
     Name servers. Default: the gateway.
 
-    Change: in place.
+    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 
     Upstream: `initialization.dns.servers`.
     """
@@ -1256,7 +1256,7 @@ class NetworkArgsDict(TypedDict):
     """
     DNS search domain. Default: none.
 
-    Change: in place.
+    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 
     Upstream: `initialization.dns.domain`.
     """
@@ -1274,12 +1274,12 @@ class NetworkArgs:
 
         :param _builtins.str cidr: The network, like `192.168.1.0/24`.
                
-               Change: in place.
+               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
                
                Upstream: `initialization.ipConfigs`.
         :param _builtins.str gateway: The router's address.
                
-               Change: in place.
+               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
                
                Upstream: `initialization.ipConfigs`.
         :param _builtins.str vip: The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
@@ -1289,12 +1289,12 @@ class NetworkArgs:
                Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
         :param Sequence[_builtins.str] dns: Name servers. Default: the gateway.
                
-               Change: in place.
+               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
                
                Upstream: `initialization.dns.servers`.
         :param _builtins.str search_domain: DNS search domain. Default: none.
                
-               Change: in place.
+               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
                
                Upstream: `initialization.dns.domain`.
         """
@@ -1312,7 +1312,7 @@ class NetworkArgs:
         """
         The network, like `192.168.1.0/24`.
 
-        Change: in place.
+        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 
         Upstream: `initialization.ipConfigs`.
         """
@@ -1328,7 +1328,7 @@ class NetworkArgs:
         """
         The router's address.
 
-        Change: in place.
+        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 
         Upstream: `initialization.ipConfigs`.
         """
@@ -1360,7 +1360,7 @@ class NetworkArgs:
         """
         Name servers. Default: the gateway.
 
-        Change: in place.
+        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 
         Upstream: `initialization.dns.servers`.
         """
@@ -1376,7 +1376,7 @@ class NetworkArgs:
         """
         DNS search domain. Default: none.
 
-        Change: in place.
+        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
 
         Upstream: `initialization.dns.domain`.
         """

@@ -297,7 +297,7 @@ class K3sHaCluster(pulumi.ComponentResource):
     @pulumi.getter
     def kubeconfig(self) -> pulumi.Output[_builtins.str]:
         """
-        The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster's CA or the VIP changes. Its client certificate is valid for one year, as k3s made it.
+        The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster's CA, the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for one year, as k3s made it.
 
         Source: /etc/rancher/k3s/k3s.yaml of the first server.
         """

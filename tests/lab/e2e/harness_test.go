@@ -293,6 +293,7 @@ type stateResource struct {
 	URN          string   `json:"urn"`
 	ID           string   `json:"id"`
 	Provider     string   `json:"provider"`
+	Parent       string   `json:"parent"`
 	Dependencies []string `json:"dependencies"`
 }
 

@@ -62,7 +62,7 @@ func TestLabMistakes(t *testing.T) {
 		{"typescript", "a wrong type", []string{"servers: { firstAddress", `servers: { count: "2" as any, firstAddress`}, []string{textCount}},
 		{"python", "a wrong type", []string{`servers={"first`, `servers={"count": "2", "first`}, []string{textCount}},
 
-		{"yaml", "a missing group", []string{"      k3s: {version: v1.31.6+k3s1}\n", ""}, []string{"k3s"}},
+		{"yaml", "a missing group", []string{"      k3s: {version: v1.31.6+k3s1}\n", ""}, []string{"Missing required property 'k3s'"}},
 		{"typescript", "a missing group", []string{`k3s: { version: "v1.31.6+k3s1" },`, `k3s: undefined as any,`}, []string{"Missing required property 'k3s'"}},
 		{"python", "a missing group", []string{`    k3s={"version": "v1.31.6+k3s1"},` + "\n", ""}, []string{"Missing required property 'k3s'"}},
 		{"go", "a missing group", []string{`K3s:           k3sha.K3sArgs{Version: "v1.31.6+k3s1"},`, ""}, []string{"k3s.version: is missing; name the release, like v1.31.6+k3s1"}},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -31,7 +32,7 @@ func TestLabPackages(t *testing.T) {
 		{"packages/python/pulumi_k3sha-" + version + "-py3-none-any.whl", "pulumi_k3sha/py.typed", nil},
 		{"sdk/m2/io/github/k3sha/pulumi-k3sha/" + version + "/pulumi-k3sha-" + version + ".jar", "io/github/k3sha/version.txt", []string{version}},
 		{"sdk/m2/io/github/k3sha/pulumi-k3sha/" + version + "/pulumi-k3sha-" + version + ".jar", "io/github/k3sha/K3sHaCluster.class", []string{server}},
-		{"release/pulumi-resource-k3sha-v" + version + "-linux-amd64.tar.gz", "LICENSE", []string{"Apache License"}},
+		{"release/pulumi-resource-k3sha-v" + version + "-linux-" + runtime.GOARCH + ".tar.gz", "LICENSE", []string{"Apache License"}},
 	} {
 		text := member(t, filepath.Join(build, test.file), test.member)
 		for _, want := range test.want {

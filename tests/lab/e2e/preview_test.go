@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,14 @@ func (p *place) steps() []string {
 		}
 	}
 	return names
+}
+
+// machines takes the route to all VMs away, or brings it back.
+func (p *place) machines(verb string) {
+	p.t.Helper()
+	if out, err := exec.Command("ip", "-n", p.Namespace(), "route", verb, "local", "192.168.1.128/25", "dev", "lo").CombinedOutput(); err != nil {
+		p.t.Fatalf("ip route %s: %v %s", verb, err, out)
+	}
 }
 
 // TestLabPreviews: a preview is the true plan, and contacts nobody.
@@ -43,9 +52,15 @@ func TestLabPreviews(t *testing.T) {
 			name := r.URN[strings.LastIndex(r.URN, "::")+2:]
 			planned, found := before[name]
 			if !found {
+				if !strings.Contains(r.URN, "pulumi:pulumi:Stack") && !strings.Contains(r.URN, "pulumi:providers:") {
+					t.Errorf("%s was not announced", r.URN)
+				}
 				continue
 			}
 			made[name] = true
+			if parent := r.Parent[strings.LastIndex(r.Parent, "::")+2:]; parent != planned.Parent && planned.Parent != "stack" {
+				t.Errorf("%s is a child of %s, announced was %s", name, parent, planned.Parent)
+			}
 			var dependencies []string
 			for _, d := range r.Dependencies {
 				dependencies = append(dependencies, d[strings.LastIndex(d, "::")+2:])
@@ -63,7 +78,15 @@ func TestLabPreviews(t *testing.T) {
 		if err := p.Control("POST", "/fault", pve.Fault{Drop: true}, nil); err != nil {
 			t.Fatal(err)
 		}
+		p.machines("del")
+		defer p.machines("add")
+		if err := p.Command("bash", "-c", "echo > /dev/tcp/192.168.1.201/22").Run(); err == nil {
+			t.Fatal("a node still answers")
+		}
 		expect(t, "changes", p.steps(), nil)
+		p.program("loadBalancers:\n", "loadBalancers:\n        balance: leastconn\n")
+		expect(t, "changes", p.steps(), []string{"update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02"})
+		p.program()
 		if err := p.Control("POST", "/reset", nil, nil); err != nil {
 			t.Fatal(err)
 		}

@@ -16,11 +16,7 @@ import (
 // TestLabRelease installs the plugin as users do: from a release's tarball, into a cache that has none.
 func TestLabRelease(t *testing.T) {
 	l := newLab(t, "release", true)
-	asked, err := exec.Command(filepath.Join(l.Build, "plugins", "pulumi-resource-k3sha"), "--version").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	version := strings.TrimSpace(string(asked))
+	version := (&place{Lab: l, t: t}).version()
 	name := fmt.Sprintf("pulumi-resource-k3sha-v%s-%s-%s.tar.gz", version, runtime.GOOS, runtime.GOARCH)
 	tarball, err := filepath.Abs(filepath.Join(l.Build, "release", name))
 	if err != nil {
@@ -35,7 +31,7 @@ func TestLabRelease(t *testing.T) {
 		t.Errorf("the checksums lack %q: %v", line, err)
 	}
 	cached := filepath.Join(l.Dir, "pulumi", "plugins", "resource-k3sha-v"+version)
-	if err := os.RemoveAll(cached); err != nil {
+	if err := os.RemoveAll(filepath.Dir(cached)); err != nil {
 		t.Fatal(err)
 	}
 	places := map[string]*place{}
@@ -60,9 +56,16 @@ func TestLabRelease(t *testing.T) {
 		})
 	}
 	p := places["python"]
-	if out, err := p.Pulumi(t.Context(), p.project, p.stack, "plugin", "install", "resource", "k3sha", version, "--file", tarball).CombinedOutput(); err != nil {
-		t.Fatalf("plugin install: %v %s", err, out)
+	for _, plugin := range [][]string{
+		{"k3sha", version, tarball},
+		{"command", "1.2.1", filepath.Join(l.Build, "plugins", "pulumi-resource-command")},
+		{"proxmoxve", "6.18.1", filepath.Join(l.Build, "plugins", "pulumi-resource-proxmoxve")},
+	} {
+		if out, err := p.Pulumi(t.Context(), p.project, p.stack, "plugin", "install", "resource", plugin[0], plugin[1], "--file", plugin[2]).CombinedOutput(); err != nil {
+			t.Fatalf("plugin install %v: %v %s", plugin, err, out)
+		}
 	}
+	places["yaml"] = newExample(t, l, "yaml", "minimal")
 	if out, err := exec.Command(filepath.Join(cached, "pulumi-resource-k3sha"), "--version").Output(); err != nil || strings.TrimSpace(string(out)) != version {
 		t.Errorf("the installed plugin says %q (%v), want %s", out, err, version)
 	}
@@ -74,6 +77,16 @@ func TestLabRelease(t *testing.T) {
 			}
 		})
 	}
+}
+
+// version is that of the plugin under test.
+func (p *place) version() string {
+	p.t.Helper()
+	out, err := exec.Command(filepath.Join(p.Build, "plugins", "pulumi-resource-k3sha"), "--version").Output()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // TestLabSourcePackage: the folder of the plugin's main is a package that pulumi builds itself, as pulumi package add does.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -55,7 +56,7 @@ func TestDotnet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, piece := range []string{"<Version>0.1.0</Version>", "<PackageIcon>logo.png</PackageIcon>"} {
+	for _, piece := range []string{"<Version>" + version(t) + "</Version>", "<PackageIcon>logo.png</PackageIcon>"} {
 		if !bytes.Contains(project, []byte(piece)) {
 			t.Errorf("the project has no %s", piece)
 		}
@@ -64,6 +65,20 @@ func TestDotnet(t *testing.T) {
 	if err != nil || !bytes.HasPrefix(logo, []byte("\x89PNG")) {
 		t.Errorf("the logo is no PNG: %v", err)
 	}
+}
+
+// version is the schema's.
+func version(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("../../../schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var spec struct{ Version string }
+	if err := json.Unmarshal(data, &spec); err != nil || spec.Version == "" {
+		t.Fatalf("schema.json has no version: %v", err)
+	}
+	return spec.Version
 }
 
 func tree(t *testing.T, root string) map[string][]byte {

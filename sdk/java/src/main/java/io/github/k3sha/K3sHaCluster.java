@@ -59,7 +59,7 @@ public class K3sHaCluster extends com.pulumi.resources.ComponentResource {
         return this.endpoint;
     }
     /**
-     * The admin&#39;s kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster&#39;s CA or the VIP changes. Its client certificate is valid for one year, as k3s made it.
+     * The admin&#39;s kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster&#39;s CA, the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for one year, as k3s made it.
      * 
      * Source: /etc/rancher/k3s/k3s.yaml of the first server.
      * 
@@ -68,7 +68,7 @@ public class K3sHaCluster extends com.pulumi.resources.ComponentResource {
     private Output<String> kubeconfig;
 
     /**
-     * @return The admin&#39;s kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster&#39;s CA or the VIP changes. Its client certificate is valid for one year, as k3s made it.
+     * @return The admin&#39;s kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster&#39;s CA, the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for one year, as k3s made it.
      * 
      * Source: /etc/rancher/k3s/k3s.yaml of the first server.
      * 
