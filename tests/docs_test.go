@@ -75,7 +75,6 @@ func TestOneVersion(t *testing.T) {
 		"examples/go/outputs/go.mod":                              "sdk/go/k3sha v" + v,
 		"examples/java/minimal/pom.xml":                           "<version>" + v + "</version>",
 		"examples/java/reference/pom.xml":                         "<version>" + v + "</version>",
-		"README.md":                                               "pulumi plugin install resource k3sha " + v + " ",
 		"docs/installation-configuration.md":                      "pulumi plugin install resource k3sha " + v + " ",
 		"docs/deployments.md":                                     "pulumi plugin install resource k3sha " + v,
 		"examples/deployments/Pulumi.production.deploy.yaml":      "pulumi-with-k3sha:" + v,

@@ -297,6 +297,9 @@ type stateResource struct {
 	Dependencies []string `json:"dependencies"`
 }
 
+// nameOf is a resource's name, the last part of its URN.
+func nameOf(urn string) string { return urn[strings.LastIndex(urn, "::")+2:] }
+
 func (p *place) resources() []stateResource {
 	p.t.Helper()
 	state, err := p.Pulumi(p.t.Context(), p.project, p.stack, "stack", "export").Output()

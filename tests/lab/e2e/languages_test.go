@@ -125,25 +125,23 @@ func (p *place) registrations() map[string]registration {
 	if jsonErr := json.Unmarshal(out, &plan); jsonErr != nil || err != nil {
 		p.t.Fatalf("preview: %v %v\n%s\n%s", err, jsonErr, tail(string(out)), tail(errors.String()))
 	}
-	// Every stack has its own name in URNs.
-	plain := func(urn string) string { return urn[strings.LastIndex(urn, "::")+2:] }
 	all := map[string]registration{}
 	for _, step := range plan.Steps {
 		if step.NewState.Type == "pulumi:pulumi:Stack" || strings.HasPrefix(step.NewState.Type, "pulumi:providers:") {
 			continue
 		}
-		r := registration{Type: step.NewState.Type, Parent: plain(step.NewState.Parent), Inputs: step.NewState.Inputs, Protect: step.NewState.Protect}
+		r := registration{Type: step.NewState.Type, Parent: nameOf(step.NewState.Parent), Inputs: step.NewState.Inputs, Protect: step.NewState.Protect}
 		for _, d := range step.NewState.Dependencies {
-			r.Dependencies = append(r.Dependencies, plain(d))
+			r.Dependencies = append(r.Dependencies, nameOf(d))
 		}
 		slices.Sort(r.Dependencies)
 		if strings.HasPrefix(r.Parent, p.stack) || strings.HasSuffix(r.Parent, "-"+p.stack) {
 			r.Parent = "stack"
 		}
-		if _, twice := all[plain(step.URN)]; twice {
+		if _, twice := all[nameOf(step.URN)]; twice {
 			p.t.Errorf("%s is registered twice", step.URN)
 		}
-		all[plain(step.URN)] = r
+		all[nameOf(step.URN)] = r
 	}
 	return all
 }

@@ -73,7 +73,7 @@ func TestLabResourceOptions(t *testing.T) {
 		}
 		expect(t, "VMs", p.vms(), vms)
 		for _, res := range p.resources() {
-			if name := res.URN[strings.LastIndex(res.URN, "::")+2:]; strings.HasPrefix(name, "k3s-") && !strings.HasPrefix(name, "k3s-ha-") {
+			if name := nameOf(res.URN); strings.HasPrefix(name, "k3s-") && !strings.HasPrefix(name, "k3s-ha-") {
 				t.Errorf("%s still has its old name", name)
 			}
 		}

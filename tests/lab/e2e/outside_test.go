@@ -85,8 +85,12 @@ resources:
 	t.Run("another key of the jump host lets nobody in", func(t *testing.T) {
 		p.t = t
 		through(strings.TrimSpace(jump.publicKey(newKey(t))))
-		if _, ended := p.upUntil("k3s-contact-k3s-lb-01 created", 0); !ended {
+		out, ended := p.upUntil("k3s-contact-k3s-lb-01 created", 0)
+		if !ended {
 			t.Error("a step went through a jump host with another key than the pinned one")
+		}
+		if !strings.Contains(out, "host key") {
+			t.Errorf("the error does not speak of a host key: %s", tail(out))
 		}
 	})
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -17,11 +16,7 @@ import (
 // TestLabPackages: what a user installs has the plugin's version and where to download it inside, under the published name.
 func TestLabPackages(t *testing.T) {
 	build := os.Getenv("LAB_BUILD")
-	asked, err := exec.Command(filepath.Join(build, "plugins", "pulumi-resource-k3sha"), "--version").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	version := strings.TrimSpace(string(asked))
+	version := pluginVersion(t, build)
 	const server = "github://api.github.com/k3sha/pulumi-k3sha"
 	for _, test := range []struct {
 		file, member string

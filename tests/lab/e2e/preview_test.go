@@ -49,7 +49,7 @@ func TestLabPreviews(t *testing.T) {
 		// What was announced is what was made: names, parents and dependencies.
 		made := map[string]bool{}
 		for _, r := range p.resources() {
-			name := r.URN[strings.LastIndex(r.URN, "::")+2:]
+			name := nameOf(r.URN)
 			planned, found := before[name]
 			if !found {
 				if !strings.Contains(r.URN, "pulumi:pulumi:Stack") && !strings.Contains(r.URN, "pulumi:providers:") {
@@ -58,12 +58,12 @@ func TestLabPreviews(t *testing.T) {
 				continue
 			}
 			made[name] = true
-			if parent := r.Parent[strings.LastIndex(r.Parent, "::")+2:]; parent != planned.Parent && planned.Parent != "stack" {
+			if parent := nameOf(r.Parent); parent != planned.Parent && planned.Parent != "stack" {
 				t.Errorf("%s is a child of %s, announced was %s", name, parent, planned.Parent)
 			}
 			var dependencies []string
 			for _, d := range r.Dependencies {
-				dependencies = append(dependencies, d[strings.LastIndex(d, "::")+2:])
+				dependencies = append(dependencies, nameOf(d))
 			}
 			slices.Sort(dependencies)
 			expect(t, "dependencies of "+name, dependencies, planned.Dependencies)

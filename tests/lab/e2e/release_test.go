@@ -16,7 +16,7 @@ import (
 // TestLabRelease installs the plugin as users do: from a release's tarball, into a cache that has none.
 func TestLabRelease(t *testing.T) {
 	l := newLab(t, "release", true)
-	version := (&place{Lab: l, t: t}).version()
+	version := pluginVersion(t, l.Build)
 	name := fmt.Sprintf("pulumi-resource-k3sha-v%s-%s-%s.tar.gz", version, runtime.GOOS, runtime.GOARCH)
 	tarball, err := filepath.Abs(filepath.Join(l.Build, "release", name))
 	if err != nil {
@@ -79,12 +79,12 @@ func TestLabRelease(t *testing.T) {
 	}
 }
 
-// version is that of the plugin under test.
-func (p *place) version() string {
-	p.t.Helper()
-	out, err := exec.Command(filepath.Join(p.Build, "plugins", "pulumi-resource-k3sha"), "--version").Output()
+// pluginVersion is that of the plugin under test.
+func pluginVersion(t *testing.T, build string) string {
+	t.Helper()
+	out, err := exec.Command(filepath.Join(build, "plugins", "pulumi-resource-k3sha"), "--version").Output()
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(out))
 }
