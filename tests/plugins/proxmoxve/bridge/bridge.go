@@ -21,7 +21,7 @@ func Provider(metadata []byte) tfbridge.ProviderInfo {
 		License:      "Apache-2.0",
 		MetadataInfo: tfbridge.NewProviderMetadata(metadata),
 		Resources: map[string]*tfbridge.ResourceInfo{
-			"proxmox_virtual_environment_vm":   {Tok: tfbridge.MakeResource("proxmoxve", "VM", "VirtualMachine")},
+			"proxmox_virtual_environment_vm":   {Tok: tfbridge.MakeResource("proxmoxve", "VM", "VirtualMachine"), Fields: fields},
 			"proxmox_virtual_environment_pool": {Tok: tfbridge.MakeResource("proxmoxve", "Permission", "Pool")},
 		},
 	}

@@ -1,4 +1,6 @@
-// Command tfgen writes schema.json beside the plugin's main.
+// Command tfgen writes schema.json for the plugin's main:
+//
+//	go run ./cmd/tfgen schema --out . ; go run -modfile=newer.mod -tags newer ./cmd/tfgen schema --out newer
 package main
 
 import (

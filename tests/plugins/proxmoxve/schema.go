@@ -1,0 +1,8 @@
+//go:build !newer
+
+package main
+
+import _ "embed"
+
+//go:embed schema.json
+var schema []byte
