@@ -47,7 +47,7 @@ var assignment = regexp.MustCompile(`(?m)^([A-Z0-9_]+)='`)
 // withoutValues empties the variables at a script's head: their values are not shell.
 func withoutValues(t *testing.T, script string) string {
 	t.Helper()
-	head, body, found := strings.Cut(script, "# Shared by every step.")
+	head, body, found := strings.Cut(script, "\nset -eu\n")
 	if !found {
 		t.Fatal("lib.sh no longer begins as it did")
 	}
@@ -55,7 +55,7 @@ func withoutValues(t *testing.T, script string) string {
 	for _, m := range assignment.FindAllStringSubmatch(head, -1) {
 		b.WriteString(m[1] + "=''\n")
 	}
-	return b.String() + body
+	return b.String() + "set -eu\n" + body
 }
 
 func TestHAProxyAcceptsItsConfiguration(t *testing.T) {

@@ -114,6 +114,26 @@ func TestScriptsOfOthersStayTheSame(t *testing.T) {
 }
 
 // Secrets stand in a script's head only where the step needs them.
+// What explains a script is not part of it: another word there would run the step again on every node.
+func TestCommentsAreNoPartOfScripts(t *testing.T) {
+	t.Parallel()
+	p := cluster(nil)
+	for _, step := range p.Steps {
+		if step.Verb == topology.VM {
+			continue
+		}
+		_, body, found := strings.Cut(render.Script(p, step, render.Secrets{}), "\nset -eu\n")
+		if !found {
+			t.Fatalf("%s does not begin with lib.sh", step.Name())
+		}
+		for line := range strings.Lines(body) {
+			if text := strings.TrimSpace(line); text == "" || strings.HasPrefix(text, "#") && !strings.HasPrefix(text, "# shellcheck ") {
+				t.Errorf("%s has a comment: %q", step.Name(), line)
+			}
+		}
+	}
+}
+
 func TestSecretsGoWhereTheyAreNeeded(t *testing.T) {
 	t.Parallel()
 	p := cluster(nil)

@@ -23,7 +23,20 @@ func Script(p topology.Plan, step topology.Step, secrets Secrets) string {
 		fmt.Fprintf(&b, "%s=%s\n", v.name, Quote(v.value))
 	}
 	for _, part := range parts {
-		b.WriteString(file(part))
+		b.WriteString(withoutComments(file(part)))
+	}
+	return b.String()
+}
+
+// withoutComments drops the lines that only explain: another word there must not run a step again on every node.
+func withoutComments(script string) string {
+	var b strings.Builder
+	for line := range strings.Lines(script) {
+		text := strings.TrimSpace(line)
+		forMachines := strings.HasPrefix(text, "#!") || strings.HasPrefix(text, "# shellcheck ")
+		if text != "" && (!strings.HasPrefix(text, "#") || forMachines) {
+			b.WriteString(line)
+		}
 	}
 	return b.String()
 }
@@ -79,9 +92,9 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 		return []string{"lib.sh", "lib-loadbalancer.sh", "trust-loadbalancer.sh"}, append(vars, variable{"CA", secrets.CA}, variable{"LB_PEERS", ""})
 	case topology.Prepare:
 		if n.Role == topology.LoadBalancer {
-			return []string{"lib.sh", "prepare-loadbalancer.sh"}, vars
+			return []string{"lib.sh", "lib-packages.sh", "prepare-loadbalancer.sh"}, vars
 		}
-		return []string{"lib.sh", "prepare-k3s.sh"}, append(vars,
+		return []string{"lib.sh", "lib-packages.sh", "prepare-k3s.sh"}, append(vars,
 			variable{"K3S_VERSION", s.K3s.Version}, variable{"MIRROR", s.K3s.Mirror},
 			variable{"BINARY_SHA256", s.K3s.BinarySHA256}, variable{"SCRIPT_SHA256", s.K3s.ScriptSHA256})
 	case topology.Join:
@@ -96,7 +109,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"INTERFACE", s.LoadBalancers.Interface}, variable{"ABANDONED_CA", s.Servers.AbandonedCA},
 			variable{"HAPROXY_UNTRUSTING", HAProxy(p, n, false)}, variable{"HAPROXY_TRUSTING", HAProxy(p, n, true)},
 			variable{"KEEPALIVED", Keepalived(p, n)}, variable{"KEEPALIVED_UNIT", file("keepalived-unit.conf")},
-			variable{"LB_CHECK", file("lb-check")})
+			variable{"LB_CHECK", withoutComments(file("lb-check"))})
 	case topology.Server:
 		return []string{"lib.sh", "lib-k3s.sh", "converge-server.sh"}, append(append(vars, k3s...),
 			variable{"VIP_WAIT", "120"}, variable{"RECHECK_WAIT", "3"},

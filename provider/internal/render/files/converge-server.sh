@@ -34,28 +34,55 @@ looked_again=
 
 kubectl() { k3s kubectl --kubeconfig $etc/k3s.yaml --request-timeout=5s "$@" 2>/dev/null; }
 
-# serves: this server's own API is ready, its etcd member votes, its node is Ready at the wanted release.
+# serves: this server's own API is ready, which k3s starts when its etcd member votes, and its node is Ready at the wanted release;
+# all of it seen after the restart.
 serves() {
 	loops && return 0
+	stuck && return 0
 	runs || return 1
 	kubectl get --raw /readyz >/dev/null || return 1
-	state=$(kubectl get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="EtcdIsVoter")].status} {.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion}') || return 1
-	[ "$state" = "True True $K3S_VERSION" ]
+	beats || return 1
+	state=$(kubectl get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion}') || return 1
+	[ "$state" = "True $K3S_VERSION" ]
 }
 
-# others_vote: every other server is Ready and votes, and as many servers live as there are, so that this one may go away
-# for a moment. (Node conditions take 40 s to show a loss; the load balancers see it at once.)
+# others_vote: every other server is Ready, votes and answers, so that this one may go away for a moment. (Conditions take 40 s to show
+# a loss, so each is asked itself.)
 others_vote() {
-	servers=$(kubectl get nodes -l node-role.kubernetes.io/etcd=true -o 'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="EtcdIsVoter")].status} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}')
+	servers=$(kubectl get nodes -l node-role.kubernetes.io/etcd=true -o 'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="EtcdIsVoter")].status} {.status.conditions[?(@.type=="Ready")].status} {.status.addresses[?(@.type=="InternalIP")].address}{"\n"}{end}')
 	bad=$(printf '%s\n' "$servers" | awk -v me="$NODE" 'NF && $1 != me && ($2 != "True" || $3 != "True") { print $1 }' | tr '\n' ' ')
-	if [ -z "$servers" ]; then bad="(no answer from the API)"; fi
+	if [ -z "$servers" ]; then bad="(no answer from the API) "; fi
 	[ -z "$bad" ] || return 1
-	read_card || { bad="(no answer from the VIP)" && return 1; }
-	there=$(printf '%s\n' "$servers" | grep -c .)
-	if [ "$(field servers)" -lt "$there" ]; then
-		bad="$(field servers) of $there servers live:"
-		return 1
-	fi
+	while read -r name _ _ ip; do
+		[ "$name" = "$NODE" ] || answers "$ip" || bad="$bad$name "
+	done <<LIST
+$servers
+LIST
+	[ -z "$bad" ]
+}
+
+# answers ADDRESS: the API there is ready, by a certificate of this cluster. 401: it is, and knows no anonymous requests.
+answers() {
+	code=$(curl -s -o /dev/null --max-time 3 --cacert $data/server/tls/server-ca.crt -w '%{http_code}' "https://$1:6443/readyz") || return 1
+	[ "$code" = 200 ] || [ "$code" = 401 ]
+}
+
+# A first start that was interrupted, on a cluster that has never lived: k3s refuses data of a start that was killed before it had saved
+# its bootstrap data, for ever. stuck: it does. begin_anew: nothing is lost, so it starts with an empty disk once more.
+unfinished=
+stuck() {
+	[ -n "$unfinished" ] || return 1
+	count=$(restarts)
+	[ "$count" -ge "$restarts_before" ] || restarts_before=0
+	[ $((count - restarts_before)) -ge 2 ]
+}
+begin_anew() {
+	systemctl stop "$UNIT" || true
+	rm -rf $data/server/db-unfinished
+	mv $data/server/db $data/server/db-unfinished
+	unfinished=
+	restarts_before=0
+	start_k3s
 }
 
 put 0600 $etc/config.yaml "$CONFIG"
@@ -64,7 +91,7 @@ bad=
 if [ -d $data/server/db/etcd/member ]; then
 	decision=start
 	# An interrupted first start stays the first start until its API is ready.
-	grep -qs cluster-init $role || put 0600 $role "$JOIN"
+	if grep -qs cluster-init $role; then unfinished=yes; else put 0600 $role "$JOIN"; fi
 	may_upgrade
 else
 	decide
@@ -90,15 +117,22 @@ fi
 if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || ! systemctl is-active -q "$UNIT"; then
 	if [ "$decision" = start ] && systemctl is-active -q "$UNIT"; then
 		wait_until 120 others_vote ||
-			die "will not restart k3s: ${bad:-other servers} not Ready or not voting, so quorum would be lost; bring that back first, then run pulumi up again"
+			die "will not restart k3s, for quorum would be lost: not Ready, not voting or not answering: ${bad% }; bring that back first, then run pulumi up again"
 	fi
 	install_k3s server
 	start_k3s
 fi
-wait_until "$READY_WAIT" serves ||
-	die_of "$UNIT" "k3s is not up after $READY_WAIT s (voter, Ready, version: ${state:-no answer from its API}); see its journal above, mend, then run pulumi up again"
+up() {
+	wait_until "$READY_WAIT" serves ||
+		die_of "$UNIT" "k3s is not up after $READY_WAIT s (Ready, version: ${state:-no answer from its API}); mend that, then run pulumi up again"
+}
+up
+if stuck; then
+	begin_anew
+	up
+fi
 if loops; then
-	die_of "$UNIT" "k3s ends again and again; see its journal above, mend, then run pulumi up again"
+	die_of "$UNIT" "k3s ends again and again; mend that, then run pulumi up again"
 fi
 # From here on a start of this server can never initialise anything.
 put 0600 $role "$JOIN"

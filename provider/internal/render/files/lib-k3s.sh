@@ -7,12 +7,24 @@ installed=/var/lib/k3sha/installed # release whose install script has run
 # may_upgrade: k3s goes neither back nor over a minor version. What counts is what this node has.
 may_upgrade() {
 	now=$(cat $installed 2>/dev/null) || return 0
-	oldest=$(printf '%s\n%s\n' "$now" "$K3S_VERSION" | sort -V | head -n 1)
+	# A pre-release comes before its release.
+	oldest=$(printf '%s\n%s\n' "$now" "$K3S_VERSION" | sed 's/-/~/' | sort -V | head -n 1 | sed 's/~/-/')
 	[ "$oldest" = "$now" ] || die "$K3S_VERSION is older than $now, which this server runs; k3s cannot go back"
 	from=$(minor "$now") to=$(minor "$K3S_VERSION")
 	[ "$to" -le $((from + 1)) ] || die "$K3S_VERSION skips a minor version after $now, which this server runs; go through v1.$((from + 1)) first"
+	if etcd36 "$K3S_VERSION" && ! etcd36 "$now" && ! leads_to_etcd36 "$now"; then
+		die "$K3S_VERSION has etcd 3.6, which must not follow the etcd of $now, which this server runs; go to v1.33.10+k3s1 first"
+	fi
 }
 minor() { printf '%s' "$1" | cut -d. -f2; }
+patch() { printf '%s' "$1" | cut -d. -f3 | sed 's/[-+].*//'; }
+build() { printf '%s' "${1##*+k3s}"; }
+
+# etcd36 RELEASE: it has etcd 3.6. leads_to_etcd36 RELEASE: it has etcd 3.5.26, which alone hands its data over to 3.6.
+etcd36() { [ "$(minor "$1")" -ge 34 ] || { [ "$(minor "$1")" -eq 33 ] && [ "$(patch "$1")" -ge 11 ]; }; }
+leads_to_etcd36() {
+	[ "$(minor "$1")" -eq 33 ] && { [ "$(patch "$1")" -ge 8 ] || { [ "$(patch "$1")" -eq 7 ] && [ "$(build "$1")" -ge 3 ]; }; }
+}
 
 # wanted: hash of everything that a start of k3s reads from this node.
 wanted() { { printf '%s\n' "$K3S_VERSION"; cat $etc/config.yaml $etc/token; } | sha256sum; }
@@ -27,6 +39,7 @@ install_k3s() {
 		[ ! -e "/etc/systemd/system/$UNIT.service" ]; then
 		mkdir -p /usr/local/bin
 		ln -f "$release/k3s" /usr/local/bin/k3s.k3sha-new 2>/dev/null || cp "$release/k3s" /usr/local/bin/k3s.k3sha-new
+		chmod 0755 /usr/local/bin/k3s.k3sha-new # everybody may run it; a copy has this script's umask
 		mv -f /usr/local/bin/k3s.k3sha-new /usr/local/bin/k3s
 		log=$(mktemp)
 		if ! INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_SKIP_START=true INSTALL_K3S_SKIP_SELINUX_RPM=true \
@@ -53,6 +66,13 @@ invocation() { systemctl show -p InvocationID --value "$UNIT"; }
 
 # runs: the unit is up, and it is not the process from before a restart.
 runs() { systemctl is-active -q "$UNIT" && [ "$(invocation)" != "$former" ]; }
+
+# beats: the node's lease is of the process that runs now. Its conditions stay for a while as they were before a restart.
+beats() {
+	at=$(kubectl -n kube-node-lease get lease "$NODE" -o 'jsonpath={.spec.renewTime}') || return 1
+	since=$(systemctl show -p ExecMainStartTimestamp --value "$UNIT")
+	[ -n "$at" ] && [ -n "$since" ] && [ "$(date -d "$at" +%s)" -ge "$(date -d "$since" +%s)" ]
+}
 
 # loops: k3s ends again and again in this step; no use to wait longer.
 restarts() { systemctl show -p NRestarts --value "$UNIT" 2>/dev/null || echo 0; }

@@ -6,8 +6,16 @@ kubectl() { k3s kubectl --kubeconfig $data/agent/kubelet.kubeconfig --request-ti
 ready() {
 	loops && return 0
 	runs || return 1
+	beats || return 1
 	state=$(kubectl get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion}') || return 1
 	[ "$state" = "True $K3S_VERSION" ]
+}
+
+# unregistered: the API answers, and has no such node. A kubelet registers once in its life, so k3s must start anew.
+unregistered() {
+	answer=$(k3s kubectl --kubeconfig $data/agent/kubelet.kubeconfig --request-timeout=5s get node "$NODE" 2>&1 >/dev/null) && return 1
+	case $answer in *'(NotFound)'*) return 0 ;; esac
+	return 1
 }
 
 # admits: the supervisor behind the VIP takes workers. Without asking first, k3s would wait 5 to 10 s between its own tries.
@@ -20,16 +28,16 @@ converge_worker() {
 	put 0644 $etc/vip-ca.pem "$CA"
 	put 0600 $etc/config.yaml "$CONFIG"
 	put 0600 $etc/token "$TOKEN"
-	if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || ! systemctl is-active -q "$UNIT"; then
+	if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || ! systemctl is-active -q "$UNIT" || unregistered; then
 		wait_until 120 admits ||
 			die "no server behind the VIP $VIP has taken workers for 120 s; look at the servers, then run pulumi up again"
 		install_k3s agent
 		start_k3s
 	fi
 	wait_until "$READY_WAIT" ready ||
-		die_of "$UNIT" "the worker is not Ready after $READY_WAIT s (Ready, version: ${state:-no answer from the API}); see its journal above, mend, then run pulumi up again"
+		die_of "$UNIT" "the worker is not Ready after $READY_WAIT s (Ready, version: ${state:-no answer from the API}); mend that, then run pulumi up again"
 	if loops; then
-		die_of "$UNIT" "k3s ends again and again; see its journal above, mend, then run pulumi up again"
+		die_of "$UNIT" "k3s ends again and again; mend that, then run pulumi up again"
 	fi
 	wanted >$started
 }

@@ -47,13 +47,26 @@ redact() {
 		  print }'
 }
 
-# die_of UNIT MESSAGE: die, with the last lines of the unit's journal.
+# journal UNIT: what the unit has printed lately, without the step's secrets. They go before lines are cut, else half of one stays.
+journal() { journalctl -q --no-pager -o cat -b -n 3000 -u "$1" 2>/dev/null | redact | cut -c 1-400; }
+
+# cause: the line of a journal that says why a program ended. It stands before the end of it: k3s goes on with shutting down.
+cause() {
+	awk '/level=fatal|"level":"fatal"|^panic: |\[ALERT\]|Shutdown request received/ { strong = $0 }
+		/level=error|"level":"error"| error: / { weak = $0 }
+		END { print (strong != "" ? strong : weak) }'
+}
+
+# die_of UNIT MESSAGE: die with the cause in the first line, and the last lines of the unit's journal behind it.
 die_of() {
 	unit=$1
 	shift
+	lines=$(journal "$unit")
+	why=$(printf '%s\n' "$lines" | cause)
 	{
+		printf '%s: %s: %s%s\n' "$NODE" "$STEP" "$*" "${why:+; cause: $why}"
 		printf 'last lines of %s on %s:\n' "$unit" "$NODE"
-		journalctl -q --no-pager -o cat -n 20 -u "$unit" 2>/dev/null | cut -c 1-400 | redact
+		printf '%s\n' "$lines" | tail -n 20
 	} >&2
-	die "$@"
+	exit 1
 }

@@ -1,5 +1,8 @@
 # Fetches and verifies the k3s release. Changes nothing that runs.
 lock
+programs <<LIST
+curl curl
+LIST
 release=/var/lib/k3sha/releases/$K3S_VERSION
 case $(uname -m) in
 x86_64) arch=amd64 binary=k3s ;;

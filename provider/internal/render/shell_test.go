@@ -1,0 +1,257 @@
+package render_test
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
+)
+
+// shell runs parts of the steps' scripts with a body behind them, as sh runs them on a node. What they keep on a node lies in a folder
+// of the test's own.
+func shell(t *testing.T, dir, head string, parts []string, body string) (stdout, stderr string, err error) {
+	t.Helper()
+	var script strings.Builder
+	script.WriteString("NODE=k3s-server-01 STEP=converge UNIT=k3s\n" + head + "\n")
+	for _, part := range parts {
+		text, err := os.ReadFile(filepath.Join("files", part))
+		if err != nil {
+			t.Fatal(err)
+		}
+		functions, _, _ := strings.Cut(string(text), "\nput 0600 $etc/config.yaml")
+		functions = strings.NewReplacer("\nlock\n", "\n", "/var/lib/k3sha", dir+"/k3sha", "/var/lib/rancher/k3s", dir+"/rancher", "export LC_ALL=C PATH=", "export LC_ALL=C PATH="+dir+"/bin:").Replace(functions)
+		script.WriteString(functions + "\n")
+	}
+	cmd := exec.Command("sh")
+	cmd.Stdin = strings.NewReader(script.String() + body)
+	var out, problems strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &problems
+	err = cmd.Run()
+	return strings.TrimSpace(out.String()), strings.TrimSpace(problems.String()), err
+}
+
+// program puts a program of the test's own before the machine's.
+func program(t *testing.T, dir, name, script string) {
+	t.Helper()
+	if err := os.MkdirAll(dir+"/bin", 0o755); err != nil { //nolint:gosec // a test's
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/bin/"+name, []byte("#!/bin/sh\n"+script), 0o755); err != nil { //nolint:gosec // a test's
+		t.Fatal(err)
+	}
+}
+
+// Where a server may go from the release that it has.
+func TestMayUpgrade(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ from, to, want string }{
+		{"", "v1.31.6+k3s1", ""},
+		{"v1.31.6+k3s1", "v1.31.6+k3s1", ""},
+		{"v1.31.9+k3s1", "v1.31.10+k3s1", ""},
+		{"v1.31.6-rc1+k3s1", "v1.31.6+k3s1", ""},
+		{"v1.31.6+k3s1", "v1.32.0+k3s1", ""},
+		{"v1.33.7+k3s3", "v1.33.11+k3s1", ""},
+		{"v1.33.10+k3s1", "v1.34.1+k3s1", ""},
+		{"v1.33.11+k3s1", "v1.34.1+k3s1", ""},
+		{"v1.34.1+k3s1", "v1.35.1+k3s1", ""},
+		{"v1.31.7+k3s1", "v1.31.6+k3s1", "v1.31.6+k3s1 is older than v1.31.7+k3s1, which this server runs; k3s cannot go back"},
+		{"v1.31.6+k3s1", "v1.31.6-rc1+k3s1", "v1.31.6-rc1+k3s1 is older than v1.31.6+k3s1, which this server runs; k3s cannot go back"},
+		{"v1.31.6+k3s1", "v1.33.1+k3s1", "v1.33.1+k3s1 skips a minor version after v1.31.6+k3s1, which this server runs; go through v1.32 first"},
+		{"v1.33.7+k3s2", "v1.33.11+k3s1", "v1.33.11+k3s1 has etcd 3.6, which must not follow the etcd of v1.33.7+k3s2, which this server runs; go to v1.33.10+k3s1 first"},
+		{"v1.33.6+k3s9", "v1.34.1+k3s1", "v1.34.1+k3s1 has etcd 3.6, which must not follow the etcd of v1.33.6+k3s9, which this server runs; go to v1.33.10+k3s1 first"},
+		{"v1.32.9+k3s1", "v1.33.11+k3s1", "v1.33.11+k3s1 has etcd 3.6, which must not follow the etcd of v1.32.9+k3s1, which this server runs; go to v1.33.10+k3s1 first"},
+	} {
+		dir := t.TempDir()
+		program(t, dir, "systemctl", "echo 0")
+		if c.from != "" {
+			if err := os.MkdirAll(dir+"/k3sha", 0o755); err != nil { //nolint:gosec // a test's
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(dir+"/k3sha/installed", []byte(c.from), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, got, _ := shell(t, dir, "K3S_VERSION="+c.to, []string{"lib.sh", "lib-k3s.sh"}, "may_upgrade")
+		if want := strings.TrimSpace("k3s-server-01: converge: " + c.want); c.want != "" && got != want || c.want == "" && got != "" {
+			t.Errorf("%s to %s: %q, want %q", c.from, c.to, got, c.want)
+		}
+	}
+}
+
+// Before a server restarts, every other one must be Ready, vote and answer; who doesn't is named.
+func TestOthersVote(t *testing.T) {
+	t.Parallel()
+	const good = "k3s-server-01 True True 192.168.1.201\nk3s-server-02 True True 192.168.1.202\nk3s-server-03 True True 192.168.1.203"
+	for name, c := range map[string]struct{ nodes, silent, want string }{
+		"all well":               {good, "", "ok"},
+		"itself ill":             {strings.Replace(good, "01 True True", "01 False False", 1), "", "ok"},
+		"one does not vote":      {strings.Replace(good, "02 True True", "02 False True", 1), "", "k3s-server-02"},
+		"one has no condition":   {strings.Replace(good, "02 True True", "02  True", 1), "", "k3s-server-02"},
+		"one is not Ready":       {strings.Replace(good, "03 True True", "03 True False", 1), "", "k3s-server-03"},
+		"one has just died":      {good, "192.168.1.203", "k3s-server-03"},
+		"it does not ask itself": {good, "192.168.1.201", "ok"},
+		"no answer":              {"", "", "(no answer from the API)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			program(t, dir, "systemctl", "echo 0")
+			program(t, dir, "curl", `case "$*" in *"--cacert `+dir+`/rancher/server/tls/server-ca.crt"*) ;; *) exit 60 ;; esac
+case "$*" in *"//$SILENT:6443/readyz") exit 7 ;; esac
+printf 401`)
+			out, _, _ := shell(t, dir, "export SILENT="+render.Quote(c.silent), []string{"lib.sh", "lib-k3s.sh", "converge-server.sh"},
+				"kubectl() { printf '%s\\n' "+render.Quote(c.nodes)+"; }\nif others_vote; then echo ok; else echo \"$bad\"; fi")
+			if out != c.want {
+				t.Errorf("got %q, want %q", out, c.want)
+			}
+		})
+	}
+}
+
+// The first line of an error has the cause, which real k3s prints long before its end.
+func TestTheCauseComesFirst(t *testing.T) {
+	t.Parallel()
+	const token = "5ecret5ecret5ecret"
+	noise := strings.Repeat(`{"level":"info","msg":"raft.node: elected"}`+"\n", 30)
+	for name, c := range map[string]struct{ journal, want string }{
+		"shut down": {
+			`time="2026-01-01" level=error msg="Shutdown request received: kubelet exited: failed to parse kubelet flag: unknown flag: --bogus"` + "\n" + noise,
+			`; cause: time="2026-01-01" level=error msg="Shutdown request received: kubelet exited: failed to parse kubelet flag: unknown flag: --bogus"`,
+		},
+		"fatal after errors": {"level=error msg=\"a\"\nlevel=fatal msg=\"the cause\"\n" + noise, `; cause: level=fatal msg="the cause"`},
+		"an error only":      {"level=error msg=\"the cause\"\n" + noise, `; cause: level=error msg="the cause"`},
+		"nothing":            {noise, ""},
+		"a secret at the cut": {
+			"level=fatal msg=\"" + strings.Repeat("x", 377) + token + "\"\n", "; cause: level=fatal msg=\"" + strings.Repeat("x", 377) + "***\"",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			program(t, dir, "journalctl", "cat "+dir+"/journal")
+			if err := os.WriteFile(dir+"/journal", []byte(c.journal), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, stderr, err := shell(t, dir, "SECRETS="+token, []string{"lib.sh"}, "die_of k3s 'k3s is not up'")
+			first, rest, _ := strings.Cut(stderr, "\n")
+			if want := "k3s-server-01: converge: k3s is not up" + c.want; err == nil || first != want {
+				t.Errorf("got\n%s\nwant\n%s", first, want)
+			}
+			if !strings.HasPrefix(rest, "last lines of k3s on k3s-server-01:\n") || strings.Contains(stderr, token[:6]) {
+				t.Errorf("behind it: %s", rest)
+			}
+		})
+	}
+}
+
+// releases is a server with the layout of k3s' releases, under both of their host names.
+func releases(t *testing.T, files map[string]string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		content, found := files["https://"+r.Host+r.URL.EscapedPath()]
+		if !found {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = fmt.Fprint(w, content)
+	}))
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(dir+"/ca.pem", ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x509.ParseCertificate(server.Certificate().Raw); err != nil {
+		t.Fatal(err)
+	}
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Fatal("curl is not installed")
+	}
+	address := strings.TrimPrefix(server.URL, "https://")
+	// The test server's certificate is for example.com, so that is what curl is told to verify; all else is as on a node.
+	program(t, dir, "curl", fmt.Sprintf("exec %s -k --connect-to github.com:443:%s --connect-to raw.githubusercontent.com:443:%s --connect-to mirror.example.org:443:%s \"$@\"", curl, address, address, address))
+	program(t, dir, "timedatectl", "echo no")
+	program(t, dir, "uname", "echo x86_64")
+	program(t, dir, "sleep", "")
+	return dir
+}
+
+// The default way to a release, and what is wrong with one.
+func TestPrepareFetchesAndVerifies(t *testing.T) {
+	t.Parallel()
+	const version, binary, script = "v1.31.6+k3s1", "the binary", "the script"
+	sum := func(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text))) }
+	const release, tag = "https://github.com/k3s-io/k3s/releases/download/v1.31.6%2Bk3s1/", "https://raw.githubusercontent.com/k3s-io/k3s/v1.31.6%2Bk3s1/install.sh"
+	good := func() map[string]string {
+		return map[string]string{
+			release + "sha256sum-amd64.txt": sum("images") + "  k3s-airgap-images-amd64.tar\n" + sum(binary) + "  k3s\n", release + "k3s": binary, tag: script,
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(files map[string]string)
+		head   string
+		want   string
+	}{
+		"the release": {nil, "", ""},
+		"pinned":      {nil, "BINARY_SHA256=" + sum(binary) + " SCRIPT_SHA256=" + sum(script), ""},
+		"a mirror": {func(f map[string]string) {
+			for _, file := range []string{"k3s", "sha256sum-amd64.txt", "install.sh"} {
+				from := release + file
+				if file == "install.sh" {
+					from = tag
+				}
+				f["https://mirror.example.org/k3s/v1.31.6%2Bk3s1/"+file] = f[from]
+				delete(f, from)
+			}
+		}, "MIRROR=https://mirror.example.org/k3s/", ""},
+		"another binary":  {func(f map[string]string) { f[release+"k3s"] = "evil" }, "", "the binary of v1.31.6+k3s1 has SHA-256 " + sum("evil") + ", but the release's own list says " + sum(binary) + "; do not use it before you know why"},
+		"not in the list": {func(f map[string]string) { f[release+"sha256sum-amd64.txt"] = sum(binary) + "  k3s-arm64\n" }, "", release + "sha256sum-amd64.txt does not list k3s"},
+		"no binary":       {func(f map[string]string) { delete(f, release+"k3s") }, "", "cannot fetch " + release + "k3s: curl: (22) The requested URL returned error: 404; check the node's way to the internet, or set k3s.mirror"},
+		"no script":       {func(f map[string]string) { delete(f, tag) }, "", "cannot fetch " + tag + ": curl: (22) The requested URL returned error: 404; check the node's way to the internet, or set k3s.mirror"},
+		"another pin":     {nil, "BINARY_SHA256=" + sum("other"), "the binary of v1.31.6+k3s1 has SHA-256 " + sum(binary) + ", but k3s.binarySha256 says " + sum("other") + "; do not use it before you know why"},
+		"another script":  {nil, "SCRIPT_SHA256=" + sum("other"), "the install script of v1.31.6+k3s1 has SHA-256 " + sum(script) + ", but k3s.installScriptSha256 says " + sum("other") + "; do not use it before you know why"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := good()
+			if c.change != nil {
+				c.change(files)
+			}
+			dir := releases(t, files)
+			_, stderr, err := shell(t, dir, "K3S_VERSION="+version+" MIRROR= BINARY_SHA256= SCRIPT_SHA256=\n"+c.head, []string{"lib.sh", "lib-packages.sh", "prepare-k3s.sh"}, "")
+			got := strings.TrimPrefix(stderr, "k3s-server-01: converge: ")
+			if got != c.want || (err == nil) != (c.want == "") {
+				t.Fatalf("got %q (%v), want %q", got, err, c.want)
+			}
+			at := dir + "/k3sha/releases/" + version
+			if c.want == "" {
+				text, err := os.ReadFile(at + "/k3s")
+				info, statErr := os.Stat(at + "/k3s")
+				if err != nil || statErr != nil || string(text) != binary || info.Mode().Perm() != 0o755 {
+					t.Errorf("the binary: %q %v %v", text, err, info)
+				}
+				return
+			}
+			// What was found wrong is not there for the next step, nor for the next run to be taken as good.
+			for _, file := range []string{"k3s", "install.sh"} {
+				text, _ := os.ReadFile(at + "/" + file)
+				if strings.Contains(c.want, "has SHA-256") && strings.Contains(c.want, sum(string(text))) && len(text) > 0 && strings.HasPrefix(got, map[string]string{"k3s": "the binary", "install.sh": "the install"}[file]) {
+					t.Errorf("%s is kept: %q", file, text)
+				}
+			}
+		})
+	}
+}
