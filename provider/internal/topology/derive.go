@@ -11,12 +11,12 @@ import (
 	"strconv"
 )
 
-// slots returns the group's slots in ascending order.
+// slots returns the group's slots in ascending order, each once, without those that are none.
 func (g Group) slots() []int {
 	if g.Slots != nil {
-		sorted := slices.Clone(g.Slots)
+		sorted := slices.DeleteFunc(slices.Clone(g.Slots), func(slot int) bool { return slot < 1 || slot > maxSlot })
 		slices.Sort(sorted)
-		return sorted
+		return slices.Compact(sorted)
 	}
 	if g.Count == nil {
 		return nil

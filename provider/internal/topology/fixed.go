@@ -1,8 +1,8 @@
 package topology
 
 import (
-	"fmt"
 	"strconv"
+	"strings"
 )
 
 // fixedOptions are k3s' options that a living cluster cannot change, with k3s' own defaults: data in etcd is encrypted,
@@ -12,23 +12,17 @@ var fixedOptions = map[string]string{
 	"flannel-backend": "vxlan", "egress-selector-mode": "agent",
 }
 
-// Fixed lists what must stay as it is while the cluster lives, by property path. A node or an option that is not in an
-// earlier list may come; one that is must not change.
+// Fixed lists what must stay as it is while the cluster lives, by property path. An option that is not in an earlier list may come;
+// one that is must not change.
 func (p Plan) Fixed() map[string]string {
 	s := p.Spec
 	fixed := map[string]string{
 		"k3s.secretsEncryption": strconv.FormatBool(*s.K3s.SecretsEncryption),
 		"ssh.user":              s.SSH.User,
 	}
-	for option, value := range fixedOptions {
-		if given, found := s.K3s.ServerConfig[option]; found {
-			value = fmt.Sprint(given)
-		}
-		fixed["k3s.serverConfig."+option] = value
-	}
-	for _, n := range p.Nodes {
-		fixed["VM id of "+n.Name] = strconv.Itoa(n.VMID)
-		fixed["address of "+n.Name] = n.IP
+	for option := range fixedOptions {
+		values, _ := s.K3s.effective(option)
+		fixed["k3s.serverConfig."+option] = strings.Join(values, ",")
 	}
 	return fixed
 }

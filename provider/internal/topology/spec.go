@@ -38,6 +38,9 @@ type Proxmox struct {
 	Tags         []string
 	CloneLanes   int
 	CloneRetries int
+	TemplateID   int // 0 while it is not known
+	// RestartTogether lets one update restart several servers, or all load balancers.
+	RestartTogether bool
 }
 
 // Network is the one network that all nodes share.

@@ -196,6 +196,19 @@ func TestCheckUpgrade(t *testing.T) {
 		{"v1.31.6+k3s1", "v1.33.0+k3s1", "v1.33.0+k3s1 skips a minor version after v1.31.6+k3s1; go through v1.32 first"},
 		{"v1.31.6+k3s1", "v1.31.5+k3s1", "v1.31.5+k3s1 is older than v1.31.6+k3s1, which this cluster runs or was being moved to; k3s cannot go back, give v1.31.6+k3s1 or a newer release"},
 		{"v1.31.6+k3s2", "v1.31.6+k3s1", "v1.31.6+k3s1 is older than v1.31.6+k3s2, which this cluster runs or was being moved to; k3s cannot go back, give v1.31.6+k3s2 or a newer release"},
+		{"v1.31.6+k3s1", "v1.31.6-rc1+k3s1", "v1.31.6-rc1+k3s1 is older than v1.31.6+k3s1, which this cluster runs or was being moved to; k3s cannot go back, give v1.31.6+k3s1 or a newer release"},
+		{"v1.31.6-rc2+k3s1", "v1.31.6-rc1+k3s1", "v1.31.6-rc1+k3s1 is older than v1.31.6-rc2+k3s1, which this cluster runs or was being moved to; k3s cannot go back, give v1.31.6-rc2+k3s1 or a newer release"},
+		{"v1.31.6-rc1+k3s1", "v1.31.6+k3s1", ""},
+		{"v1.31.6-beta1+k3s1", "v1.31.6-rc1+k3s1", ""},
+		// etcd 3.6 came to v1.33 with v1.33.11, and follows 3.5.26 alone.
+		{"v1.32.9+k3s1", "v1.33.10+k3s1", ""},
+		{"v1.32.9+k3s1", "v1.33.11+k3s1", "v1.33.11+k3s1 has etcd 3.6, which must not follow the etcd of v1.32.9+k3s1 directly; go to v1.33.10+k3s1 first (v1.33.7+k3s3 to v1.33.10 will do)"},
+		{"v1.33.7+k3s2", "v1.33.11+k3s1", "v1.33.11+k3s1 has etcd 3.6, which must not follow the etcd of v1.33.7+k3s2 directly; go to v1.33.10+k3s1 first (v1.33.7+k3s3 to v1.33.10 will do)"},
+		{"v1.33.0+k3s1", "v1.34.1+k3s1", "v1.34.1+k3s1 has etcd 3.6, which must not follow the etcd of v1.33.0+k3s1 directly; go to v1.33.10+k3s1 first (v1.33.7+k3s3 to v1.33.10 will do)"},
+		{"v1.33.7+k3s3", "v1.33.11+k3s1", ""},
+		{"v1.33.10+k3s1", "v1.34.1+k3s1", ""},
+		{"v1.33.11+k3s1", "v1.34.1+k3s1", ""},
+		{"v1.34.1+k3s1", "v1.35.0+k3s1", ""},
 		{"v1.31.6+k3s1", "stable", `"stable" is not a k3s release; write one in full, like v1.31.6+k3s1`},
 	} {
 		got := ""

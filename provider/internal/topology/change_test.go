@@ -1,0 +1,142 @@
+package topology_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+func lines(problems []topology.Problem) []string {
+	var out []string
+	for _, p := range problems {
+		out = append(out, p.String())
+	}
+	return out
+}
+
+// What an update of the reference cluster refuses, and what it lets pass.
+func TestCheckChange(t *testing.T) {
+	t.Parallel()
+	const together = "set proxmox.restartTogether for this update if the API may be away for minutes"
+	const servers, lbs = "k3s-server-01, k3s-server-02 and k3s-server-03", "k3s-lb-01 and k3s-lb-02"
+	override := func(g *topology.Group, slot string, o topology.Override) {
+		g.Nodes = map[string]topology.Override{slot: o}
+	}
+	both := func(path string) []string {
+		return []string{
+			path + ": Proxmox VE would restart " + servers + " in one update, and etcd would lose its quorum; " + together,
+			path + ": Proxmox VE would restart " + lbs + " in one update, and nobody would hold the VIP; " + together,
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(s *topology.Spec)
+		want   []string
+	}{
+		"nothing":                {func(*topology.Spec) {}, nil},
+		"five servers":           {func(s *topology.Spec) { s.Servers.Count = ptr(5) }, nil},
+		"a worker less":          {func(s *topology.Spec) { w := s.Workers["worker"]; w.Count = ptr(1); s.Workers["worker"] = w }, nil},
+		"memory of one server":   {func(s *topology.Spec) { override(&s.Servers.Group, "2", topology.Override{Memory: 8192}) }, nil},
+		"disk of one balancer":   {func(s *topology.Spec) { override(&s.LoadBalancers.Group, "1", topology.Override{Disk: 40}) }, nil},
+		"cores of all workers":   {func(s *topology.Spec) { w := s.Workers["worker"]; w.Cores = 8; s.Workers["worker"] = w }, nil},
+		"a search domain goes":   {func(s *topology.Spec) { s.Network.SearchDomain = "" }, nil},
+		"another release":        {func(s *topology.Spec) { s.K3s.Version = "v1.31.7+k3s1" }, nil},
+		"one server":             {func(s *topology.Spec) { s.Servers.Count = ptr(1) }, []string{"servers: k3s-server-02 and k3s-server-03 would go away, and etcd with its quorum: taking servers out of a cluster is not handled yet; bring the slots back"}},
+		"other slots":            {func(s *topology.Spec) { s.Servers.Slots = []int{1, 2, 4} }, []string{"servers: k3s-server-03 would go away, and etcd with its quorum: taking servers out of a cluster is not handled yet; bring the slots back"}},
+		"memory of all servers":  {func(s *topology.Spec) { s.Servers.Memory = 8192 }, []string{"servers.memory: Proxmox VE would restart " + servers + " in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.memory, or " + together}},
+		"disk of all servers":    {func(s *topology.Spec) { s.Servers.Disk = 64 }, []string{"servers.disk: Proxmox VE would restart " + servers + " in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.disk, or " + together}},
+		"cores of all balancers": {func(s *topology.Spec) { s.LoadBalancers.Cores = 2 }, []string{"loadBalancers.cores: Proxmox VE would restart " + lbs + " in one update, and nobody would hold the VIP; change one at a time, by loadBalancers.nodes.<slot>.cores, or " + together}},
+		"bridge":                 {func(s *topology.Spec) { s.Proxmox.Bridge = "vmbr1" }, both("proxmox.bridge")},
+		"VLAN":                   {func(s *topology.Spec) { s.Proxmox.VLAN = 20 }, both("proxmox.vlan")},
+		"firewall":               {func(s *topology.Spec) { s.Proxmox.Firewall = true }, both("proxmox.firewall")},
+		"datastore":              {func(s *topology.Spec) { s.Proxmox.Datastore = "ceph" }, both("proxmox.datastore")},
+		"gateway":                {func(s *topology.Spec) { s.Network.Gateway = "192.168.1.2" }, append(both("network.dns"), both("network.gateway")...)},
+		"name server":            {func(s *topology.Spec) { s.Network.DNS = []string{"1.1.1.1"} }, both("network.dns")},
+		"another search domain":  {func(s *topology.Spec) { s.Network.SearchDomain = "example.net" }, both("network.searchDomain")},
+		"allowed":                {func(s *topology.Spec) { s.Proxmox.VLAN, s.Proxmox.RestartTogether = 20, true }, nil},
+		"not even so":            {func(s *topology.Spec) { s.Servers.Count, s.Proxmox.RestartTogether = ptr(1), true }, []string{"servers: k3s-server-02 and k3s-server-03 would go away, and etcd with its quorum: taking servers out of a cluster is not handled yet; bring the slots back"}},
+		"two by their overrides": {func(s *topology.Spec) {
+			s.Servers.Nodes = map[string]topology.Override{"1": {Cores: 4}, "3": {Memory: 8192}}
+		}, []string{"servers.cores: Proxmox VE would restart k3s-server-01 in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.cores, or " + together, "servers.memory: Proxmox VE would restart k3s-server-03 in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.memory, or " + together}},
+		"a smaller disk":  {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{Disk: 16}) }, []string{"servers.nodes.1.disk: the disk of k3s-server-01 has 32 GiB and cannot shrink to 16; give at least 32"}},
+		"another address": {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{IP: "192.168.1.99"}) }, []string{"servers.nodes.1.ip: k3s-server-01 has 192.168.1.201, and k3s and etcd know it by that, so it cannot become 192.168.1.99; set it back"}},
+		"another id":      {func(s *topology.Spec) { override(&s.LoadBalancers.Group, "2", topology.Override{VMID: 777}) }, []string{"loadBalancers.nodes.2.vmId: k3s-lb-02 is VM 376880, and would be destroyed to become 777; set it back"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			before, after := reference(), reference()
+			before.Network.SearchDomain, after.Network.SearchDomain = "example.org", "example.org"
+			c.change(&after)
+			was, is := topology.NewPlan(topology.ApplyDefaults(before)).Machines(), topology.NewPlan(topology.ApplyDefaults(after)).Machines()
+			got := lines(topology.CheckChange(was, is, after.Proxmox.RestartTogether))
+			slices.Sort(got)
+			slices.Sort(c.want)
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+		})
+	}
+}
+
+// A cluster of one server and one load balancer has nothing to keep up: it may be restarted.
+func TestCheckChangeOfASingleServer(t *testing.T) {
+	t.Parallel()
+	single := func(memory int) map[string]topology.Machine {
+		s := reference()
+		s.Servers.Count, s.LoadBalancers.Count, s.Servers.Memory, s.LoadBalancers.Memory = ptr(1), ptr(1), memory, memory
+		return topology.NewPlan(topology.ApplyDefaults(s)).Machines()
+	}
+	if got := lines(topology.CheckChange(single(4096), single(8192), false)); len(got) > 0 {
+		t.Errorf("refused: %v", got)
+	}
+}
+
+// Two clusters on one Proxmox VE.
+func TestCheckBeside(t *testing.T) {
+	t.Parallel()
+	beside := func(s *topology.Spec) { // a good neighbour of the reference cluster
+		s.ClusterName, s.Network.VIP = "edge", "192.168.1.120"
+		s.Servers.FirstAddress, s.LoadBalancers.FirstAddress = "192.168.1.101", "192.168.1.121"
+		s.Workers["worker"] = topology.Pool{Group: topology.Group{Count: ptr(2), FirstAddress: "192.168.1.111"}}
+	}
+	for name, c := range map[string]struct {
+		change func(s *topology.Spec)
+		want   []string
+	}{
+		"nothing in common": {func(*topology.Spec) {}, nil},
+		"the name": {func(s *topology.Spec) { s.ClusterName = "k3s" }, []string{
+			`clusterName: k3s is the name of cluster {other} too, and its VMs' names and ids derive from it; give each its own`,
+		}},
+		"the VIP":       {func(s *topology.Spec) { s.Network.VIP = "192.168.1.220" }, []string{`network.vip: 192.168.1.220 is the VIP of cluster {other} too; give each its own`}},
+		"its VIP there": {func(s *topology.Spec) { s.Network.VIP = "192.168.1.202" }, []string{`network.vip: 192.168.1.202 is the address of k3s-server-02 in cluster {other}; choose an address that nothing else uses`}},
+		"the router id": {func(s *topology.Spec) {
+			s.LoadBalancers.VirtualRouterID = 0
+			s.LoadBalancers.VirtualRouterID = topology.ApplyDefaults(reference()).LoadBalancers.VirtualRouterID
+		}, []string{
+			`loadBalancers.virtualRouterId: 101 is the VRRP router id of cluster {other} too, on the same network; give each its own`,
+		}},
+		"addresses": {func(s *topology.Spec) { s.Servers.FirstAddress = "192.168.1.202" }, []string{
+			`servers.firstAddress: edge-server-01 would have 192.168.1.202, which is k3s-server-02 in cluster {other} (and 1 more of its nodes likewise); give each its own`,
+		}},
+		"a MAC": {func(s *topology.Spec) {
+			s.Servers.Nodes = map[string]topology.Override{"1": {MAC: "BC:24:11:72:D8:CF"}}
+		}, []string{
+			`servers.nodes: edge-server-01 would have MAC BC:24:11:72:D8:CF, the one of k3s-server-01 in cluster {other}; give each its own`,
+		}},
+		"VM ids": {func(s *topology.Spec) { s.Servers.FirstVMID = 378386 }, []string{
+			`servers.firstVmId: edge-server-02 would have VM id 378387, the one of k3s-server-02 in cluster {other}; give each its own`,
+		}},
+		"the same, in another VLAN": {func(s *topology.Spec) { s.Network.VIP, s.Proxmox.VLAN = "192.168.1.220", 20 }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := reference()
+			beside(&s)
+			c.change(&s)
+			if got := lines(topology.CheckBeside(topology.ApplyDefaults(s), topology.ApplyDefaults(reference()))); !slices.Equal(got, c.want) {
+				t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+		})
+	}
+}

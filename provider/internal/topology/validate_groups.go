@@ -1,0 +1,116 @@
+package topology
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	maxSlot          = 999
+	maxServers       = 7
+	maxLoadBalancers = 3
+)
+
+// counts checks how many of each there are, and their slots.
+func (v *validator) counts() {
+	s := v.spec
+	v.slots("servers", s.Servers.Group)
+	v.slots("loadBalancers", s.LoadBalancers.Group)
+	for _, pool := range sortedKeys(s.Workers) {
+		path, g := "workers."+pool, s.Workers[pool].Group
+		v.slots(path, g)
+		if g.Count == nil && g.Slots == nil {
+			v.add(path+".count", "is missing; say how many workers the pool has, or list them in %s.slots", path)
+		}
+	}
+	servers := size(s.Servers.Group)
+	field := groupField("servers", s.Servers.Group)
+	switch {
+	case servers < 0: // said already
+	case servers < 1:
+		v.add(field, "there must be a server; use 3, or 1 for a cluster that may go down")
+	case servers > maxServers:
+		v.miscount["servers"] = true
+		v.add(field, "%d servers are more than etcd works well with; use 3, 5 or %d", servers, maxServers)
+	case servers%2 == 0:
+		v.add(field, "%d servers tolerate no more losses than %d; use an odd number: 1, 3, 5 or %d", servers, servers-1, maxServers)
+	}
+	if lbs := size(s.LoadBalancers.Group); lbs == 0 || lbs > maxLoadBalancers {
+		v.miscount["loadBalancers"] = true
+		v.add(groupField("loadBalancers", s.LoadBalancers.Group), "%d load balancers cannot hold the VIP; use 1 to %d", lbs, maxLoadBalancers)
+	}
+	if servers > 0 && !slices.Contains(s.Servers.slots(), s.Servers.First) {
+		v.add("servers.first", "slot %d is not one of the servers' slots %s; name one of them", s.Servers.First, joinInts(s.Servers.slots()))
+	}
+	if ca := s.Servers.AbandonedCA; ca != "" && !sha256Hex.MatchString(strings.TrimPrefix(ca, "sha256:")) {
+		v.add("servers.abandonedCa", "%q is not the hash of a CA; copy it from the message that asked for it, sha256: and 64 hex digits", ca)
+	}
+}
+
+// size is how many nodes a group asks for, -1 if its count is no number of nodes.
+func size(g Group) int {
+	if g.Slots == nil && g.Count != nil {
+		if *g.Count < 0 || *g.Count > maxSlot {
+			return -1
+		}
+		return *g.Count
+	}
+	return len(g.slots())
+}
+
+func groupField(path string, g Group) string {
+	if g.Slots != nil {
+		return path + ".slots"
+	}
+	return path + ".count"
+}
+
+func (v *validator) slots(path string, g Group) {
+	if g.Count != nil && g.Slots != nil {
+		v.add(path, "count and slots exclude each other; give count for slots 1 to count, or slots to name them")
+	}
+	if g.Count != nil && (*g.Count < 0 || *g.Count > maxSlot) {
+		v.miscount[path] = true
+		v.add(path+".count", "%d is not a number of nodes; give 0 to %d", *g.Count, maxSlot)
+	}
+	seen := map[int]bool{}
+	for i, slot := range g.Slots {
+		at := fmt.Sprintf("%s.slots[%d]", path, i)
+		if slot < 1 || slot > maxSlot {
+			v.add(at, "%d is not a slot; slots are numbers from 1 to %d", slot, maxSlot)
+		}
+		if seen[slot] {
+			v.add(at, "slot %d is listed twice; list each slot once", slot)
+		}
+		seen[slot] = true
+	}
+	for _, key := range sortedKeys(g.Nodes) {
+		if slot, err := strconv.Atoi(key); err != nil || strconv.Itoa(slot) != key || !slices.Contains(g.slots(), slot) {
+			v.add(path+".nodes."+key, "there is no slot %q in %s; the slots are %s", key, path, joinInts(g.slots()))
+		}
+	}
+}
+
+func joinInts(list []int) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	// Runs are written as such: 1 to 300.
+	var words []string
+	for i := 0; i < len(list); {
+		j := i
+		for j+1 < len(list) && list[j+1] == list[j]+1 {
+			j++
+		}
+		if j-i >= 3 {
+			words = append(words, fmt.Sprintf("%d to %d", list[i], list[j]))
+			i = j + 1
+			continue
+		}
+		words = append(words, strconv.Itoa(list[i]))
+		i++
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,105 @@
+package topology
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+const (
+	minVMID, maxVMID = 100, 999_999_999
+	maxCloneLanes    = 100
+	maxCloneRetries  = 20
+	maxVLAN          = 4094
+)
+
+// Proxmox VE's own patterns: pve-storage-id, pve-poolid (nested since 8.1), pve-tag, and what its network page names bridges.
+var (
+	storagePattern = regexp.MustCompile(`^[A-Za-z]([-A-Za-z0-9_.]*[A-Za-z0-9])$`)
+	poolPattern    = regexp.MustCompile(`^[-A-Za-z0-9._]+(/[-A-Za-z0-9._]+){0,2}$`)
+	tagPattern     = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9_+.]*$`)
+	bridgePattern  = regexp.MustCompile(`^[A-Za-z][-A-Za-z0-9_]{0,14}$`)
+	vmbrPattern    = regexp.MustCompile(`(?i)^vmbr(\d*)(?:\.(\d+))?$`)
+	cardPattern    = regexp.MustCompile(`^(eth\d|en[opsx]\d|enx|wl|bond\d|lo$|tap\d|veth|fwbr|fwpr|fwln)`)
+)
+
+func (v *validator) proxmox() {
+	p := v.spec.Proxmox
+	if len(p.Nodes) == 0 {
+		v.add("proxmox.nodes", "is empty; list at least one Proxmox node, like [pve1]")
+	}
+	seen := map[string]bool{}
+	for i, node := range p.Nodes {
+		path := fmt.Sprintf("proxmox.nodes[%d]", i)
+		v.proxmoxNode(path, node)
+		if seen[strings.ToLower(node)] {
+			v.add(path, "%s is listed twice; list each Proxmox node once", node)
+		}
+		seen[strings.ToLower(node)] = true
+	}
+	if t := p.TemplateNode; t != "" && !slices.Contains(p.Nodes, t) {
+		v.proxmoxNode("proxmox.templateNode", t)
+	}
+	if p.TemplateID != 0 && (p.TemplateID < minVMID || p.TemplateID > maxVMID) {
+		v.add("proxmox.templateId", "%d is not a VM id; Proxmox VE has %d to %d, the template's is shown in its web interface", p.TemplateID, minVMID, maxVMID)
+	}
+	if p.CloneLanes < 1 || p.CloneLanes > maxCloneLanes {
+		v.add("proxmox.cloneLanes", "%d is out of range; give 1 to %d clones at a time", p.CloneLanes, maxCloneLanes)
+	}
+	if p.CloneRetries < 1 || p.CloneRetries > maxCloneRetries {
+		v.add("proxmox.cloneRetries", "%d is out of range; give 1 to %d tries", p.CloneRetries, maxCloneRetries)
+	}
+	if p.VLAN < 0 || p.VLAN > maxVLAN {
+		v.add("proxmox.vlan", "%d is not a VLAN id; give 1 to %d, or leave it out for an untagged network", p.VLAN, maxVLAN)
+	}
+	for i, tag := range p.Tags {
+		if !tagPattern.MatchString(tag) {
+			v.add(fmt.Sprintf("proxmox.tags[%d]", i), "%q is not a Proxmox tag; use letters, digits and - _ . +, one tag an entry", tag)
+		}
+	}
+	if !storagePattern.MatchString(p.Datastore) {
+		v.add("proxmox.datastore", "%q is not the id of a storage; use it as the Proxmox web interface shows it, like %s", p.Datastore, DefaultDatastore)
+	}
+	if p.Pool != "" && !poolPattern.MatchString(p.Pool) {
+		v.add("proxmox.pool", "%q is not a resource pool; use letters, digits and - _ ., with / between the levels of a nested one, like k3s/prod", p.Pool)
+	}
+	v.bridge("proxmox.bridge", p.Bridge)
+}
+
+func (v *validator) proxmoxNode(path, node string) {
+	const remedy = "use the name that the Proxmox web interface shows, like pve1"
+	_, notAddress := netip.ParseAddr(node)
+	short, _, dotted := strings.Cut(node, ".")
+	switch {
+	case notAddress == nil:
+		v.add(path, "%s is an address, and Proxmox VE knows its nodes by name; %s", node, remedy)
+	case dotted && labelPattern.MatchString(short) && hostName(node):
+		v.add(path, "%q is a name with its domain, and Proxmox VE knows its nodes by the first part alone; write %s", node, short)
+	case !labelPattern.MatchString(node):
+		v.add(path, "%q is not a Proxmox node's name; %s", node, remedy)
+	}
+}
+
+func (v *validator) bridge(path, bridge string) {
+	if m := vmbrPattern.FindStringSubmatch(bridge); m != nil {
+		switch plain := "vmbr" + m[1]; {
+		case m[1] == "":
+			v.add(path, "%q has no number; Proxmox VE's bridges are called %s and so on", bridge, DefaultBridge)
+		case m[2] != "":
+			v.add(path, "%q names a VLAN of a bridge; write %s, and proxmox.vlan: %s", bridge, plain, m[2])
+		case bridge != plain:
+			v.add(path, "%q is written in another case than Proxmox VE does; write %s", bridge, plain)
+		case len(m[1]) > 4:
+			v.add(path, "%q is not a bridge; Proxmox VE numbers them from 0 to 4094", bridge)
+		}
+		return
+	}
+	switch {
+	case cardPattern.MatchString(bridge):
+		v.add(path, "%q is a network card or an interface, not a bridge; use the bridge that it is a port of, like %s", bridge, DefaultBridge)
+	case !bridgePattern.MatchString(bridge):
+		v.add(path, "%q is not a bridge or a virtual network; use its name as the Proxmox web interface shows it, like %s", bridge, DefaultBridge)
+	}
+}
