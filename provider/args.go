@@ -29,6 +29,8 @@ type ProxmoxArgs struct {
 	Tags         []string        `pulumi:"tags,optional"`
 	CloneLanes   *int            `pulumi:"cloneLanes,optional"`
 	CloneRetries *int            `pulumi:"cloneRetries,optional"`
+	// RestartTogether is the way around the refusal to restart a quorum's machines in one update.
+	RestartTogether *bool `pulumi:"restartTogether,optional"`
 }
 
 // NetworkArgs is the network of all nodes.

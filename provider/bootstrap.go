@@ -19,6 +19,7 @@ type bootstrap struct {
 	identity *identity
 	progress *progress
 
+	machines    pulumi.Resource
 	commands    pulumi.ProviderResource
 	publicKeys  pulumi.StringArrayOutput
 	vms         map[string]virtualMachine
@@ -34,6 +35,9 @@ type credentials struct {
 
 func (b *bootstrap) run() error {
 	var err error
+	if b.machines, err = b.newMachines(); err != nil {
+		return err
+	}
 	if b.commands, err = newCommandProvider(b.ctx, b.cluster, b.name); err != nil {
 		return err
 	}
@@ -49,6 +53,15 @@ func (b *bootstrap) run() error {
 			b.finish(step, vm.Resource, vm.ProxmoxNode)
 			continue
 		}
+		if step.Verb == topology.Contact {
+			contact, err := b.newContact(step)
+			if err != nil {
+				return err
+			}
+			b.hostKeys[step.Node.Name] = contact.HostKey
+			b.finish(step, contact, contact.HostKey)
+			continue
+		}
 		if step.Verb == topology.Converge && b.identity == nil {
 			if err := b.newIdentity(); err != nil {
 				return err
@@ -58,13 +71,8 @@ func (b *bootstrap) run() error {
 		if err != nil {
 			return err
 		}
-		switch step.Verb {
-		case topology.Contact:
-			// The host key is no secret, though the output of every step is kept as one.
-			b.hostKeys[step.Node.Name] = pulumi.Unsecret(command.Stdout).(pulumi.StringOutput)
-		case topology.Read:
+		if step.Verb == topology.Read {
 			b.credentials = b.readCredentials(command.Stdout)
-		case topology.VM, topology.Authorize, topology.Prepare, topology.Converge, topology.Trust, topology.Join:
 		}
 		b.finish(step, command, command.Stdout)
 	}

@@ -1,9 +1,6 @@
 package provider
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
@@ -13,14 +10,10 @@ import (
 // NewK3sHaCluster is the component from end to end: args to spec, problems, plan, resources, outputs.
 // Nothing is registered before the whole spec has been found good.
 func NewK3sHaCluster(ctx *pulumi.Context, name string, args K3sHaClusterArgs, opts ...pulumi.ResourceOption) (*K3sHaCluster, error) {
-	spec := args.spec()
-	problems := topology.Validate(spec)
-	if args.Proxmox.TemplateID == nil {
-		problems = append(problems, topology.Problem{Path: "proxmox.templateId", Reason: "is missing; give the VM id of the template to clone, like 9000"})
-	}
-	if len(problems) > 0 {
+	if problems := args.problems(); len(problems) > 0 {
 		return nil, problemsError(name, problems)
 	}
+	spec := args.spec()
 	plan := topology.NewPlan(spec)
 
 	c := &K3sHaCluster{}
@@ -37,17 +30,4 @@ func NewK3sHaCluster(ctx *pulumi.Context, name string, args K3sHaClusterArgs, op
 	c.Endpoint = pulumi.String(render.Endpoint(spec)).ToStringOutput()
 	c.Nodes = nodeInfos(plan, b.vms)
 	return c, nil
-}
-
-// problemsError is all problems in one error: each line has the property, what is wrong, what would be right.
-func problemsError(name string, problems []topology.Problem) error {
-	lines := make([]string, len(problems))
-	for i, p := range problems {
-		lines[i] = "\n  " + p.String()
-	}
-	noun := "problems"
-	if len(problems) == 1 {
-		noun = "problem"
-	}
-	return fmt.Errorf("K3sHaCluster %q has %d %s:%s", name, len(problems), noun, strings.Join(lines, ""))
 }

@@ -53,7 +53,7 @@ func (m *mocks) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 	case strings.HasSuffix(args.TypeToken, "ClusterIdentity"):
 		out["token"], out["agentToken"] = resource.NewStringProperty("S3RVER"), resource.NewStringProperty("AG3NT")
 	case strings.Contains(args.Name, "-contact-"):
-		out["stdout"] = resource.NewStringProperty("ssh-ed25519 HOSTKEY-of-" + args.Name[strings.Index(args.Name, "-contact-")+9:])
+		out["hostKey"] = resource.NewStringProperty("ssh-ed25519 HOSTKEY-of-" + args.Name[strings.Index(args.Name, "-contact-")+9:])
 	case strings.HasSuffix(args.Name, "-read-cluster"):
 		ca := base64.StdEncoding.EncodeToString([]byte("-----BEGIN CERTIFICATE-----\n"))
 		text, _ := json.Marshal(map[string]string{"ca": ca, "certificate": "Q0VSVA==", "key": "S0VZ", "token": "K10cafe::server:S3RVER"})
@@ -137,11 +137,11 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	nodes := []string{"k3s-lb-01", "k3s-lb-02", "k3s-server-01", "k3s-server-02", "k3s-server-03", "k3s-worker-01", "k3s-worker-02"}
-	want := map[string][]string{"prod": nil, "prod-command": nil, "prod-identity": {"prod-prepare-k3s-server-01", "prod-prepare-k3s-server-02", "prod-prepare-k3s-server-03"}}
+	want := map[string][]string{"prod": nil, "prod-command": nil, "prod-machines": nil, "prod-identity": {"prod-prepare-k3s-server-01", "prod-prepare-k3s-server-02", "prod-prepare-k3s-server-03"}}
 	for i, n := range nodes {
-		want["prod-vm-"+n] = []string{"prod-command"}
+		want["prod-vm-"+n] = []string{"prod-command", "prod-machines"}
 		if i >= 2 {
-			want["prod-vm-"+n] = []string{"prod-command", "prod-vm-" + nodes[i-2]}
+			want["prod-vm-"+n] = []string{"prod-command", "prod-machines", "prod-vm-" + nodes[i-2]}
 		}
 		want["prod-contact-"+n] = []string{"prod-vm-" + n}
 		want["prod-authorize-"+n] = []string{"prod-contact-" + n}
@@ -191,8 +191,21 @@ func TestVirtualMachineOptions(t *testing.T) {
 	}
 	vm := resources["prod-vm-k3s-server-02"]
 	rpc := vm.rpc.RegisterRPC
-	if want := []string{"clone", "initialization.userAccount", "nodeName", "disks[0].speed"}; !slices.Equal(rpc.GetIgnoreChanges(), want) {
+	ignored := []string{
+		"clone", "initialization.userAccount", "nodeName",
+		"disks[0].aio", "disks[0].backup", "disks[0].cache", "disks[0].discard", "disks[0].iothread", "disks[0].replicate", "disks[0].speed", "disks[0].ssd",
+	}
+	if want := append(slices.Clone(ignored), "initialization.dns.domain"); !slices.Equal(rpc.GetIgnoreChanges(), want) {
 		t.Errorf("ignored: %v, want %v", rpc.GetIgnoreChanges(), want)
+	}
+	args := reference(private)
+	args.Network.SearchDomain = ptr("example.org")
+	named, _, err := construct(t, args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := named["prod-vm-k3s-server-02"].rpc.RegisterRPC.GetIgnoreChanges(); !slices.Equal(got, ignored) {
+		t.Errorf("with a search domain of the program's own, ignored: %v, want %v", got, ignored)
 	}
 	if !rpc.GetDeleteBeforeReplace() || rpc.GetVersion() != "6.18.1" || rpc.GetPluginDownloadURL() != "github://api.github.com/muhlba91/pulumi-proxmoxve" {
 		t.Errorf("deleteBeforeReplace %t, version %s, from %s", rpc.GetDeleteBeforeReplace(), rpc.GetVersion(), rpc.GetPluginDownloadURL())
@@ -211,7 +224,7 @@ func TestVirtualMachineOptions(t *testing.T) {
 		`"networkDevices":[{"bridge":"vmbr0","firewall":false,"macAddress":"BC:24:11:72:DA:62","model":"virtio"}],`+
 		`"nodeName":"pve2","onBoot":true,"operatingSystem":{"type":"l26"},"scsiHardware":"virtio-scsi-pci","serialDevices":[{"device":"socket"}],`+
 		`"started":true,"stopOnDestroy":true,"tags":["k3s","prod","server"],"timeoutClone":1800,"timeoutCreate":1800,"timeoutMigrate":1800,"timeoutReboot":1800,`+
-		`"timeoutShutdownVm":1800,"timeoutStartVm":1800,"timeoutStopVm":300,"vmId":378387}`, public)
+		`"timeoutShutdownVm":1800,"timeoutStartVm":1800,"timeoutStopVm":300,"vga":{"type":"serial0"},"vmId":378387}`, public)
 	if string(got) != want {
 		t.Errorf("inputs:\n%s\nwant:\n%s", got, want)
 	}
@@ -225,9 +238,8 @@ func TestCommandOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	ignored := map[string][]string{
-		"contact": {"connection", "create", "update", "stdin"},
-		"read":    {"connection", "create", "update", "stdin"},
-		"join":    {"create", "update", "stdin"},
+		"read": {"connection", "create", "update", "stdin"},
+		"join": {"create", "update", "stdin"},
 	}
 	commands := 0
 	for name, r := range resources {
@@ -263,15 +275,15 @@ func TestCommandOptions(t *testing.T) {
 			}
 		}
 		connection := plain(r.inputs["connection"]).ObjectValue()
-		if pinned := connection["hostKey"].HasValue(); pinned == (verb == "contact") {
-			t.Errorf("%s: pinned %t", name, pinned)
+		if !connection["hostKey"].HasValue() {
+			t.Errorf("%s is not pinned to a host key", name)
 		}
 		if !connection["privateKey"].IsSecret() && !r.inputs["connection"].IsSecret() {
 			t.Errorf("%s: the private key is not secret", name)
 		}
 	}
-	if commands != 33 {
-		t.Errorf("%d commands, want 33", commands)
+	if commands != 26 {
+		t.Errorf("%d commands, want 26", commands)
 	}
 }
 
@@ -302,8 +314,12 @@ func TestBastion(t *testing.T) {
 			t.Errorf("%s: the bastion's key is not secret", name)
 		}
 	}
-	if seen != 33 {
-		t.Errorf("%d commands, want 33", seen)
+	if seen != 26 {
+		t.Errorf("%d commands, want 26", seen)
+	}
+	jump := plain(resources["prod-contact-k3s-lb-01"].inputs["jump"]).ObjectValue()
+	if plain(jump["address"]).StringValue() != "bastion.example.org" || plain(jump["hostKey"]).StringValue() != "ssh-ed25519 BASTION" || !jump["privateKey"].IsSecret() {
+		t.Errorf("the first contact goes through %v", jump)
 	}
 }
 
@@ -370,7 +386,7 @@ func TestOtherResourcesStayTheSame(t *testing.T) {
 			changed[name] = true
 		}
 	}
-	if got, want := slices.Sorted(maps.Keys(changed)), []string{"prod-converge-k3s-lb-01", "prod-converge-k3s-lb-02", "prod-identity"}; !slices.Equal(got, want) {
+	if got, want := slices.Sorted(maps.Keys(changed)), []string{"prod-converge-k3s-lb-01", "prod-converge-k3s-lb-02", "prod-machines"}; !slices.Equal(got, want) {
 		t.Errorf("changed: %v, want %v", got, want)
 	}
 }

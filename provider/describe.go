@@ -15,11 +15,11 @@ var clusterDoc string
 // What a change of an input does, in the words that all descriptions use.
 const (
 	inPlace    = "\n\nChange: in place."
-	reboots    = "\n\nChange: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other."
+	reboots    = "\n\nChange: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`)."
 	rolling    = "\n\nChange: rolls through the servers one by one, then the workers."
 	lbOnly     = "\n\nChange: reloads the load balancers, one after the other; nothing else."
 	atCreation = "\n\nChange: ignored by VMs that exist; it seeds new ones."
-	firstOnly  = "\n\nChange: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node."
+	firstOnly  = "\n\nChange: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too."
 	ofANode    = "\n\nChange: refused at preview for a node that exists; take its slot out, and bring it back with the new value."
 	forbidden  = "\n\nChange: refused at preview."
 )
@@ -68,13 +68,14 @@ func (p *ProxmoxArgs) Annotate(a infer.Annotator) {
 	a.Describe(&p.Nodes, "Proxmox nodes; slots are spread over them in turn."+atCreation+"\n\nUpstream: `nodeName` of proxmoxve's VirtualMachine.")
 	a.Describe(&p.TemplateID, "VM id of the template to clone: a cloud image with cloud-init, a virtio-scsi disk and a serial console, no guest agent needed. May be an output."+atCreation+"\n\nUpstream: `clone.vmId`.")
 	a.Describe(&p.TemplateNode, "Proxmox node that has the template. Default: the first of `nodes`."+atCreation+"\n\nUpstream: `clone.nodeName`.")
-	a.Describe(&p.Datastore, "Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `"+topology.DefaultDatastore+"`.\n\nChange: Proxmox VE moves the disks.\n\nUpstream: `disks[0].datastoreId`.")
-	a.Describe(&p.Bridge, "Bridge of the VMs' network device. Default: `"+topology.DefaultBridge+"`."+inPlace+"\n\nUpstream: `networkDevices[0].bridge`.")
-	a.Describe(&p.VLAN, "VLAN tag of the network device, 1 to 4094. Default: untagged."+inPlace+"\n\nUpstream: `networkDevices[0].vlanId`.")
-	a.Describe(&p.Firewall, "Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false."+inPlace+"\n\nUpstream: `networkDevices[0].firewall`.")
+	a.Describe(&p.Datastore, "Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `"+topology.DefaultDatastore+"`.\n\nChange: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).\n\nUpstream: `disks[0].datastoreId`.")
+	a.Describe(&p.Bridge, "Bridge of the VMs' network device. Default: `"+topology.DefaultBridge+"`."+reboots+"\n\nUpstream: `networkDevices[0].bridge`.")
+	a.Describe(&p.VLAN, "VLAN tag of the network device, 1 to 4094. Default: untagged."+reboots+"\n\nUpstream: `networkDevices[0].vlanId`.")
+	a.Describe(&p.Firewall, "Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false."+reboots+"\n\nUpstream: `networkDevices[0].firewall`.")
 	a.Describe(&p.Pool, "Resource pool of the VMs; it must exist. Default: none."+inPlace+"\n\nUpstream: `poolId`.")
 	a.Describe(&p.Tags, "Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none."+inPlace+"\n\nUpstream: `tags`.")
 	a.Describe(&p.CloneLanes, fmt.Sprintf("How many clones run at a time. Parallel clones of one template run into lock timeouts on many storages. Default: %d.", topology.DefaultCloneLanes)+inPlace)
+	a.Describe(&p.RestartTogether, "Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.\n\nChange: changes nothing itself.")
 	a.Describe(&p.CloneRetries, fmt.Sprintf("How often a clone is tried. Give 1 with plugins from v8 on: there a second try takes over a foreign VM that has the id. Default: %d.", topology.DefaultCloneRetries)+atCreation+"\n\nUpstream: `clone.retries`.")
 }
 
@@ -86,7 +87,7 @@ func (n *NetworkArgs) Annotate(a infer.Annotator) {
 	a.Describe(&n.Gateway, "The router's address."+reboots+"\n\nUpstream: `initialization.ipConfigs`.")
 	a.Describe(&n.VIP, "The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate."+"\n\nChange: load balancers move to it, then servers and workers roll; the kubeconfig follows.\n\nUpstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.")
 	a.Describe(&n.DNS, "Name servers. Default: the gateway."+reboots+"\n\nUpstream: `initialization.dns.servers`.")
-	a.Describe(&n.SearchDomain, "DNS search domain. Default: none."+reboots+"\n\nUpstream: `initialization.dns.domain`.")
+	a.Describe(&n.SearchDomain, "DNS search domain. Default: the template's, usually none."+reboots+" Taken out, VMs that have it keep it."+"\n\nUpstream: `initialization.dns.domain`.")
 }
 
 // Annotate describes an override.
@@ -99,7 +100,7 @@ func (n *NodeArgs) Annotate(a infer.Annotator) {
 	a.Describe(&n.ProxmoxNode, "Proxmox node; one of `proxmox.nodes`. Default: spread by slot."+atCreation+"\n\nUpstream: `nodeName`.")
 	a.Describe(&n.Cores, "CPU cores. Default: the group's."+reboots+"\n\nUpstream: `cpu.cores`.")
 	a.Describe(&n.Memory, "Memory in MiB. Default: the group's."+reboots+"\n\nUpstream: `memory.dedicated`.")
-	a.Describe(&n.Disk, "Disk in GiB; it can only grow. Default: the group's."+inPlace+"\n\nUpstream: `disks[0].size`.")
+	a.Describe(&n.Disk, "Disk in GiB; it can only grow. Default: the group's."+reboots+"\n\nUpstream: `disks[0].size`.")
 }
 
 // groupFields are the fields that all groups share.
@@ -114,7 +115,7 @@ func describeGroup(a infer.Annotator, f groupFields, count string, cores, memory
 	a.Describe(f.firstVMID, "VM id of slot 1; slot n has it plus n minus 1. Default: derived from the nodes' names."+ofANode+"\n\nUpstream: `vmId`.")
 	a.Describe(f.cores, fmt.Sprintf("CPU cores of each. Default: %d.", cores)+reboots+"\n\nUpstream: `cpu.cores`.")
 	a.Describe(f.memory, fmt.Sprintf("Memory of each in MiB. Default: %d.", memory)+reboots+"\n\nUpstream: `memory.dedicated`.")
-	a.Describe(f.disk, fmt.Sprintf("Disk of each in GiB; it can only grow. Default: %d.", topology.DefaultDisk)+inPlace+"\n\nUpstream: `disks[0].size`.")
+	a.Describe(f.disk, fmt.Sprintf("Disk of each in GiB; it can only grow. Default: %d.", topology.DefaultDisk)+reboots+"\n\nUpstream: `disks[0].size`.")
 	a.Describe(f.nodes, "Overrides by slot, the slot written as a string: `{\"1\": {mac: \"BC:24:11:66:6F:07\"}}`. Default: none.")
 }
 
@@ -123,7 +124,7 @@ func (s *ServersArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "Servers")
 	a.Describe(s, "The servers: k3s' control plane with embedded etcd.")
 	describeGroup(a, groupFields{&s.Count, &s.Slots, &s.FirstAddress, &s.FirstVMID, &s.Cores, &s.Memory, &s.Disk, &s.Nodes},
-		fmt.Sprintf("How many servers: 1, 3, 5 or 7. Default: %d.", topology.DefaultServerCount), topology.DefaultServerCores, topology.DefaultServerMemory)
+		fmt.Sprintf("How many servers: 1, 3, 5 or 7. Default: %d. A server is not taken away yet: refused at preview.", topology.DefaultServerCount), topology.DefaultServerCores, topology.DefaultServerMemory)
 	a.Describe(&s.First, "Slot of the server that may initialise a blank cluster. Once the cluster lives it joins like any other. Default: the lowest slot (1)."+lbOnly)
 	a.Describe(&s.AbandonedCA, "Hash of the CA of a cluster that is lost for good, as the refusal to start a second one gives it: `sha256:...`. Load balancers then forget that it has lived, and the first server may initialise anew. Default: none."+lbOnly)
 	a.Describe(&s.Taints, "Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none."+firstOnly+"\n\nUpstream: k3s' `node-taint`.")
@@ -207,6 +208,90 @@ func (b *BastionArgs) Annotate(a infer.Annotator) {
 	a.Describe(&b.User, "User. Default: that of the nodes."+inPlace)
 	a.Describe(&b.PrivateKey, "Private key, PEM or OpenSSH, without passphrase. Kept as a secret."+inPlace)
 	a.Describe(&b.HostKey, "Host key as in known_hosts without the host: `ssh-ed25519 AAAA...`."+inPlace)
+}
+
+// Annotate describes the machines.
+func (c *ClusterMachines) Annotate(a infer.Annotator) {
+	a.Describe(c, "What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. "+
+		"A change that would take a living cluster down is refused by it at preview: servers taken away, addresses and VM ids changed, disks shrunk, several servers or all load balancers restarted at once.")
+}
+
+// Annotate describes the machines' inputs.
+func (m *ClusterMachinesArgs) Annotate(a infer.Annotator) {
+	a.Describe(&m.Machines, "The VMs by name.\n\nChange: in place, or refused at preview.")
+	a.Describe(&m.RestartTogether, "Whether several servers, or all load balancers, may be restarted in one update.\n\nChange: changes nothing itself.")
+}
+
+// Annotate describes a machine.
+func (m *MachineArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Machine")
+	a.Describe(m, "A VM of a cluster.")
+	a.Describe(&m.Role, "What it is for.")
+	a.Describe(&m.Slot, "Its slot in its group.")
+	a.Describe(&m.IP, "Its IPv4 address."+forbidden)
+	a.Describe(&m.VMID, "Proxmox VE's id of it."+forbidden)
+	a.Describe(&m.Disk, "Its disk in GiB.\n\nChange: it can grow; less is refused at preview.")
+	a.Describe(&m.Restarts, "The settings whose change restarts it, by the input that holds them.\n\nChange: refused at preview for several servers, or all load balancers, at once.")
+}
+
+// Annotate describes the machines' outputs.
+func (m *ClusterMachinesState) Annotate(a infer.Annotator) {
+	a.Describe(&m.Machines, "The VMs by name.")
+}
+
+// once is what a change of a contact's inputs does.
+const once = "\n\nChange: none; a contact is made once in a VM's life."
+
+// Annotate describes the contact.
+func (c *Contact) Annotate(a infer.Annotator) {
+	a.Describe(c, "The first contact with a VM by SSH: waits until it has booted and keeps its host key, to which every later connection is pinned. A K3sHaCluster makes its own; it is not meant for programs. "+
+		"It ends with an error when nothing answers for 5 minutes, or when the key is not taken for 1 minute.")
+}
+
+// Annotate describes the contact's inputs.
+func (c *ContactArgs) Annotate(a infer.Annotator) {
+	a.Describe(&c.Node, "The node's name."+once)
+	a.Describe(&c.VM, "What Proxmox VE says of the VM."+once)
+	a.Describe(&c.Host, "How the VM is logged in to."+once)
+	a.Describe(&c.Jump, "The jump host in front of it. Default: none."+once)
+	a.Describe(&c.Command, "The command that runs the script."+once)
+	a.Describe(&c.Script, "The script, without secrets."+once)
+}
+
+// Annotate describes the VM of a contact.
+func (c *ContactVM) Annotate(a infer.Annotator) {
+	a.SetToken("index", "ContactVm")
+	a.Describe(c, "A VM as Proxmox VE shows it.")
+	a.Describe(&c.ID, "Its id.")
+	a.Describe(&c.ProxmoxNode, "The Proxmox node that it is on.")
+	a.Describe(&c.Running, "Whether it runs. One that doesn't is refused at once: it was left half-made.")
+	a.Describe(&c.URN, "Its resource, for messages.")
+}
+
+// Annotate describes the host of a contact.
+func (c *ContactHost) Annotate(a infer.Annotator) {
+	a.SetToken("index", "ContactHost")
+	a.Describe(c, "How a machine is logged in to.")
+	a.Describe(&c.Address, "Its address.")
+	a.Describe(&c.Port, "Its SSH port.")
+	a.Describe(&c.User, "The user.")
+	a.Describe(&c.PrivateKey, "The private key. Kept as a secret.")
+}
+
+// Annotate describes the jump host of a contact.
+func (c *ContactJumpHost) Annotate(a infer.Annotator) {
+	a.SetToken("index", "ContactJumpHost")
+	a.Describe(c, "How a jump host is logged in to.")
+	a.Describe(&c.Address, "Its address.")
+	a.Describe(&c.Port, "Its SSH port.")
+	a.Describe(&c.User, "The user.")
+	a.Describe(&c.PrivateKey, "The private key. Kept as a secret.")
+	a.Describe(&c.HostKey, "Its host key, as in known_hosts without the host.")
+}
+
+// Annotate describes the contact's output.
+func (c *ContactState) Annotate(a infer.Annotator) {
+	a.Describe(&c.HostKey, "The VM's SSH host key.")
 }
 
 // Annotate describes the identity.

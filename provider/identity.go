@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
@@ -50,9 +49,11 @@ func (ClusterIdentity) Check(ctx context.Context, req infer.CheckRequest) (infer
 		return infer.CheckResponse[ClusterIdentityArgs]{Inputs: args, Failures: failures}, err
 	}
 	for key, token := range map[string]*string{"token": args.Token, "agentToken": args.AgentToken} {
-		if token != nil && !tokenPattern.MatchString(*token) {
-			failures = append(failures, p.CheckFailure{Reason: fmt.Sprintf(
-				"k3s.%s: is not the password part of a token; give 16 to 512 letters, digits and - _ . or leave it out to have one made up", key)})
+		if token == nil {
+			continue
+		}
+		if reason := tokenProblem(*token); reason != "" {
+			failures = append(failures, p.CheckFailure{Reason: fmt.Sprintf("k3s.%s: %s", key, reason)})
 		}
 	}
 	if req.OldInputs.Len() == 0 {
@@ -127,9 +128,6 @@ func (ClusterIdentity) WireDependencies(f infer.FieldSelector, args *ClusterIden
 	f.OutputField(&state.Token).AlwaysSecret()
 	f.OutputField(&state.AgentToken).AlwaysSecret()
 }
-
-// tokenPattern keeps out full tokens (K10...::server:...), and what files and command lines of k3s would trip over.
-var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{16,512}$`)
 
 func tokenOr(given *string) string {
 	if given != nil && *given != "" {

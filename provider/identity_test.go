@@ -28,7 +28,7 @@ func TestIdentityRefusesWhatWouldDestroyACluster(t *testing.T) {
 		m := map[string]property.Value{
 			"clusterName": property.New("k3s"), "k3sVersion": property.New("v1.31.6+k3s1"),
 			"token": property.New("a-token-of-the-servers").WithSecret(true),
-			"fixed": property.New(map[string]property.Value{"VM id of k3s-server-01": property.New("201"), "k3s.secretsEncryption": property.New("true")}),
+			"fixed": property.New(map[string]property.Value{"ssh.user": property.New("ubuntu"), "k3s.secretsEncryption": property.New("true")}),
 		}
 		for key, v := range change {
 			m[key] = v
@@ -41,8 +41,8 @@ func TestIdentityRefusesWhatWouldDestroyACluster(t *testing.T) {
 	}{
 		"nothing": {nil, nil},
 		"upgrade": {map[string]property.Value{"k3sVersion": property.New("v1.32.0+k3s1")}, nil},
-		"a node comes": {map[string]property.Value{"fixed": property.New(map[string]property.Value{
-			"VM id of k3s-server-01": property.New("201"), "VM id of k3s-server-02": property.New("202"), "k3s.secretsEncryption": property.New("true"),
+		"an option comes": {map[string]property.Value{"fixed": property.New(map[string]property.Value{
+			"ssh.user": property.New("ubuntu"), "k3s.serverConfig.cluster-dns": property.New("10.43.0.10"), "k3s.secretsEncryption": property.New("true"),
 		})}, nil},
 		"another name": {map[string]property.Value{"clusterName": property.New("prod")}, []string{
 			"clusterName: the cluster is called k3s, and its nodes, certificates and etcd members with it; set it back, or create another cluster beside it",
@@ -57,14 +57,14 @@ func TestIdentityRefusesWhatWouldDestroyACluster(t *testing.T) {
 			"k3s.token: the cluster's token cannot change while it lives; set it back (or leave it out again)",
 		}},
 		"full token": {map[string]property.Value{"agentToken": property.New("K10abc::node:secretsecretsecret").WithSecret(true)}, []string{
-			"k3s.agentToken: is not the password part of a token; give 16 to 512 letters, digits and - _ . or leave it out to have one made up",
+			"k3s.agentToken: is a full token; give its password alone, what stands behind the last colon",
 			"k3s.agentToken: the cluster's token cannot change while it lives; set it back (or leave it out again)",
 		}},
-		"VM id and encryption": {map[string]property.Value{"fixed": property.New(map[string]property.Value{
-			"VM id of k3s-server-01": property.New("301"), "k3s.secretsEncryption": property.New("false"),
+		"user and encryption": {map[string]property.Value{"fixed": property.New(map[string]property.Value{
+			"ssh.user": property.New("debian"), "k3s.secretsEncryption": property.New("false"),
 		})}, []string{
-			`VM id of k3s-server-01: is "201" on the living cluster and cannot become "301" without destroying what it is for; set it back`,
 			`k3s.secretsEncryption: is "true" on the living cluster and cannot become "false" without destroying what it is for; set it back`,
+			`ssh.user: is "ubuntu" on the living cluster and cannot become "debian" without destroying what it is for; set it back`,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,13 +1,18 @@
 package provider
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
 // publicKeys are the keys that may log in: the given ones, else the private key's own. An error here stops the VM or the
@@ -20,39 +25,131 @@ func (a SSHArgs) publicKeys() pulumi.StringArrayOutput {
 	out := pulumi.All(a.PrivateKey, given).ApplyT(func(values []any) ([]string, error) {
 		private, _ := values[0].(string)
 		public, _ := values[1].([]string)
-		return authorizedKeys(private, public)
+		signer, reason := readPrivateKey(private)
+		if reason != "" {
+			return nil, errors.New("ssh.privateKey: " + reason)
+		}
+		keys, problems := authorizedKeys(signer, public)
+		if len(problems) > 0 {
+			return nil, errors.New(problems[0].String())
+		}
+		return keys, nil
 	})
 	return pulumi.Unsecret(out).(pulumi.StringArrayOutput)
 }
 
-func authorizedKeys(private string, given []string) ([]string, error) {
-	signer, err := ssh.ParsePrivateKey([]byte(private))
+var pathPattern = regexp.MustCompile(`^(~|\.{0,2}/|[A-Za-z]:[\\/]|file:)[^\n]*$|\.(pem|key|pub)$|^\S*id_[a-z0-9]+$`)
+
+// readPrivateKey reads a private key, or says what it is instead. The reason never quotes it.
+func readPrivateKey(text string) (ssh.Signer, string) {
+	trimmed := strings.TrimSpace(text)
+	signer, err := ssh.ParsePrivateKey([]byte(text))
 	var locked *ssh.PassphraseMissingError
+	block, _ := pem.Decode([]byte(trimmed))
+	_, _, _, _, public := ssh.ParseAuthorizedKey([]byte(trimmed))
 	switch {
-	case errors.As(err, &locked):
-		return nil, errors.New("ssh.privateKey: is protected by a passphrase; give a key without one, it is kept as a secret")
-	case err != nil:
-		// The parser's own words might quote the key.
-		return nil, errors.New("ssh.privateKey: is not a private key in PEM or OpenSSH form; give the whole file, with its first and last line")
+	case trimmed == "":
+		return nil, "is empty; give the private key itself, as a secret"
+	case err == nil && signer.PublicKey().Type() == ssh.InsecureKeyAlgoDSA:
+		return nil, "is a DSA key, which SSH servers refuse; make an ed25519 one: ssh-keygen -t ed25519 -N ''"
+	case err == nil:
+		return signer, ""
+	case errors.As(err, &locked), block != nil && (block.Type == "ENCRYPTED PRIVATE KEY" || x509.IsEncryptedPEMBlock(block)): //nolint:staticcheck // to name it, not to read it
+		return nil, "is protected by a passphrase; give a key without one, it is kept as a secret"
+	case public == nil || block != nil && strings.HasSuffix(block.Type, "PUBLIC KEY") || strings.Contains(trimmed, "BEGIN SSH2 PUBLIC KEY"):
+		return nil, "is a public key; give the private one, as a secret"
+	case strings.HasPrefix(trimmed, "PuTTY-User-Key-File"):
+		return nil, "is a key in PuTTY's form; export it in OpenSSH's (PuTTYgen: Conversions)"
+	case block != nil && block.Type == "CERTIFICATE":
+		return nil, "is a certificate; give the private key, as a secret"
+	case !strings.Contains(trimmed, "\n") && pathPattern.MatchString(trimmed):
+		return nil, "is the path of a file; give what is in the file, as a secret"
 	}
+	// The parser's own words might quote the key.
+	return nil, "is not a private key in PEM or OpenSSH form; give the whole file, with its first and last line"
+}
+
+// authorizedKeys are the lines of authorized_keys.
+func authorizedKeys(signer ssh.Signer, given []string) ([]string, []topology.Problem) {
 	own := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
 	if len(given) == 0 {
 		return []string{own}, nil
 	}
 	var keys []string
+	var problems []topology.Problem
 	for i, line := range given {
+		note := func(format string, args ...any) {
+			problems = append(problems, topology.Problem{Path: fmt.Sprintf("ssh.publicKeys[%d]", i), Reason: fmt.Sprintf(format, args...)})
+		}
 		key, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
-		if err != nil || len(rest) > 0 {
-			return nil, fmt.Errorf("ssh.publicKeys[%d]: is not one public key; write it as in authorized_keys, like ssh-ed25519 AAAA... name", i)
+		switch {
+		case strings.Contains(line, "PRIVATE KEY"):
+			note("is a private key; give the public one")
+		case strings.HasPrefix(strings.TrimSpace(line), "#"), err != nil, strings.TrimSpace(string(rest)) != "":
+			note("is not one public key; write it as in authorized_keys, like ssh-ed25519 AAAA... name")
+		case len(options) > 0:
+			note("has options (%s) that a login for the cluster cannot have; give the key alone", strings.Join(options, ","))
+		case key.Type() == ssh.InsecureKeyAlgoDSA || strings.Contains(key.Type(), "-cert-"):
+			note("is of type %s, which authorized_keys of the nodes cannot use; give a plain key, like ssh-ed25519 AAAA... name", key.Type())
+		default:
+			text := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+			keys = append(keys, strings.TrimSpace(text+" "+comment))
 		}
-		if len(options) > 0 {
-			return nil, fmt.Errorf("ssh.publicKeys[%d]: has options (%s) that a login for the cluster cannot have; give the key alone", i, strings.Join(options, ","))
-		}
-		text := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
-		keys = append(keys, strings.TrimSpace(text+" "+comment))
 	}
-	if !slices.ContainsFunc(keys, func(k string) bool { return strings.HasPrefix(k+" ", own+" ") }) {
-		return nil, fmt.Errorf("ssh.publicKeys: does not hold the public key of ssh.privateKey (%s), which would lock the nodes; add it", own)
+	if len(problems) == 0 && !slices.ContainsFunc(keys, func(k string) bool { return strings.HasPrefix(k+" ", own+" ") }) {
+		problems = append(problems, topology.Problem{Path: "ssh.publicKeys", Reason: fmt.Sprintf(
+			"does not hold the public key of ssh.privateKey (%s), which would lock the nodes; add it", own)})
 	}
-	return keys, nil
+	return keys, problems
+}
+
+var fingerprintPattern = regexp.MustCompile(`^(?:\d+ )?(SHA256:|MD5:|[0-9a-f]{2}(:[0-9a-f]{2}){15})`)
+
+// hostKeyProblem says what a jump host's key is instead of one.
+func hostKeyProblem(text string) string {
+	const remedy = "give it as ssh-keyscan prints it, without the host: ssh-ed25519 AAAA..."
+	trimmed := strings.TrimSpace(text)
+	key, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(trimmed))
+	fields := strings.Fields(trimmed)
+	switch {
+	case trimmed == "":
+		return "is empty; " + remedy
+	case strings.Contains(trimmed, "PRIVATE KEY"):
+		return "is a private key, which never leaves the jump host; " + remedy
+	case fingerprintPattern.MatchString(trimmed):
+		return "is a fingerprint; " + remedy
+	case err == nil && len(options) == 0 && len(rest) == 0 && strings.Contains(key.Type(), "-cert-"):
+		return "is a certificate; " + remedy
+	case err == nil && len(options) == 0 && len(rest) == 0:
+		return ""
+	case strings.HasPrefix(trimmed, "AAAA"):
+		return "lacks the key's type; " + remedy
+	case len(fields) >= 3 && strings.HasPrefix(fields[len(fields)-1], "AAAA") || len(fields) >= 3 && strings.HasPrefix(fields[2], "AAAA"):
+		return "has the host in front, as in known_hosts; " + remedy
+	case strings.Contains(trimmed, "\n"):
+		return "is more than one line; " + remedy
+	}
+	return "is not a public host key; " + remedy
+}
+
+// tokenPattern keeps out full tokens (K10...::server:...), and what files and command lines of k3s would trip over.
+var (
+	tokenPattern     = regexp.MustCompile(`^[A-Za-z0-9._-]{16,512}$`)
+	bootstrapPattern = regexp.MustCompile(`^[a-z0-9]{6}\.[a-z0-9]{16}$`)
+)
+
+// tokenProblem says why a text is not the password part of a token.
+func tokenProblem(text string) string {
+	const remedy = "give 16 to 512 letters, digits and - _ . or leave it out to have one made up"
+	switch {
+	case text == "": // not given
+		return ""
+	case strings.HasPrefix(text, "K10"):
+		return "is a full token; give its password alone, what stands behind the last colon"
+	case bootstrapPattern.MatchString(text):
+		return "has the form of a bootstrap token, for which k3s would look in the cluster; " + remedy
+	case !tokenPattern.MatchString(text):
+		return "is not the password part of a token; " + remedy
+	}
+	return ""
 }

@@ -4,9 +4,11 @@
 // internal/render writes what machines read. This package turns the plan into resources, one file per concern:
 //
 //	args.go, describe.go   inputs and outputs, and what the schema says of them; enums.go the closed sets
-//	known.go, spec.go      inputs as they arrive, checked and turned into plain values
+//	shape.go, inputs.go    inputs as they arrive, all that is wrong with them in one list; beside.go against another cluster's
+//	keys.go, spec.go       keys and tokens looked at; the rest turned into plain values
 //	cluster.go             the component from end to end
-//	bootstrap.go           walks the plan; vms.go and remote.go make its two kinds of resource
+//	bootstrap.go           walks the plan; vms.go, contact.go and remote.go make its three kinds of resource
+//	machines.go            what the VMs were last meant to be; refuses what would take a living cluster down
 //	identity.go            what must stay the same for a cluster's whole life
 //	progress.go            what the component's row says meanwhile
 //	server.go, schema.go   the plugin around it
@@ -51,7 +53,7 @@ func New() (p.Provider, error) {
 		WithGoImportPath("github.com/k3sha/pulumi-k3sha/sdk/go/k3sha").
 		WithModuleMap(map[tokens.ModuleName]tokens.ModuleName{"provider": "index"}).
 		WithComponents(infer.ComponentF(NewK3sHaCluster)).
-		WithResources(infer.Resource(ClusterIdentity{})).
+		WithResources(infer.Resource(ClusterIdentity{}), infer.Resource(ClusterMachines{}), infer.Resource(Contact{})).
 		Build()
 	if err != nil {
 		return p.Provider{}, err

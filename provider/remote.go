@@ -17,8 +17,8 @@ const (
 
 	// dialErrorLimit: tries to connect to a node that has been reached before, about two minutes.
 	dialErrorLimit = 30
-	// bootDeadline: how long a new VM may take until SSH answers and cloud-init is done.
-	bootDeadline = "25m"
+	// stepDeadline is beyond what a step's own waits and the tries to connect can take.
+	stepDeadline = "25m"
 )
 
 // newCommandProvider is the provider of the commands, an explicit one that VMs come after: replacing a VM deletes its
@@ -53,25 +53,28 @@ func (b *bootstrap) commandOptions(step topology.Step) []pulumi.ResourceOption {
 		pulumi.Version(commandVersion), pulumi.PluginDownloadURL(commandDownloadURL),
 		pulumi.AdditionalSecretOutputs([]string{"stdout", "stderr"}),
 		pulumi.DeleteBeforeReplace(true),
-		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: bootDeadline, Update: bootDeadline}),
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: stepDeadline, Update: stepDeadline}),
 		pulumi.DependsOn(b.predecessors(step)),
 	}
-	if vm, found := b.vms[step.Node.Name]; found {
-		// A new VM has none of what its steps did; a deleted one needs none of it undone.
-		opts = append(opts, pulumi.DeletedWith(vm.Resource), pulumi.ReplaceWith([]pulumi.Resource{vm.Resource}))
-	}
+	opts = append(opts, b.ofVM(step)...)
 	if ignored := b.ignored(step); len(ignored) > 0 {
 		opts = append(opts, pulumi.IgnoreChanges(ignored))
 	}
 	return opts
 }
 
+// ofVM ties a step to its VM: a new VM has none of what its steps did; a deleted one needs none of it undone.
+func (b *bootstrap) ofVM(step topology.Step) []pulumi.ResourceOption {
+	vm, found := b.vms[step.Node.Name]
+	if !found {
+		return nil
+	}
+	return []pulumi.ResourceOption{pulumi.DeletedWith(vm.Resource), pulumi.ReplaceWith([]pulumi.Resource{vm.Resource})}
+}
+
 // ignored lists the inputs that don't make a finished step run again.
 func (b *bootstrap) ignored(step topology.Step) []string {
 	switch step.Verb {
-	case topology.Contact:
-		// Once per VM: another key must not bring back a connection that isn't pinned.
-		return []string{"connection", "create", "update", "stdin"}
 	case topology.Read:
 		// Once per cluster, so that the kubeconfig stays known and the same. Abandoning a cluster makes it another one.
 		if b.plan.Spec.Servers.AbandonedCA == "" {
@@ -80,7 +83,7 @@ func (b *bootstrap) ignored(step topology.Step) []string {
 	case topology.Join:
 		// Once per worker: what changes later is the converge step's.
 		return []string{"create", "update", "stdin"}
-	case topology.VM, topology.Authorize, topology.Prepare, topology.Converge, topology.Trust:
+	case topology.VM, topology.Contact, topology.Authorize, topology.Prepare, topology.Converge, topology.Trust:
 	}
 	return nil
 }
@@ -92,8 +95,7 @@ func (b *bootstrap) triggers(step topology.Step) pulumi.ArrayInput {
 	return pulumi.Array{pulumi.String(b.plan.Spec.Servers.AbandonedCA)}
 }
 
-// connection reaches a node by SSH. First contact takes any host key and waits for the boot; everything later is
-// pinned to the key that first contact read.
+// connection reaches a node by SSH, pinned to the host key that first contact read.
 func (b *bootstrap) connection(step topology.Step) remote.ConnectionArgs {
 	ssh := b.plan.Spec.SSH
 	c := remote.ConnectionArgs{
@@ -104,15 +106,11 @@ func (b *bootstrap) connection(step topology.Step) remote.ConnectionArgs {
 		DialErrorLimit: pulumi.Int(dialErrorLimit),
 		PerDialTimeout: pulumi.Int(10),
 	}
-	if step.Verb == topology.Contact {
-		c.DialErrorLimit = pulumi.Int(-1)
-	} else {
-		node := step.Node.Name
-		if step.Verb == topology.Read {
-			node = b.plan.Servers()[0].Name
-		}
-		c.HostKey = b.hostKeys[node]
+	node := step.Node.Name
+	if step.Verb == topology.Read {
+		node = b.plan.Servers()[0].Name
 	}
+	c.HostKey = b.hostKeys[node]
 	if bastion := ssh.Bastion; bastion != nil {
 		c.Proxy = remote.ProxyConnectionArgs{
 			Host:           pulumi.String(bastion.Host),

@@ -35,7 +35,8 @@ func NewServer(host *sdk.HostClient) (rpc.ResourceProviderServer, error) {
 
 type server struct {
 	rpc.ResourceProviderServer
-	host *sdk.HostClient
+	host   *sdk.HostClient
+	beside clusters
 }
 
 // Attach and Handshake learn the engine's address when the plugin was not started by the engine.
@@ -70,7 +71,9 @@ func (s *server) Construct(ctx context.Context, req *rpc.ConstructRequest) (*rpc
 		if err != nil {
 			return nil, err
 		}
-		if problems := checkShape(inputs); len(problems) > 0 {
+		checked, problems := checkInputs(inputs)
+		problems = append(problems, s.beside.check(req, checked.spec())...)
+		if len(problems) > 0 {
 			return nil, problemsError(name, problems)
 		}
 		var args K3sHaClusterArgs

@@ -3,6 +3,8 @@ package provider
 import (
 	"strings"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
@@ -15,7 +17,7 @@ func (a K3sHaClusterArgs) spec() topology.Spec {
 			Nodes: a.Proxmox.Nodes, TemplateNode: value(a.Proxmox.TemplateNode), Datastore: value(a.Proxmox.Datastore),
 			Bridge: value(a.Proxmox.Bridge), VLAN: value(a.Proxmox.VLAN), Firewall: value(a.Proxmox.Firewall),
 			Pool: value(a.Proxmox.Pool), Tags: a.Proxmox.Tags,
-			CloneLanes: value(a.Proxmox.CloneLanes), CloneRetries: value(a.Proxmox.CloneRetries),
+			CloneLanes: value(a.Proxmox.CloneLanes), CloneRetries: value(a.Proxmox.CloneRetries), RestartTogether: value(a.Proxmox.RestartTogether),
 		},
 		Network: topology.Network{
 			CIDR: a.Network.CIDR, Gateway: a.Network.Gateway, VIP: a.Network.VIP,
@@ -26,9 +28,12 @@ func (a K3sHaClusterArgs) spec() topology.Spec {
 			Version: a.K3s.Version, Disable: a.K3s.Disable, TLSSANs: a.K3s.TLSSANs,
 			ServerConfig: a.K3s.ServerConfig, WorkerConfig: a.K3s.WorkerConfig,
 			SecretsEncryption: a.K3s.SecretsEncryption, Mirror: value(a.K3s.Mirror),
-			BinarySHA256: value(a.K3s.BinarySHA256), ScriptSHA256: value(a.K3s.InstallScriptSHA256),
+			BinarySHA256: strings.ToLower(value(a.K3s.BinarySHA256)), ScriptSHA256: strings.ToLower(value(a.K3s.InstallScriptSHA256)),
 		},
 		SSH: topology.SSH{User: value(a.SSH.User), Port: value(a.SSH.Port), MissingKey: a.SSH.PrivateKey == nil},
+	}
+	if id, known := a.Proxmox.TemplateID.(pulumi.Int); known {
+		s.Proxmox.TemplateID = int(id)
 	}
 	if e := a.K3s.Etcd; e != nil {
 		s.K3s.Etcd = topology.Etcd{HeartbeatInterval: value(e.HeartbeatInterval), ElectionTimeout: value(e.ElectionTimeout)}

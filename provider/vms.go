@@ -18,10 +18,19 @@ const (
 	vmDeadline         = 1800 // seconds for each operation on a VM
 )
 
-// virtualMachine is a created VM: what later steps depend on, and where it really is.
+// virtualMachine is a created VM: what later steps depend on, where it really is, and whether Proxmox VE shows it as running.
 type virtualMachine struct {
 	Resource    pulumi.Resource
 	ProxmoxNode pulumi.StringOutput
+	Running     pulumi.BoolOutput
+}
+
+// unread are the inputs that a VM keeps as they are: what only seeds it, and would replace it (the template, keys, the Proxmox node);
+// and the options of its disk, which are the template's. For those the plugin fills in defaults, but a clone does not get them (bpg
+// before 0.73.2, so v6 too): they would differ at the next update, and restart every VM for nothing.
+var unread = []string{
+	"clone", "initialization.userAccount", "nodeName",
+	"disks[0].aio", "disks[0].backup", "disks[0].cache", "disks[0].discard", "disks[0].iothread", "disks[0].replicate", "disks[0].speed", "disks[0].ssd",
 }
 
 // newVM clones a node's VM from the template. Proxmox VE's cloud-init settings seed it once.
@@ -36,8 +45,12 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 	}
 	prefix := netip.MustParsePrefix(s.Network.CIDR) // validated
 	dns := vm.VirtualMachineInitializationDnsArgs{Servers: pulumi.ToStringArray(s.Network.DNS)}
+	ignored := unread
 	if s.Network.SearchDomain != "" {
 		dns.Domain = pulumi.String(s.Network.SearchDomain)
+	} else {
+		// One that the template has, or that was taken out of the program, stays: the plugin cannot take it away, and would try for ever.
+		ignored = append(slices.Clone(unread), "initialization.dns.domain")
 	}
 	args := &vm.VirtualMachineArgs{
 		NodeName:    pulumi.String(n.ProxmoxNode),
@@ -69,7 +82,9 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		Agent:           vm.VirtualMachineAgentArgs{Enabled: pulumi.Bool(false)},
 		OperatingSystem: vm.VirtualMachineOperatingSystemArgs{Type: pulumi.String("l26")},
 		ScsiHardware:    pulumi.String("virtio-scsi-pci"),
-		SerialDevices:   vm.VirtualMachineSerialDeviceArray{vm.VirtualMachineSerialDeviceArgs{Device: pulumi.String("socket")}},
+		// The serial console is the one that cloud images write to; left out, plugins disagree about what there is then.
+		Vga:           vm.VirtualMachineVgaArgs{Type: pulumi.String("serial0")},
+		SerialDevices: vm.VirtualMachineSerialDeviceArray{vm.VirtualMachineSerialDeviceArgs{Device: pulumi.String("socket")}},
 		// Without this the provider adds an empty CD drive, which takes a privilege on / and shows up at every preview.
 		Cdrom:         vm.VirtualMachineCdromArgs{FileId: pulumi.String("none"), Interface: pulumi.String("ide3")},
 		OnBoot:        pulumi.Bool(true),
@@ -85,17 +100,16 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 	machine, err := vm.NewVirtualMachine(b.ctx, b.childName(step), args,
 		pulumi.Parent(b.cluster),
 		pulumi.Version(proxmoxVersion), pulumi.PluginDownloadURL(proxmoxDownloadURL),
-		pulumi.DependsOn(append(b.predecessors(step), b.commands)),
+		pulumi.DependsOn(append(b.predecessors(step), b.machines, b.commands)),
 		// With a fixed VM id there cannot be two of it.
 		pulumi.DeleteBeforeReplace(true),
-		// What would replace a VM although it only seeds it: the template, keys, the list of Proxmox nodes.
-		// (disks[0].speed: the provider fills in zeros, which would differ for ever.)
-		pulumi.IgnoreChanges([]string{"clone", "initialization.userAccount", "nodeName", "disks[0].speed"}),
+		pulumi.IgnoreChanges(ignored),
 	)
 	if err != nil {
 		return virtualMachine{}, err
 	}
-	return virtualMachine{Resource: machine, ProxmoxNode: machine.NodeName}, nil
+	running := machine.Started.ApplyT(func(on *bool) bool { return on == nil || *on }).(pulumi.BoolOutput)
+	return virtualMachine{Resource: machine, ProxmoxNode: machine.NodeName, Running: running}, nil
 }
 
 // tags are sorted, lower case and unique, as Proxmox VE stores them: anything else would differ at every preview.

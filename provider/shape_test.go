@@ -46,7 +46,7 @@ func TestInputsThatMustBeKnown(t *testing.T) {
 	inputs["ssh"] = resource.NewObjectProperty(resource.PropertyMap{"publicKeys": resource.NewArrayProperty(keys), "bastion": bastion})
 	inputs["loadBalancers"] = text("2")
 	want := []string{
-		"clusterName: is a secret; " + why + ", without marking it secret",
+		"clusterName: is a secret, and this input is shown in every preview; give a value that is none",
 		"k3s.agentToken: is a number; give a string",
 		"k3s.serverConfig.kubelet-arg[0]: is an output that is not known yet; " + why,
 		"loadBalancers: is a string; give an object",
@@ -57,7 +57,7 @@ func TestInputsThatMustBeKnown(t *testing.T) {
 		"proxmox.nodes[0]: is a number; give a string",
 		"servers.cores: is a string; give a whole number",
 		"servers.count: 2.5 is not a whole number",
-		"servers.cuont: there is no such property; there are: abandonedCa, cores, count, disk, first, firstAddress, firstVmId, labels, memory, nodes, slots, taints",
+		"servers.cuont: there is no such property; did you mean count? there are: abandonedCa, cores, count, disk, first, firstAddress, firstVmId, labels, memory, nodes, slots, taints",
 		"ssh.bastion.hostKey: is a bool; give a string",
 		"ssh.publicKeys[2]: is a number; give a string",
 		"workers.a.labels.x: is an output that is not known yet; " + why,

@@ -44,7 +44,8 @@ func (s *shape) value(path string, v resource.PropertyValue, t reflect.Type) {
 		s.add(path, "is an output that is not known yet; %s", why)
 		return
 	case v.IsSecret() || v.IsOutput() && v.OutputValue().Secret:
-		s.add(path, "is a secret; %s, without marking it secret", why)
+		// Never: make it plain. It could be a credential that stands in the wrong place.
+		s.add(path, "is a secret, and this input is shown in every preview; give a value that is none")
 		return
 	case v.IsOutput() && len(v.OutputValue().Dependencies) > 0:
 		s.add(path, "is an output of another resource; %s", why)
@@ -63,13 +64,13 @@ func (s *shape) value(path string, v resource.PropertyValue, t reflect.Type) {
 	case reflect.Map:
 		if s.want(path, v, v.IsObject(), "an object") {
 			for _, key := range v.ObjectValue().StableKeys() {
-				s.value(join(path, string(key)), v.ObjectValue()[key], t.Elem())
+				s.item(join(path, string(key)), v.ObjectValue()[key], t.Elem())
 			}
 		}
 	case reflect.Slice:
 		if s.want(path, v, v.IsArray(), "a list") {
 			for i, item := range v.ArrayValue() {
-				s.value(fmt.Sprintf("%s[%d]", path, i), item, t.Elem())
+				s.item(fmt.Sprintf("%s[%d]", path, i), item, t.Elem())
 			}
 		}
 	case reflect.Interface:
@@ -84,13 +85,26 @@ func (s *shape) value(path string, v resource.PropertyValue, t reflect.Type) {
 			case n != math.Trunc(n):
 				s.add(path, "%v is not a whole number", n)
 			case n == 0 && !strings.HasSuffix(path, "count"):
-				s.add(path, "0 is out of range; leave it out for the default, or give a positive number")
+				s.add(path, zero)
 			}
 		}
 	case reflect.Float64:
-		s.want(path, v, v.IsNumber(), "a number")
+		if s.want(path, v, v.IsNumber(), "a number") && v.NumberValue() == 0 {
+			s.add(path, zero)
+		}
 	default:
 	}
+}
+
+const zero = "0 is out of range; leave it out for the default, or give a positive number"
+
+// item is a value in a list or map, which cannot be left out there.
+func (s *shape) item(path string, v resource.PropertyValue, t reflect.Type) {
+	if v.IsNull() && t.Kind() != reflect.Interface {
+		s.add(path, "is empty; give a value, or take it out")
+		return
+	}
+	s.value(path, v, t)
 }
 
 // leaf checks an input that may be unknown or secret: its type, as far as it is known.
@@ -110,10 +124,15 @@ func (s *shape) leaf(path string, v resource.PropertyValue, t reflect.Type) {
 	case t == reflect.TypeFor[pulumi.StringInput]():
 		s.want(path, v, v.IsString(), "a string")
 	case t == reflect.TypeFor[pulumi.IntInput]():
-		s.want(path, v, v.IsNumber() && v.NumberValue() == math.Trunc(v.NumberValue()), "a whole number")
+		if s.want(path, v, v.IsNumber() && v.NumberValue() == math.Trunc(v.NumberValue()), "a whole number") && v.NumberValue() == 0 {
+			s.add(path, "0 is not a VM id; give the template's, like 9000")
+		}
 	case t == reflect.TypeFor[pulumi.StringArrayInput]():
 		if s.want(path, v, v.IsArray(), "a list") {
 			for i, item := range v.ArrayValue() {
+				if item.IsNull() {
+					s.add(fmt.Sprintf("%s[%d]", path, i), "is empty; give a value, or take it out")
+				}
 				s.leaf(fmt.Sprintf("%s[%d]", path, i), item, reflect.TypeFor[pulumi.StringInput]())
 			}
 		}
@@ -159,7 +178,7 @@ func (s *shape) object(path string, o resource.PropertyMap, t reflect.Type) {
 	for _, key := range o.StableKeys() {
 		fieldType, known := fields[string(key)]
 		if !known {
-			s.add(join(path, string(key)), "there is no such property; there are: %s", strings.Join(names, ", "))
+			s.add(join(path, string(key)), "there is no such property;%s there are: %s", topology.Suggest(string(key), names), strings.Join(names, ", "))
 			continue
 		}
 		s.value(join(path, string(key)), o[key], fieldType)

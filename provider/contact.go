@@ -1,0 +1,128 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/pulumi/pulumi-go-provider/infer"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+const contactToken = "k3sha:index:Contact"
+
+// Contact is the first contact with a VM: waits until it has booted, runs the first script, and keeps the host key to which every
+// later connection is pinned. It happens once in a VM's life, so nothing but the VM's replacement changes it.
+type Contact struct{}
+
+// ContactArgs are the inputs of a first contact.
+type ContactArgs struct {
+	Node    string           `pulumi:"node"`
+	VM      ContactVM        `pulumi:"vm"`
+	Host    ContactHost      `pulumi:"host"`
+	Jump    *ContactJumpHost `pulumi:"jump,optional"`
+	Command string           `pulumi:"command"`
+	Script  string           `pulumi:"script"`
+}
+
+// ContactVM is what Proxmox VE says of the VM.
+type ContactVM struct {
+	ID          int    `pulumi:"id"`
+	ProxmoxNode string `pulumi:"proxmoxNode"`
+	Running     bool   `pulumi:"running"`
+	URN         string `pulumi:"urn"`
+}
+
+// ContactHost is how the VM is logged in to.
+type ContactHost struct {
+	Address    string `pulumi:"address"`
+	Port       int    `pulumi:"port"`
+	User       string `pulumi:"user"`
+	PrivateKey string `pulumi:"privateKey" provider:"secret"`
+}
+
+// ContactJumpHost is the bastion.
+type ContactJumpHost struct {
+	Address    string `pulumi:"address"`
+	Port       int    `pulumi:"port"`
+	User       string `pulumi:"user"`
+	PrivateKey string `pulumi:"privateKey" provider:"secret"`
+	HostKey    string `pulumi:"hostKey"`
+}
+
+// ContactState is what a first contact found.
+type ContactState struct {
+	HostKey string `pulumi:"hostKey"`
+}
+
+var (
+	_ infer.CustomCreate[ContactArgs, ContactState] = Contact{}
+	_ infer.CustomDiff[ContactArgs, ContactState]   = Contact{}
+)
+
+// Create makes the contact.
+func (Contact) Create(ctx context.Context, req infer.CreateRequest[ContactArgs]) (infer.CreateResponse[ContactState], error) {
+	resp := infer.CreateResponse[ContactState]{ID: req.Inputs.Node}
+	if req.DryRun {
+		return resp, nil
+	}
+	in := req.Inputs
+	if !in.VM.Running {
+		return resp, fmt.Errorf("%s: contact: VM %d on Proxmox node %s is there, but does not run: an earlier update left it half-made (its tasks in Proxmox VE say why). "+
+			"Nothing is on it yet, so make it anew: pulumi up --replace '%s'", in.Node, in.VM.ID, in.VM.ProxmoxNode, in.VM.URN)
+	}
+	h := in.Host
+	host := contact.Host{Address: h.Address, Port: h.Port, User: h.User, PrivateKey: h.PrivateKey}
+	var jump *contact.Host
+	if j := in.Jump; j != nil {
+		jump = &contact.Host{Address: j.Address, Port: j.Port, User: j.User, PrivateKey: j.PrivateKey, HostKey: j.HostKey}
+	}
+	out, err := contact.Run(ctx, host, jump, in.Command, in.Script, contact.DefaultWaits)
+	if err != nil {
+		text := strings.TrimPrefix(err.Error(), in.Node+": contact: ")
+		return resp, fmt.Errorf("%s: contact: %s\nProxmox VE shows VM %d on node %s as running: look at its console there. Then run pulumi up again; "+
+			"a VM that cannot be mended is made anew by pulumi up --replace '%s'", in.Node, text, in.VM.ID, in.VM.ProxmoxNode, in.VM.URN)
+	}
+	resp.Output = ContactState{HostKey: out}
+	return resp, nil
+}
+
+// Diff: a contact that was made stays as it is. Another key or jump host must not bring back a connection that isn't pinned.
+func (Contact) Diff(context.Context, infer.DiffRequest[ContactArgs, ContactState]) (infer.DiffResponse, error) {
+	return infer.DiffResponse{}, nil
+}
+
+// firstContact is the component's view of a Contact.
+type firstContact struct {
+	pulumi.CustomResourceState
+	HostKey pulumi.StringOutput `pulumi:"hostKey"`
+}
+
+func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
+	ssh, n, machine := b.plan.Spec.SSH, step.Node, b.vms[step.Node.Name]
+	inputs := pulumi.Map{
+		"node": pulumi.String(n.Name),
+		"vm": pulumi.Map{
+			"id": pulumi.Int(n.VMID), "proxmoxNode": machine.ProxmoxNode, "running": machine.Running, "urn": machine.Resource.URN(),
+		},
+		"host": pulumi.Map{
+			"address": pulumi.String(n.IP), "port": pulumi.Int(ssh.Port), "user": pulumi.String(ssh.User), "privateKey": pulumi.ToSecret(b.args.SSH.PrivateKey),
+		},
+		"command": pulumi.String(render.Command(ssh.User, render.Deadline(step.Verb))),
+		"script":  pulumi.String(render.Script(b.plan, step, render.Secrets{})),
+	}
+	if j := ssh.Bastion; j != nil {
+		inputs["jump"] = pulumi.Map{
+			"address": pulumi.String(j.Host), "port": pulumi.Int(j.Port), "user": pulumi.String(j.User),
+			"privateKey": pulumi.ToSecret(b.args.SSH.Bastion.PrivateKey), "hostKey": b.args.SSH.Bastion.HostKey.ToStringOutput(),
+		}
+	}
+	var c firstContact
+	err := b.ctx.RegisterResource(contactToken, b.childName(step), inputs, &c, append(b.ofVM(step),
+		pulumi.Parent(b.cluster), pulumi.DependsOn(b.predecessors(step)), pulumi.Version(Version), pulumi.PluginDownloadURL(downloadURL))...)
+	return &c, err
+}

@@ -1,0 +1,231 @@
+package provider
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+// checkInputs finds everything that is wrong with inputs as they came over the wire, in one list: their shape, their values, and
+// the keys, tokens and ids that are known already. What has the wrong shape is left out of the look at values.
+func checkInputs(inputs resource.PropertyMap) (K3sHaClusterArgs, []topology.Problem) {
+	problems := checkShape(inputs)
+	var args K3sHaClusterArgs
+	decode(resource.NewObjectProperty(inputs), reflect.ValueOf(&args).Elem())
+	for _, p := range append(args.problems(), knownSecrets(inputs)...) {
+		if !follows(p.Path, problems) {
+			problems = append(problems, p)
+		}
+	}
+	return args, problems
+}
+
+// follows says whether a finding only follows from another: it is about the same property, a part of it, or the list that it is in.
+func follows(path string, from []topology.Problem) bool {
+	for _, p := range from {
+		rest, found := strings.CutPrefix(path, p.Path)
+		if found && (rest == "" || rest[0] == '.' || rest[0] == '[') || strings.HasPrefix(p.Path, path+"[") {
+			return true
+		}
+	}
+	return false
+}
+
+// decode copies plain values of the right type, and leaves out all others. Of an input that may be unknown it only keeps that it was
+// given, and the value if that is a number.
+func decode(v resource.PropertyValue, to reflect.Value) {
+	v, known := plain(v)
+	if v.IsNull() && known {
+		return
+	}
+	if to.Type().Implements(inputType) {
+		switch {
+		case to.Type() == reflect.TypeFor[pulumi.StringInput]():
+			to.Set(reflect.ValueOf(pulumi.String("")))
+		case to.Type() == reflect.TypeFor[pulumi.StringArrayInput]():
+			to.Set(reflect.ValueOf(pulumi.StringArray{}))
+		case known && v.IsNumber():
+			to.Set(reflect.ValueOf(pulumi.Int(int(v.NumberValue()))))
+		default:
+			to.Set(reflect.ValueOf(pulumi.Int(0).ToIntOutput()))
+		}
+		return
+	}
+	if !known {
+		return
+	}
+	switch to.Kind() {
+	case reflect.Pointer:
+		inner := reflect.New(to.Type().Elem())
+		decode(v, inner.Elem())
+		to.Set(inner)
+	case reflect.Struct:
+		if !v.IsObject() {
+			return
+		}
+		for i := range to.NumField() {
+			name, _, _ := strings.Cut(to.Type().Field(i).Tag.Get("pulumi"), ",")
+			if item, found := v.ObjectValue()[resource.PropertyKey(name)]; found {
+				decode(item, to.Field(i))
+			}
+		}
+	case reflect.Map:
+		if !v.IsObject() {
+			return
+		}
+		to.Set(reflect.MakeMap(to.Type()))
+		for key, item := range v.ObjectValue() {
+			inner := reflect.New(to.Type().Elem()).Elem()
+			decode(item, inner)
+			to.SetMapIndex(reflect.ValueOf(string(key)), inner)
+		}
+	case reflect.Slice:
+		if !v.IsArray() {
+			return
+		}
+		to.Set(reflect.MakeSlice(to.Type(), len(v.ArrayValue()), len(v.ArrayValue())))
+		for i, item := range v.ArrayValue() {
+			decode(item, to.Index(i))
+		}
+	default:
+		decodeScalar(v, to)
+	}
+}
+
+func decodeScalar(v resource.PropertyValue, to reflect.Value) {
+	switch {
+	case to.Kind() == reflect.Interface:
+		to.Set(reflect.ValueOf(v.Mappable()))
+	case to.Kind() == reflect.String && v.IsString():
+		to.SetString(v.StringValue())
+	case to.Kind() == reflect.Bool && v.IsBool():
+		to.SetBool(v.BoolValue())
+	case to.Kind() == reflect.Int && v.IsNumber() && v.NumberValue() == math.Trunc(v.NumberValue()):
+		to.SetInt(int64(v.NumberValue()))
+	case to.Kind() == reflect.Float64 && v.IsNumber():
+		to.SetFloat(v.NumberValue())
+	}
+}
+
+// plain takes marks of secrets and outputs off a value; known is false where there is no value yet.
+func plain(v resource.PropertyValue) (value resource.PropertyValue, known bool) {
+	for {
+		switch {
+		case v.IsSecret():
+			v = v.SecretValue().Element
+		case v.IsOutput():
+			if !v.OutputValue().Known {
+				return resource.NewNullProperty(), false
+			}
+			v = v.OutputValue().Element
+		case v.IsComputed():
+			return resource.NewNullProperty(), false
+		default:
+			return v, true
+		}
+	}
+}
+
+// problems are what is wrong with the args' plain values.
+func (a K3sHaClusterArgs) problems() []topology.Problem {
+	problems := topology.Validate(a.spec())
+	if a.Proxmox.TemplateID == nil {
+		problems = append(problems, topology.Problem{Path: "proxmox.templateId", Reason: "is missing; give the VM id of the template to clone, like 9000"})
+	}
+	return problems
+}
+
+// knownSecrets looks at keys and tokens as far as they are known. No message quotes any.
+func knownSecrets(inputs resource.PropertyMap) []topology.Problem {
+	var out []topology.Problem
+	note := func(path, reason string) {
+		if reason != "" {
+			out = append(out, topology.Problem{Path: path, Reason: reason})
+		}
+	}
+	ssh, k3s := object(inputs["ssh"]), object(inputs["k3s"])
+	bastion := object(ssh["bastion"])
+	if key, given := knownText(ssh["privateKey"]); given {
+		out = append(out, keyProblems(key, ssh["publicKeys"])...)
+	}
+	if key, given := knownText(bastion["privateKey"]); given {
+		_, reason := readPrivateKey(key)
+		note("ssh.bastion.privateKey", reason)
+	}
+	if key, given := knownText(bastion["hostKey"]); given {
+		note("ssh.bastion.hostKey", hostKeyProblem(key))
+	}
+	for _, name := range []string{"token", "agentToken"} {
+		if token, given := knownText(k3s[resource.PropertyKey(name)]); given {
+			note("k3s."+name, tokenProblem(token))
+		}
+	}
+	server, given := knownText(k3s["token"])
+	if agent, both := knownText(k3s["agentToken"]); given && both && agent == server && agent != "" {
+		note("k3s.agentToken", "is the same as k3s.token, so every worker could become a server; give each its own, or leave both out")
+	}
+	return out
+}
+
+func object(v resource.PropertyValue) resource.PropertyMap {
+	if v, known := plain(v); known && v.IsObject() {
+		return v.ObjectValue()
+	}
+	return nil
+}
+
+func knownText(v resource.PropertyValue) (text string, given bool) {
+	v, known := plain(v)
+	if !known || !v.IsString() {
+		return "", false
+	}
+	return v.StringValue(), true
+}
+
+// keyProblems looks at the nodes' key, and at the public keys if all of them are known.
+func keyProblems(private string, public resource.PropertyValue) []topology.Problem {
+	signer, reason := readPrivateKey(private)
+	if reason != "" {
+		return []topology.Problem{{Path: "ssh.privateKey", Reason: reason}}
+	}
+	list, known := plain(public)
+	if !known || !list.IsArray() {
+		return nil
+	}
+	var keys []string
+	for _, item := range list.ArrayValue() {
+		text, given := knownText(item)
+		if !given {
+			return nil
+		}
+		keys = append(keys, text)
+	}
+	_, problems := authorizedKeys(signer, keys)
+	return problems
+}
+
+// maxProblems is how many are shown: who has more mends these first.
+const maxProblems = 20
+
+// problemsError is all problems in one error: each line has the property, what is wrong, what would be right.
+func problemsError(name string, problems []topology.Problem) error {
+	noun := "problems"
+	if len(problems) == 1 {
+		noun = "problem"
+	}
+	var lines strings.Builder
+	for i, p := range problems {
+		if i == maxProblems {
+			fmt.Fprintf(&lines, "\n  ... and %d more", len(problems)-maxProblems)
+			break
+		}
+		lines.WriteString("\n  " + p.String())
+	}
+	return fmt.Errorf("K3sHaCluster %q has %d %s:%s", name, len(problems), noun, lines.String())
+}
