@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	mathrand "math/rand/v2"
 	"net"
@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -59,11 +60,15 @@ func runAgent(ctx context.Context, o *options) error {
 	if n.client, err = clientFor(kubeconfig); err != nil {
 		return err
 	}
-	if err := n.register(ctx); err != nil {
-		return err
+	if err := n.startKubelet(); err != nil {
+		shutdown(err)
 	}
 	notifyReady()
 	logf("k3s agent is up and running")
+	if err := n.register(ctx); err != nil {
+		return err
+	}
+	go n.livePods(ctx)
 	n.run(ctx)
 	return nil
 }
@@ -73,20 +78,17 @@ func fetchKubelet(ctx context.Context, r *remote, dir, name string) error {
 	if _, err := r.do(ctx, http.MethodGet, "/v1-k3s/config", "node", nil); err != nil {
 		return err
 	}
-	path := "/etc/rancher/node/password"
-	secret, err := os.ReadFile(path)
-	if os.IsNotExist(err) {
-		random := make([]byte, 16)
-		_, _ = rand.Read(random) // crypto/rand never fails
-		secret = []byte(hex.EncodeToString(random))
-		err = writeFile(path, append(secret, '\n'))
-	}
+	secret, err := nodePassword()
 	if err != nil {
 		return err
 	}
+	const refused = "Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may not match server node-passwd entry, try enabling a unique node name with the --with-node-id flag"
 	data, err := r.do(ctx, http.MethodPost, "/v1-k3s/client-kubelet.crt", "node", map[string]string{
-		"k3s-Node-Name": name, "k3s-Node-Password": string(bytes.TrimSpace(secret)),
+		"k3s-Node-Name": name, "k3s-Node-Password": secret,
 	})
+	if err != nil && strings.Contains(err.Error(), "unable to verify password") {
+		return fmt.Errorf("%s: %w", refused, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -100,6 +102,19 @@ func fetchKubelet(ctx context.Context, r *remote, dir, name string) error {
 		}
 	}
 	return nil
+}
+
+// nodePassword is what proves at a later registration that the node is the same machine.
+func nodePassword() (string, error) {
+	const path = "/etc/rancher/node/password"
+	secret, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		random := make([]byte, 16)
+		_, _ = rand.Read(random) // crypto/rand never fails
+		secret = []byte(hex.EncodeToString(random) + "\n")
+		err = writeFile(path, secret)
+	}
+	return strings.TrimSpace(string(secret)), err
 }
 
 func hostPort(raw string) string {

@@ -11,8 +11,6 @@ import (
 
 	"github.com/spf13/pflag"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
-	utilfeature "k8s.io/apiserver/pkg/util/feature"
-	utilversion "k8s.io/apiserver/pkg/util/version"
 	"k8s.io/client-go/rest"
 	logsapi "k8s.io/component-base/logs/api/v1"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
@@ -62,8 +60,7 @@ func (l endpointListener) Addr() net.Addr { return l.addr }
 func (s *server) startAPI(ctx context.Context) error {
 	logsapi.ReapplyHandling = logsapi.ReapplyHandlingIgnoreUnchanged
 	rest.SetDefaultWarningHandler(rest.NoWarnings{})
-	_, gate := utilversion.DefaultComponentGlobalsRegistry.ComponentGlobalsOrRegister(
-		utilversion.DefaultKubeComponent, utilversion.DefaultBuildEffectiveVersion(), utilfeature.DefaultMutableFeatureGate)
+	gate := globals()
 	opts := kasoptions.NewServerRunOptions()
 	fs := pflag.NewFlagSet("kube-apiserver", pflag.ContinueOnError)
 	sets := opts.Flags()
@@ -74,7 +71,7 @@ func (s *server) startAPI(ctx context.Context) error {
 	if err := fs.Parse(s.apiserverArgs()); err != nil {
 		return err
 	}
-	if err := utilversion.DefaultComponentGlobalsRegistry.Set(); err != nil {
+	if err := setGlobals(); err != nil {
 		return err
 	}
 	if err := logsapi.ValidateAndApply(opts.Logs, gate); err != nil {
@@ -108,7 +105,7 @@ func (s *server) startAPI(ctx context.Context) error {
 	}
 	go func() {
 		if err := prepared.Run(ctx); err != nil && ctx.Err() == nil {
-			fatal(fmt.Errorf("apiserver exited: %w", err))
+			shutdown(fmt.Errorf("apiserver exited: %w", err))
 		}
 	}()
 	var handler http.Handler = chain.GenericAPIServer.Handler.FullHandlerChain
@@ -145,7 +142,7 @@ func (s *server) startControllerManager() {
 	command.SetArgs(args)
 	go func() {
 		if err := command.Execute(); err != nil {
-			fatal(fmt.Errorf("controller-manager exited: %s", strings.TrimSpace(err.Error())))
+			shutdown(fmt.Errorf("controller-manager exited: %s", strings.TrimSpace(err.Error())))
 		}
 		os.Exit(1)
 	}()

@@ -6,13 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -28,11 +26,17 @@ const (
 	voterTestTick = 5 * time.Second  // k3s: testTimeout between a joiner's looks at itself
 )
 
+// memberList is /db/info as k3s answers it: etcd's own list.
+type memberList struct {
+	Members []member `json:"members"`
+}
+
 type member struct {
-	ID       uint64   `json:"id"`
-	Name     string   `json:"name"`
-	PeerURLs []string `json:"peerURLs"`
-	Learner  bool     `json:"isLearner"`
+	ID         uint64   `json:"ID"`
+	Name       string   `json:"name"`
+	PeerURLs   []string `json:"peerURLs"`
+	ClientURLs []string `json:"clientURLs"`
+	Learner    bool     `json:"isLearner,omitempty"`
 }
 
 func (s *server) etcdDir() string { return filepath.Join(s.dir, "db", "etcd") }
@@ -110,7 +114,7 @@ func (s *server) startEtcd(ctx context.Context, join bool) error {
 	select {
 	case <-s.etcd.Server.ReadyNotify():
 	case <-s.etcd.Server.StopNotify():
-		return errors.New("etcd stopped: this member has been removed from the cluster")
+		s.removed()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -119,7 +123,7 @@ func (s *server) startEtcd(ctx context.Context, join bool) error {
 		select {
 		case <-time.After(voterTestTick):
 		case <-s.etcd.Server.StopNotify():
-			return errors.New("etcd stopped: this learner has been removed from the cluster")
+			s.removed()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -127,6 +131,27 @@ func (s *server) startEtcd(ctx context.Context, join bool) error {
 	s.etcdUp.Store(true)
 	go s.manageMembers(ctx)
 	return nil
+}
+
+func (s *server) tombstone() string { return filepath.Join(s.etcdDir(), "tombstone") }
+
+// removed: this member is no longer one. A tombstone says so to the next start.
+func (s *server) removed() {
+	_ = writeFile(s.tombstone(), nil)
+	logf("This node has been removed from the cluster - please restart k3s to rejoin the cluster")
+	shutdown(errors.New("etcd cluster membership lost"))
+}
+
+// buryMember moves the data of a removed member aside, so that this start joins anew: if there is somebody to join.
+func (s *server) buryMember() error {
+	if _, err := os.Stat(s.tombstone()); err != nil {
+		return nil
+	}
+	if s.o.get("server", "") == "" {
+		return errors.New("tombstone file has been detected but --server is empty: backup and delete ${datadir}/server/db to create a new cluster, or set --server to rejoin the cluster")
+	}
+	logf("tombstone file has been detected, removing ${datadir}/server/db to rejoin the cluster")
+	return os.Rename(s.etcdDir(), fmt.Sprintf("%s-backup-%d", s.etcdDir(), time.Now().Unix()))
 }
 
 func urls(list ...string) []url.URL {
@@ -162,10 +187,11 @@ var errRetry = errors.New("not yet")
 func (s *server) tryJoin(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	var members []member
-	if err := s.remote.getJSON(ctx, "/db/info", "server", &members); err != nil {
+	var info memberList
+	if err := s.remote.getJSON(ctx, "/db/info", "server", &info); err != nil {
 		return "", fmt.Errorf("%w: %w", errRetry, err)
 	}
+	members := info.Members
 	var endpoints, cluster []string
 	own, _ := s.memberName(false)
 	known := false
@@ -182,7 +208,7 @@ func (s *server) tryJoin(ctx context.Context) (string, error) {
 			continue
 		}
 		if i := strings.LastIndex(m.Name, "-"); i > 0 && m.Name[:i] == s.name {
-			return "", errors.New("duplicate node name found, please use a unique name for this node")
+			shutdown(errors.New("etcd cluster join failed: duplicate node name found, please use a unique name for this node"))
 		}
 		cluster = append(cluster, m.Name+"="+m.PeerURLs[0])
 		if !m.Learner {
@@ -213,7 +239,7 @@ func (s *server) tryJoin(ctx context.Context) (string, error) {
 func (s *server) members() []member {
 	var out []member
 	for _, m := range s.etcd.Server.Cluster().Members() {
-		out = append(out, member{ID: uint64(m.ID), Name: m.Name, PeerURLs: m.PeerURLs, Learner: m.IsLearner})
+		out = append(out, member{ID: uint64(m.ID), Name: m.Name, PeerURLs: m.PeerURLs, ClientURLs: m.ClientURLs, Learner: m.IsLearner})
 	}
 	return out
 }
@@ -230,20 +256,21 @@ func (s *server) manageMembers(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.etcd.Server.StopNotify():
-			fatal(errors.New("etcd stopped: this member has been removed from the cluster"))
+			s.removed()
 		case now := <-tick.C:
 			if !s.leads() {
 				continue
 			}
-			for _, name := range s.gone.list() {
-				s.removeMemberOf(ctx, name)
-			}
+			wait, _ := strconv.Atoi(hook("promote-after"))
 			for _, m := range s.members() {
 				if !m.Learner {
 					continue
 				}
 				if _, known := seen[m.ID]; !known {
 					seen[m.ID] = now
+				}
+				if now.Sub(seen[m.ID]) < time.Duration(wait)*time.Second {
+					continue
 				}
 				promote, cancel := context.WithTimeout(ctx, 10*time.Second)
 				_, err := s.etcd.Server.PromoteMember(promote, m.ID)
@@ -255,53 +282,7 @@ func (s *server) manageMembers(ctx context.Context) {
 				}
 				cancel()
 			}
+			s.setVoters(ctx)
 		}
 	}
-}
-
-// removeMemberOf removes the member of a node that has been deleted; the leader does it, and tries again each tick.
-func (s *server) removeMemberOf(ctx context.Context, node string) {
-	for _, m := range s.members() {
-		i := strings.LastIndex(m.Name, "-")
-		if i <= 0 || m.Name[:i] != node {
-			continue
-		}
-		if m.ID == uint64(s.etcd.Server.ID()) {
-			_ = s.etcd.Server.TransferLeadership() // the next leader's work
-			return
-		}
-		logf("Removing etcd member %s of deleted node %s", m.Name, node)
-		if _, err := s.etcd.Server.RemoveMember(ctx, m.ID); err != nil {
-			logf("Removing member %s: %v", m.Name, err)
-			return
-		}
-	}
-	s.gone.remove(node)
-}
-
-// names is a set that several goroutines share.
-type names struct {
-	mu  sync.Mutex
-	set map[string]bool
-}
-
-func (n *names) add(name string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.set == nil {
-		n.set = map[string]bool{}
-	}
-	n.set[name] = true
-}
-
-func (n *names) remove(name string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	delete(n.set, name)
-}
-
-func (n *names) list() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Collect(maps.Keys(n.set))
 }

@@ -8,6 +8,10 @@ fatal() {
 	exit 1
 }
 
+if [ -n "${INSTALL_K3S_EXEC:-}" ]; then
+	# shellcheck disable=SC2086 # a command line
+	set -- $INSTALL_K3S_EXEC "$@"
+fi
 case ${1:-} in
 '' | -*) if [ -n "${K3S_URL:-}" ]; then mode=agent; else mode=server; fi ;;
 *)
@@ -100,7 +104,8 @@ UNIT
 
 systemctl disable "$name" >/dev/null 2>&1 || true
 systemctl daemon-reload
-[ "${INSTALL_K3S_SKIP_ENABLE:-}" = true ] || systemctl enable "$unit" >/dev/null 2>&1
+[ "${INSTALL_K3S_SKIP_ENABLE:-}" != true ] || exit 0 # neither enabled nor started
+systemctl enable "$unit" >/dev/null 2>&1
 [ "${INSTALL_K3S_SKIP_START:-}" = true ] && exit 0
 after=$(cat "$bin/k3s" "$unit" "$env" 2>/dev/null | sha256sum)
 if [ "$before" = "$after" ] && [ "${INSTALL_K3S_FORCE_RESTART:-}" != true ]; then

@@ -1,6 +1,6 @@
-// Command k3s is a stand-in for k3s, made of upstream parts: kube-apiserver, kube-controller-manager, kubectl and
-// embedded etcd, behind k3s' command line, files, ports, tokens and join order. Agents register Node objects and renew
-// leases instead of running a kubelet. A real k3s binary can take its place.
+// Command k3s is a stand-in for k3s, made of upstream parts: kube-apiserver, kube-controller-manager, kube-scheduler, kubectl and
+// embedded etcd, behind k3s' command line, files, ports, tokens and join order. Instead of a kubelet, nodes register themselves,
+// renew leases and play their pods' life; no container runs. A real k3s binary can take its place.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"k8s.io/component-base/version"
 	"k8s.io/kubectl/pkg/cmd"
@@ -60,6 +61,16 @@ func fatal(err error) {
 	}
 	fmt.Fprintf(os.Stderr, "level=fatal msg=%q\n", err.Error())
 	os.Exit(1)
+}
+
+// shutdown ends the process as k3s does when a part of it has failed: the cause, then what the other parts print while they end, and
+// exit status 0.
+func shutdown(cause error) {
+	fmt.Fprintf(os.Stderr, "level=error msg=%q\n", "Shutdown request received: "+cause.Error())
+	for i := range 25 {
+		fmt.Fprintf(os.Stderr, `{"level":"info","ts":"%s","caller":"rafthttp/peer.go:%d","msg":"stopped remote peer"}`+"\n", time.Now().Format(time.RFC3339Nano), 300+i)
+	}
+	os.Exit(0)
 }
 
 func logf(format string, args ...any) {

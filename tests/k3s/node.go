@@ -13,9 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/component-base/version"
 	"k8s.io/utils/ptr"
 )
@@ -29,7 +27,8 @@ type node struct {
 	client   *kubernetes.Clientset
 	admin    *kubernetes.Clientset // sets role labels, which a node may not give itself; nil on agents
 	labels   map[string]string     // of the role
-	votes    func() bool           // nil on agents
+	// A server's etcd member and its address; empty on agents.
+	member, address string
 }
 
 func (n *node) register(ctx context.Context) error {
@@ -75,7 +74,7 @@ func (n *node) setRole(ctx context.Context) error {
 	for key, value := range n.labels {
 		pairs = append(pairs, `"`+key+`":"`+value+`"`)
 	}
-	patch := `{"metadata":{"labels":{` + strings.Join(pairs, ",") + `},"annotations":{"etcd.k3s.cattle.io/node-address":"` + n.ip + `"}}}`
+	patch := `{"metadata":{"labels":{` + strings.Join(pairs, ",") + `},"annotations":{"` + memberAddress + `":"` + n.ip + `","` + memberName + `":"` + n.member + `"}}}`
 	_, err := n.admin.CoreV1().Nodes().Patch(ctx, n.name, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
 	return err
 }
@@ -90,11 +89,8 @@ func (n *node) run(ctx context.Context) {
 			return
 		case <-tick.C:
 			beat, cancel := context.WithTimeout(ctx, renewal)
-			err := n.beat(beat)
+			err := n.beat(beat) // a kubelet registers once in its life: a deleted node does not come back
 			cancel()
-			if apierrors.IsNotFound(err) {
-				err = n.register(ctx) // a deleted node comes back while its kubelet runs
-			}
 			if err != nil && ctx.Err() == nil {
 				logf("Updating node %s: %v", n.name, err)
 			}
@@ -138,31 +134,36 @@ func (n *node) renew(ctx context.Context) error {
 	return err
 }
 
+// setCondition sets a condition and says whether it is another one now.
+func setCondition(s *corev1.NodeStatus, kind corev1.NodeConditionType, status corev1.ConditionStatus, reason, message string) bool {
+	now := metav1.Now()
+	for i := range s.Conditions {
+		if c := &s.Conditions[i]; c.Type == kind {
+			changed := c.Status != status || c.Reason != reason
+			if c.Status != status {
+				c.LastTransitionTime = now
+			}
+			c.Status, c.Reason, c.Message, c.LastHeartbeatTime = status, reason, message, now
+			return changed
+		}
+	}
+	s.Conditions = append(s.Conditions, corev1.NodeCondition{Type: kind, Status: status, Reason: reason, Message: message, LastHeartbeatTime: now, LastTransitionTime: now})
+	return true
+}
+
 func (n *node) status(s *corev1.NodeStatus) {
 	condition := func(kind corev1.NodeConditionType, on bool, reason, message string) {
 		status := corev1.ConditionFalse
 		if on {
 			status = corev1.ConditionTrue
 		}
-		now := metav1.Now()
-		for i := range s.Conditions {
-			if c := &s.Conditions[i]; c.Type == kind {
-				if c.Status != status {
-					c.LastTransitionTime = now
-				}
-				c.Status, c.Reason, c.Message, c.LastHeartbeatTime = status, reason, message, now
-				return
-			}
-		}
-		s.Conditions = append(s.Conditions, corev1.NodeCondition{Type: kind, Status: status, Reason: reason, Message: message, LastHeartbeatTime: now, LastTransitionTime: now})
+		setCondition(s, kind, status, reason, message)
 	}
 	condition(corev1.NodeMemoryPressure, false, "KubeletHasSufficientMemory", "kubelet has sufficient memory available")
 	condition(corev1.NodeDiskPressure, false, "KubeletHasNoDiskPressure", "kubelet has no disk pressure")
 	condition(corev1.NodePIDPressure, false, "KubeletHasSufficientPID", "kubelet has sufficient PID available")
 	condition(corev1.NodeReady, true, "KubeletReady", "kubelet is posting ready status")
-	if n.votes != nil {
-		condition("EtcdIsVoter", n.votes(), "MemberNotLearner", "Node is a voting member of the etcd cluster")
-	}
+	s.Capacity, s.Allocatable = capacity(), capacity()
 	s.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: n.ip}, {Type: corev1.NodeHostName, Address: n.name}}
 	s.NodeInfo = corev1.NodeSystemInfo{
 		KubeletVersion: version.Get().GitVersion, KubeProxyVersion: version.Get().GitVersion, ContainerRuntimeVersion: "containerd://2.0.2-k3s2",
@@ -198,35 +199,6 @@ func kernel() string {
 		b = append(b, byte(c))
 	}
 	return string(b)
-}
-
-// watchNodes cleans up after deleted nodes: the password, and a server's etcd member.
-func (s *server) watchNodes(ctx context.Context) {
-	informer := informers.NewSharedInformerFactory(s.kube, 0).Core().V1().Nodes().Informer()
-	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(object any) {
-			if node, ok := object.(*corev1.Node); ok {
-				s.gone.remove(node.Name)
-			}
-		},
-		DeleteFunc: func(object any) {
-			if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
-				object = gone.Obj
-			}
-			node, ok := object.(*corev1.Node)
-			if !ok {
-				return
-			}
-			_ = s.kube.CoreV1().Secrets("kube-system").Delete(ctx, node.Name+".node-password.k3s", metav1.DeleteOptions{})
-			if node.Labels["node-role.kubernetes.io/etcd"] == "true" {
-				s.gone.add(node.Name)
-				if s.leads() {
-					s.removeMemberOf(ctx, node.Name)
-				}
-			}
-		},
-	})
-	informer.Run(ctx.Done())
 }
 
 // notifyReady tells systemd, for units of Type=notify.

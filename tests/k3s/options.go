@@ -24,7 +24,7 @@ var known = map[string][]string{
 		"cluster-init", "server", "token", "token-file", "agent-token", "agent-token-file", "node-name", "node-ip", "node-external-ip",
 		"advertise-address", "tls-san", "tls-san-security", "disable", "node-taint", "node-label", "write-kubeconfig", "write-kubeconfig-mode",
 		"secrets-encryption", "data-dir", "etcd-arg", "kube-apiserver-arg", "kube-controller-manager-arg", "kube-scheduler-arg", "kubelet-arg",
-		"kube-proxy-arg", "cluster-cidr", "service-cidr", "cluster-dns", "cluster-domain", "flannel-backend", "flannel-iface", "disable-network-policy",
+		"kube-proxy-arg", "cluster-cidr", "service-cidr", "cluster-dns", "cluster-domain", "flannel-backend", "flannel-iface", "flannel-external-ip", "flannel-ipv6-masq", "disable-network-policy",
 		"disable-cloud-controller", "disable-helm-controller", "disable-kube-proxy", "embedded-registry", "egress-selector-mode", "https-listen-port",
 		"bind-address", "etcd-expose-metrics", "etcd-snapshot-schedule-cron", "etcd-snapshot-retention", "etcd-disable-snapshots",
 		"protect-kernel-defaults", "resolv-conf", "debug", "v", "supervisor-metrics", "service-node-port-range", "selinux", "prefer-bundled-bin",

@@ -14,10 +14,12 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/component-base/version"
 )
 
 // server is one server process.
@@ -30,7 +32,6 @@ type server struct {
 	remote     *remote // the server that this one joins through; nil for the first
 	etcd       *embed.Etcd
 	etcdUp     atomic.Bool
-	gone       names                 // server nodes that were deleted and may still be members
 	kube       *kubernetes.Clientset // as supervisor
 	api        atomic.Pointer[http.Handler]
 	ready      atomic.Bool
@@ -45,6 +46,9 @@ func runServer(ctx context.Context, o *options) error {
 		return err
 	}
 	s := &server{o: o, name: o.nodeName(), ip: ip, dir: filepath.Join(o.dataDir(), "server")}
+	if err := s.buryMember(); err != nil {
+		return err
+	}
 	hasData := s.hasData()
 	join := !hasData && o.get("server", "") != ""
 	if !hasData && !join && !o.is("cluster-init") {
@@ -64,6 +68,14 @@ func runServer(ctx context.Context, o *options) error {
 			return err
 		}
 	}
+	if hasData {
+		if s.token == "" {
+			s.token, _ = password(read(s.path("token")))
+		}
+		if err := s.reconcile(ctx); err != nil {
+			shutdown(fmt.Errorf("preparing server: %w", err))
+		}
+	}
 	if err := s.prepare(); err != nil {
 		return err
 	}
@@ -73,10 +85,19 @@ func runServer(ctx context.Context, o *options) error {
 	if err := s.startEtcd(ctx, join); err != nil {
 		return err
 	}
+	go func() {
+		time.Sleep(saveDelay)
+		if err := s.saveBootstrap(ctx); err != nil && ctx.Err() == nil {
+			shutdown(fmt.Errorf("failed to save bootstrap data: %w", err))
+		}
+	}()
 	if err := s.startAPI(ctx); err != nil {
 		return err
 	}
 	s.startControllerManager()
+	if err := s.startScheduler(); err != nil {
+		return err
+	}
 	if s.kube, err = s.client("client-supervisor"); err != nil {
 		return err
 	}
@@ -84,18 +105,28 @@ func runServer(ctx context.Context, o *options) error {
 		return err
 	}
 	s.ready.Store(true)
-	go s.watchNodes(ctx)
-	n := &node{o: o, name: s.name, ip: s.ip, labels: map[string]string{
-		"node-role.kubernetes.io/control-plane": "true", "node-role.kubernetes.io/master": "true", "node-role.kubernetes.io/etcd": "true",
-	}, admin: s.kube, votes: func() bool { return !s.etcd.Server.IsLearner() }}
+	notifyReady() // the API is up; the kubelet comes later
+	logf("k3s is up and running")
+	go s.elected(ctx, "k3s", s.each(s.ownNode))
+	go s.elected(ctx, "k3s-etcd", s.each(s.ownMember))
+	member, err := s.memberName(false)
+	if err != nil {
+		return err
+	}
+	n := &node{o: o, name: s.name, ip: s.ip, labels: serverLabels(), admin: s.kube, member: member, address: s.clientURL()}
 	if n.client, err = s.client("client-kubelet"); err != nil {
 		return err
+	}
+	if err := s.ensureOwnPassword(ctx); err != nil {
+		logf("Deferred node password secret validation failed: %v", err)
+	}
+	if err := n.startKubelet(); err != nil {
+		shutdown(err)
 	}
 	if err := n.register(ctx); err != nil {
 		return err
 	}
-	notifyReady()
-	logf("k3s is up and running")
+	go n.livePods(ctx)
 	n.run(ctx)
 	s.etcd.Close()
 	return nil
@@ -113,19 +144,30 @@ func (s *server) fetchBootstrap(ctx context.Context) error {
 			return fmt.Errorf("critical configuration value mismatch between servers: %s", key)
 		}
 	}
-	var files map[string][]byte
+	var files map[string]bootstrapFile
 	if err := s.remote.getJSON(ctx, "/v1-k3s/server-bootstrap", "server", &files); err != nil {
 		return err
 	}
-	for name, data := range files {
-		if !slices.Contains(bootstrapFiles, name) {
-			return fmt.Errorf("unexpected bootstrap file %s", name)
-		}
-		if err := writeFile(s.path(name), data); err != nil {
-			return err
-		}
+	return s.writeBootstrap(files)
+}
+
+// serverLabels are the role's. The master label is gone since v1.34.
+func serverLabels() map[string]string {
+	labels := map[string]string{"node-role.kubernetes.io/control-plane": "true", "node-role.kubernetes.io/etcd": "true"}
+	var minor int
+	if _, err := fmt.Sscanf(version.Get().GitVersion, "v1.%d", &minor); err == nil && minor < 34 {
+		labels["node-role.kubernetes.io/master"] = "true"
 	}
-	return nil
+	return labels
+}
+
+// ensureOwnPassword: servers are nodes with a password too; a wrong one does not keep them from starting.
+func (s *server) ensureOwnPassword(ctx context.Context) error {
+	secret, err := nodePassword()
+	if err != nil {
+		return err
+	}
+	return s.ensurePassword(ctx, s.kube.CoreV1().Secrets("kube-system"), s.name, secret)
 }
 
 // prepare writes everything that a start needs: CAs, certificates, tokens, credentials.
@@ -149,6 +191,7 @@ func (s *server) prepare() error {
 		{ca: "client-ca", name: "client-kube-apiserver", cn: "system:kube-apiserver", orgs: []string{"system:masters"}},
 		{ca: "client-ca", name: "client-supervisor", cn: "system:k3s-supervisor", orgs: []string{"system:masters"}},
 		{ca: "client-ca", name: "client-controller", cn: "system:kube-controller-manager"},
+		{ca: "client-ca", name: "client-scheduler", cn: "system:kube-scheduler"},
 		{ca: "client-ca", name: "client-kubelet", cn: "system:node:" + s.name, orgs: []string{"system:nodes"}},
 		{ca: "request-header-ca", name: "client-auth-proxy", cn: "system:auth-proxy"},
 		{ca: "etcd/server-ca", name: "etcd/server-client", cn: "etcd-server", sans: etcdSANs, server: true},

@@ -75,23 +75,16 @@ func (s *server) handler() http.Handler {
 		answer(w, data, err)
 	}))
 	mux.HandleFunc("GET /v1-k3s/server-bootstrap", s.auth("server", s.whenReady(func(w http.ResponseWriter, _ *http.Request) {
-		files := map[string][]byte{}
-		for _, name := range bootstrapFiles {
-			data, err := os.ReadFile(s.path(name))
-			if os.IsNotExist(err) {
-				continue
-			}
-			if err != nil {
-				answer(w, nil, err)
-				return
-			}
-			files[name] = data
+		files, err := s.bootstrapData()
+		if err != nil {
+			answer(w, nil, err)
+			return
 		}
 		data, err := json.Marshal(files)
 		answer(w, data, err)
 	})))
 	mux.HandleFunc("GET /db/info", s.auth("server", s.whenReady(func(w http.ResponseWriter, _ *http.Request) {
-		data, err := json.Marshal(s.members())
+		data, err := json.Marshal(memberList{s.members()})
 		answer(w, data, err)
 	})))
 	mux.HandleFunc("POST /v1-k3s/client-kubelet.crt", s.auth("node", s.whenReady(s.kubeletCert)))
@@ -176,14 +169,17 @@ func (s *server) ensurePassword(ctx context.Context, client secrets, node, nodeP
 	hash, name := hex.EncodeToString(sum[:]), node+".node-password.k3s"
 	secret, err := client.Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		_, err = client.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name}, StringData: map[string]string{"hash": hash}}, metav1.CreateOptions{})
+		immutable := true
+		_, err = client.Create(ctx, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Name: name}, Immutable: &immutable, Type: "k3s.cattle.io/node-password", StringData: map[string]string{"hash": hash},
+		}, metav1.CreateOptions{})
 		return err
 	}
 	if err != nil {
 		return err
 	}
 	if string(secret.Data["hash"]) != hash {
-		return fmt.Errorf("Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may not match server node-passwd entry")
+		return fmt.Errorf("unable to verify password for node %s: hash does not match", node)
 	}
 	return nil
 }

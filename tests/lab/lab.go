@@ -104,7 +104,7 @@ func (l *Lab) Up(null bool) error {
 	for _, args := range [][]string{
 		{"netns", "add", ns},
 		{"-n", ns, "link", "set", "lo", "up"},
-		{"-n", ns, "link", "add", "br0", "type", "bridge"},
+		{"-n", ns, "link", "add", "br0", "type", "bridge", "vlan_filtering", "1"},
 		{"-n", ns, "addr", "add", Gateway + "/24", "dev", "br0"},
 		{"-n", ns, "link", "set", "br0", "up"},
 	} {

@@ -55,6 +55,9 @@ func (c Containers) Start(vm pve.Guest) error {
 	if err := seed(root, vm); err != nil {
 		return err
 	}
+	if err := limits(dir, root, vm); err != nil {
+		return err
+	}
 	console, err := os.OpenFile(filepath.Join(dir, "console.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
@@ -65,8 +68,8 @@ func (c Containers) Start(vm pve.Guest) error {
 	// Each VM has a control group of its own: otherwise their inits would make and remove the same ones.
 	cmd := exec.Command("ip", "netns", "exec", ns, "sh", "-c",
 		`mount -t cgroup2 cgroup2 /sys/fs/cgroup && mkdir -p "/sys/fs/cgroup/$3" && echo $$ >"/sys/fs/cgroup/$3/cgroup.procs" && exec systemd-nspawn -q --keep-unit --register=no --resolv-conf=off `+
-			`--network-namespace-path="$1" -D "$2" -M "$3" --console=pipe --boot --capability=all`,
-		"sh", "/run/netns/"+ns, root, ns)
+			`--network-namespace-path="$1" -D "$2" -M "$3" --console=pipe --boot --capability=all --bind-ro="$4:/proc/meminfo"`,
+		"sh", "/run/netns/"+ns, root, ns, filepath.Join(dir, "meminfo"))
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -91,6 +94,7 @@ func (c Containers) network(vm pve.Guest) error {
 		{"netns", "add", ns},
 		{"-n", c.Namespace, "link", "add", port, "type", "veth", "peer", "name", "eth0", "address", vm.MAC, "netns", ns},
 		{"-n", c.Namespace, "link", "set", port, "master", "br0", "up"},
+		{"netns", "exec", c.Namespace, "bridge", "vlan", "add", "dev", port, "vid", strconv.Itoa(max(1, vm.VLAN)), "pvid", "untagged"},
 		{"-n", ns, "link", "set", "lo", "up"},
 	} {
 		if err := ip(args...); err != nil {
@@ -98,6 +102,28 @@ func (c Containers) network(vm pve.Guest) error {
 		}
 	}
 	return nil
+}
+
+// limits has the guest see the memory that it was given, and writes both limits down for whoever counts with them: nothing keeps a
+// container to its cores where the machine has fewer.
+func limits(dir, root string, vm pve.Guest) error {
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for line := range strings.Lines(string(data)) {
+		switch name, _, _ := strings.Cut(line, ":"); name {
+		case "MemTotal", "MemFree", "MemAvailable":
+			fmt.Fprintf(&b, "%-16s%8d kB\n", name+":", vm.Memory<<10)
+		default:
+			b.WriteString(line)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "meminfo"), []byte(b.String()), 0o644); err != nil { //nolint:gosec // the guest reads it
+		return err
+	}
+	return os.WriteFile(filepath.Join(root, "etc/vm-limits"), fmt.Appendf(nil, "%d %d\n", vm.Cores, vm.Memory), 0o644) //nolint:gosec // the guest reads it
 }
 
 func ip(args ...string) error {
@@ -144,6 +170,20 @@ func (c Containers) Init(id int) int {
 		}
 	}
 	return 0
+}
+
+// Shutdown asks a VM to end itself, as the ACPI button does, and says whether it has.
+func (c Containers) Shutdown(id int, within time.Duration) bool {
+	const powerOff = syscall.Signal(38) // SIGRTMIN+4, systemd's signal for it
+	if pid := c.Init(id); pid == 0 || syscall.Kill(pid, powerOff) != nil {
+		return false
+	}
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if !c.managed(id) {
+			return c.Stop(id) == nil // what is left: mounts, the network
+		}
+	}
+	return false
 }
 
 // Stop takes a VM's power away: its init dies, and with it everything. The container's manager then ends itself.

@@ -44,7 +44,11 @@ func (s *Server) match(method, path string) *Fault {
 //
 //	POST /fault      a Fault            POST /offline {"node":"pve2","offline":true}
 //	POST /token      {"id":"u@pve!t","secret":"...","acl":[{"path":"/","privileges":[...]}]}
-//	POST /storage    {"name":"local-lvm","full":true}
+//	POST /storage    {"name":"local-lvm","full":true,"slow":1500}: milliseconds that copying a disk takes
+//	POST /bridge     {"name":"vmbr1","gone":true}
+//	POST /deaf       {"id":201,"deaf":true}: the guest ignores ACPI
+//	POST /node       {"memory":65536,"cores":32}: of each Proxmox node
+//	POST /instant    {"instant":true}: tasks take no time
 //	POST /vm         {"id":150,"name":"foreign"}: somebody else's VM
 //	POST /kill       {"id":201}: the guest loses power
 //	POST /remove     {"id":201}: somebody deletes the VM by hand
@@ -98,11 +102,50 @@ func (s *Server) Control() http.Handler {
 		var st struct {
 			Name string `json:"name"`
 			Full bool   `json:"full"`
+			Slow *int   `json:"slow"`
 		}
 		err := decode(&st)
 		if known := s.storages[st.Name]; known != nil {
 			known.full = st.Full
+			if st.Slow != nil {
+				known.slow = time.Duration(*st.Slow) * time.Millisecond
+			}
 		}
+		return err
+	})
+	post("/bridge", func(decode func(any) error) error {
+		var b struct {
+			Name string `json:"name"`
+			Gone bool   `json:"gone"`
+		}
+		err := decode(&b)
+		s.bridges[b.Name] = !b.Gone
+		return err
+	})
+	post("/deaf", func(decode func(any) error) error {
+		var d struct {
+			ID   int  `json:"id"`
+			Deaf bool `json:"deaf"`
+		}
+		err := decode(&d)
+		s.deaf[d.ID] = d.Deaf
+		return err
+	})
+	post("/node", func(decode func(any) error) error {
+		n := struct {
+			Memory int `json:"memory"`
+			Cores  int `json:"cores"`
+		}{s.memory, s.cores}
+		err := decode(&n)
+		s.memory, s.cores = n.Memory, n.Cores
+		return err
+	})
+	post("/instant", func(decode func(any) error) error {
+		var i struct {
+			Instant bool `json:"instant"`
+		}
+		err := decode(&i)
+		s.instant = i.Instant
 		return err
 	})
 	post("/vm", func(decode func(any) error) error {

@@ -16,6 +16,8 @@ type Driver interface {
 	Start(vm Guest) error
 	// Stop ends a guest at once; nil if it does not run.
 	Stop(id int) error
+	// Shutdown asks a guest to end itself, as by ACPI; true when it has within the time.
+	Shutdown(id int, within time.Duration) bool
 	// Running says whether a guest's power is on; it can go off by itself.
 	Running(id int) bool
 	// Delete removes what a guest left behind.
@@ -29,6 +31,8 @@ type Guest struct {
 	MAC     string
 	Memory  int
 	Cores   int
+	Bridge  string
+	VLAN    int
 	Network NetworkSeed
 	User    UserSeed
 	// InstanceID changes when user or network settings change, as Proxmox VE makes it.
@@ -59,6 +63,9 @@ func (n Null) Start(vm Guest) error { n.on[vm.ID] = true; return nil }
 
 // Stop notes that it would not.
 func (n Null) Stop(id int) error { delete(n.on, id); return nil }
+
+// Shutdown is like Stop for guests that are not there.
+func (n Null) Shutdown(id int, _ time.Duration) bool { delete(n.on, id); return true }
 
 // Running says what was noted.
 func (n Null) Running(id int) bool { return n.on[id] }
@@ -91,15 +98,21 @@ type Server struct {
 	tasks    map[string]*task
 	tokens   map[string]*Token
 	agents   map[int]bool // VMs whose guest agent answers
+	deaf     map[int]bool // VMs that ignore ACPI
+	bridges  map[string]bool
+	memory   int // MiB of each node
+	cores    int // of each node
 	faults   []*Fault
 	log      []Request
 	pid      int
+	instant  bool // tasks take no time
 }
 
 type storage struct {
 	shared  bool
 	full    bool
 	content string
+	slow    time.Duration // what a task that copies a disk takes
 }
 
 // Token is an API token: its secret and what it may do where.
@@ -123,32 +136,36 @@ type Request struct {
 	Status int       `json:"status"`
 }
 
-// New is an installation of three nodes with the template 9000 and a token that may do everything.
+// New is an installation of three nodes with the templates 9000 to 9002 and a token that may do everything.
 func New(driver Driver) *Server {
 	s := &Server{
 		driver: driver, nodes: []string{"pve1", "pve2", "pve3"}, offline: map[string]bool{},
 		storages: map[string]*storage{
 			"local":     {content: "iso,vztmpl,backup"},
-			"local-lvm": {content: "images,rootdir"},
-			"ceph":      {content: "images", shared: true},
+			"local-lvm": {content: "images,rootdir", slow: 1500 * time.Millisecond},
+			"ceph":      {content: "images", shared: true, slow: 2500 * time.Millisecond},
 		},
+		deaf: map[int]bool{}, bridges: map[string]bool{"vmbr0": true, "vmbr1": true}, memory: 65536, cores: 32,
 		vms: map[int]*vm{}, pools: map[string]string{"k3s": ""}, agents: map[int]bool{}, tasks: map[string]*task{}, tokens: map[string]*Token{},
 		pid: 1000,
 	}
 	s.tokens["root@pam!lab"] = &Token{Secret: "00000000-0000-0000-0000-000000000000", ACL: []ACL{{Path: "/", Privileges: []string{"*"}}}}
-	s.addTemplate(9000)
+	s.addTemplate(9000, "ide2", ",discard=on,iothread=1,size=3584M,ssd=1")
+	s.addTemplate(9001, "ide1", ",size=3584M") // as made by: qm set --ide1 local-lvm:cloudinit --vga serial0 --scsihw virtio-scsi-pci, and no other option
+	s.addTemplate(9002, "ide2", ",aio=native,cache=writeback,discard=on,iothread=1,size=3584M,ssd=1")
+	s.vms[9002].config["searchdomain"], s.vms[9002].config["nameserver"] = "lan.example.org", "192.168.1.1"
 	return s
 }
 
-// addTemplate adds an Ubuntu cloud image: virtio-scsi disk, cloud-init drive, serial console, no guest agent.
-func (s *Server) addTemplate(id int) {
+// addTemplate adds an Ubuntu cloud image: virtio-scsi disk with some options, cloud-init drive, serial console, no guest agent.
+func (s *Server) addTemplate(id int, cloudInit, diskOptions string) {
 	s.vms[id] = &vm{id: id, node: "pve1", template: true, config: map[string]string{
 		"name": fmt.Sprintf("ubuntu-2404-%d", id), "boot": "order=scsi0", "cores": "1", "sockets": "1", "cpu": "x86-64-v2-AES", "memory": "1024",
 		"ostype": "l26", "scsihw": "virtio-scsi-pci", "serial0": "socket", "vga": "serial0", "template": "1",
-		"scsi0": fmt.Sprintf("local-lvm:base-%d-disk-0,discard=on,iothread=1,size=3584M,ssd=1", id),
-		"ide2":  fmt.Sprintf("local-lvm:vm-%d-cloudinit,media=cdrom", id),
-		"net0":  fmt.Sprintf("virtio=BC:24:11:00:%02X:%02X,bridge=vmbr0", id>>8&0xff, id&0xff),
-		"meta":  "creation-qemu=9.2.0,ctime=1735689600", "smbios1": "uuid=2f6b2b0c-0000-4000-8000-000000009000",
+		"scsi0":   fmt.Sprintf("local-lvm:base-%d-disk-0%s", id, diskOptions),
+		cloudInit: fmt.Sprintf("local-lvm:vm-%d-cloudinit,media=cdrom", id),
+		"net0":    fmt.Sprintf("virtio=BC:24:11:00:%02X:%02X,bridge=vmbr0", id>>8&0xff, id&0xff),
+		"meta":    "creation-qemu=9.2.0,ctime=1735689600", "smbios1": "uuid=2f6b2b0c-0000-4000-8000-000000009000",
 		"vmgenid": "0b5a33a5-0000-4000-8000-000000009000", "agent": "0",
 	}}
 }

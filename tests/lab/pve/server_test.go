@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/k3sha/pulumi-k3sha/tests/lab/pve"
 )
@@ -26,6 +27,7 @@ func newClient(t *testing.T) client {
 	c := client{t: t, api: httptest.NewServer(s), control: httptest.NewServer(s.Control()), token: "root@pam!lab=00000000-0000-0000-0000-000000000000"}
 	t.Cleanup(c.api.Close)
 	t.Cleanup(c.control.Close)
+	c.hook("/instant", json.RawMessage(`{"instant":true}`))
 	return c
 }
 
@@ -185,5 +187,113 @@ func TestPrivilegesAndFaults(t *testing.T) {
 	c.hook("/offline", map[string]any{"node": "pve1", "offline": true})
 	if status, _ := c.call("GET", "nodes/pve1/qemu/101/config", ""); status != "595 No route to host" {
 		t.Error(status)
+	}
+}
+
+// ended waits for a task and returns how it ended.
+func (c client) ended(upid any) string {
+	c.t.Helper()
+	for range 500 {
+		task, _ := c.ok("GET", fmt.Sprintf("nodes/pve1/tasks/%v/status", upid), "").(map[string]any)
+		if task["status"] == "stopped" {
+			return fmt.Sprint(task["exitstatus"])
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	c.t.Fatalf("task %v does not end", upid)
+	return ""
+}
+
+// What a clone takes over from each template, and what a start asks of the node.
+func TestTemplatesAndLimits(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	c.hook("/instant", json.RawMessage(`{"instant":false}`))
+	c.hook("/storage", json.RawMessage(`{"name":"local-lvm","slow":300}`))
+	start := time.Now()
+	first := c.ok("POST", "nodes/pve1/qemu/9001/clone", "newid=101&full=1&name=a")
+	second := c.ok("POST", "nodes/pve1/qemu/9001/clone", "newid=102&full=1&name=b")
+	if status, _ := c.call("PUT", "nodes/pve1/qemu/101/config", "memory=2048"); status != "500 VM is locked (clone)" {
+		t.Errorf("a clone in the making: %s", status)
+	}
+	if c.ended(first) != "OK" || c.ended(second) != "OK" || time.Since(start) < 300*time.Millisecond || time.Since(start) > 3*time.Second {
+		t.Errorf("two clones side by side took %s", time.Since(start))
+	}
+	config, _ := c.ok("GET", "nodes/pve1/qemu/101/config", "").(map[string]any)
+	if config["ide1"] != "local-lvm:vm-101-cloudinit,media=cdrom" || config["ide2"] != nil || config["scsi0"] != "local-lvm:vm-101-disk-0,size=3584M" {
+		t.Errorf("the clone: %v", config)
+	}
+	c.ok("PUT", "nodes/pve1/qemu/101/config", "ipconfig0=ip%3D192.168.1.9/24&net0=virtio,bridge%3Dvmbr7&memory=4096")
+	if exit := c.ended(c.ok("POST", "nodes/pve1/qemu/101/status/start", "")); exit != "bridge 'vmbr7' does not exist" {
+		t.Errorf("without its bridge: %s", exit)
+	}
+	c.ok("PUT", "nodes/pve1/qemu/101/config", "net0=virtio,bridge%3Dvmbr1")
+	c.hook("/node", json.RawMessage(`{"memory":2048,"cores":4}`))
+	if exit := c.ended(c.ok("POST", "nodes/pve1/qemu/101/status/start", "")); !strings.Contains(exit, "Cannot allocate memory") {
+		t.Errorf("with more memory than the node has: %s", exit)
+	}
+	c.hook("/node", json.RawMessage(`{"memory":8192}`))
+	c.ok("PUT", "nodes/pve1/qemu/101/config", "cores=5")
+	if exit := c.ended(c.ok("POST", "nodes/pve1/qemu/101/status/start", "")); exit != "MAX 4 vcpus allowed per VM on this node" {
+		t.Errorf("with more cores than the node has: %s", exit)
+	}
+	c.ok("PUT", "nodes/pve1/qemu/101/config", "cores=2")
+	if exit := c.ended(c.ok("POST", "nodes/pve1/qemu/101/status/start", "")); exit != "OK" {
+		t.Errorf("start: %s", exit)
+	}
+	c.hook("/deaf", json.RawMessage(`{"id":101,"deaf":true}`))
+	if exit := c.ended(c.ok("POST", "nodes/pve1/qemu/101/status/shutdown", "timeout=1")); exit != "VM quit/powerdown failed - got timeout" {
+		t.Errorf("a guest that ignores ACPI: %s", exit)
+	}
+	if exit := c.ended(c.ok("POST", "nodes/pve1/qemu/101/status/shutdown", "timeout=1&forceStop=1")); exit != "OK" {
+		t.Errorf("cut off: %s", exit)
+	}
+	if exit := c.ended(c.ok("POST", "nodes/pve1/qemu/101/move_disk", "disk=scsi0&storage=ceph&delete=1")); exit != "OK" {
+		t.Errorf("moving the disk: %s", exit)
+	}
+	config, _ = c.ok("GET", "nodes/pve1/qemu/101/config", "").(map[string]any)
+	if config["scsi0"] != "ceph:vm-101-disk-0,size=3584M" {
+		t.Errorf("the moved disk: %v", config["scsi0"])
+	}
+	if status, _ := c.call("POST", "nodes/pve1/qemu/101/move_disk", "disk=scsi0&storage=ceph"); status != "500 you can't move to the same storage with same format" {
+		t.Errorf("to where it is: %s", status)
+	}
+}
+
+// Rights on paths: the pool's for its VMs, the template's, the storage's and the bridge's own; none of them elsewhere.
+func TestRightsByPath(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	c.hook("/token", json.RawMessage(`{"id":"k3s@pve!p","secret":"s","acl":[
+		{"path":"/pool/k3s","privileges":["VM.Allocate","VM.Audit","VM.Config.Memory","VM.PowerMgmt"]},{"path":"/vms/9000","privileges":["VM.Clone","VM.Audit"]},
+		{"path":"/storage/local-lvm","privileges":["Datastore.AllocateSpace"]},{"path":"/sdn/zones/localnetwork/vmbr0","privileges":["SDN.Use"]}]}`))
+	root := c.token
+	c.token = "k3s@pve!p=s"
+	if status, _ := c.call("POST", "nodes/pve1/qemu/9000/clone", "newid=101&full=1"); status != "403 Permission check failed (/vms/101, VM.Allocate)" {
+		t.Errorf("outside of the pool: %s", status)
+	}
+	c.ok("POST", "nodes/pve1/qemu/9000/clone", "newid=101&full=1&pool=k3s")
+	c.ok("PUT", "nodes/pve1/qemu/101/config", "memory=2048")
+	for path, want := range map[string]string{
+		"nodes/pve1/qemu/101/config cores=2":                                "403 Permission check failed (/vms/101, VM.Config.CPU)",
+		"nodes/pve1/qemu/9000/config memory=2048":                           "403 Permission check failed (/vms/9000, VM.Config.Memory)",
+		"nodes/pve1/qemu/9001/clone newid=102&full=1&pool=k3s":              "403 Permission check failed (/vms/9001, VM.Clone)",
+		"nodes/pve1/qemu/9000/clone newid=102&full=1&pool=k3s&storage=ceph": "403 Permission check failed (/storage/ceph, Datastore.AllocateSpace)",
+	} {
+		at, form, _ := strings.Cut(path, " ")
+		method := "PUT"
+		if strings.HasSuffix(at, "clone") {
+			method = "POST"
+		}
+		if status, _ := c.call(method, at, form); status != want {
+			t.Errorf("%s: %s, want %s", path, status, want)
+		}
+	}
+	c.token = root
+	c.ok("POST", "nodes/pve1/qemu/9000/clone", "newid=103&full=1")
+	c.token = "k3s@pve!p=s"
+	resources, _ := c.ok("GET", "cluster/resources", "type=vm").([]any)
+	if len(resources) != 2 { // its own VM and the template
+		t.Errorf("sees %v", resources)
 	}
 }

@@ -16,6 +16,11 @@ type task struct {
 // startTask runs work as a task and returns its UPID. Without a fault work is done when the caller gets the UPID, so that
 // its first poll finds the task ended. Undo runs when the task fails. The server's lock is held when it is called.
 func (s *Server) startTask(node, kind, id, user string, fault *Fault, work func() error, undo func()) string {
+	return s.startSlowTask(0, node, kind, id, user, fault, work, undo)
+}
+
+// startSlowTask is startTask for what takes its time on a storage.
+func (s *Server) startSlowTask(takes time.Duration, node, kind, id, user string, fault *Fault, work func() error, undo func()) string {
 	s.pid++
 	now := time.Now().Unix()
 	t := &task{node: node, kind: kind, id: id, user: user, pid: int64(s.pid), start: now}
@@ -41,8 +46,14 @@ func (s *Server) startTask(node, kind, id, user string, fault *Fault, work func(
 		}
 	}
 	if fault != nil && fault.TaskDelay > 0 {
+		takes = time.Duration(fault.TaskDelay) * time.Millisecond
+	}
+	if s.instant {
+		takes = 0
+	}
+	if takes > 0 {
 		go func() {
-			time.Sleep(time.Duration(fault.TaskDelay) * time.Millisecond)
+			time.Sleep(takes)
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			end()

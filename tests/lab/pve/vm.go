@@ -27,7 +27,7 @@ func (s *Server) uptime(v *vm) int {
 }
 
 // needsRestart are the options that a running guest doesn't take over.
-var needsRestart = []string{"cores", "sockets", "cpu", "memory", "balloon", "scsihw", "serial0", "vga"}
+var needsRestart = []string{"net0", "cores", "sockets", "cpu", "memory", "balloon", "scsihw", "serial0", "vga"}
 
 func (s *Server) pending(v *vm) bool {
 	return s.driver.Running(v.id) && slices.ContainsFunc(needsRestart, func(key string) bool { return v.config[key] != v.running[key] })
@@ -61,6 +61,8 @@ func (c *call) vmCall(node string, id int) (any, *apiError) {
 			return nil, err
 		}
 		return c.task(v, "qmtemplate", func() error { v.template = true; v.config["template"] = "1"; return nil }), nil
+	case "POST move_disk":
+		return c.moveDisk(v)
 	case "POST migrate":
 		return c.migrate(v)
 	case "GET agent/network-get-interfaces":
@@ -220,6 +222,7 @@ func (c *call) clone(source *vm) (any, *apiError) {
 		v.config[key] = value
 	}
 	delete(v.config, "template")
+	delete(v.config, "lock")
 	if name := c.form.Get("name"); name != "" {
 		v.config["name"] = name
 	}
@@ -227,12 +230,19 @@ func (c *call) clone(source *vm) (any, *apiError) {
 		v.config["description"] = text
 	}
 	v.config["scsi0"] = drive(map[string]string{"file": fmt.Sprintf("%s:vm-%d-disk-0", storageName, id)}, disk)
-	if source.config["ide2"] != "" {
-		v.config["ide2"] = fmt.Sprintf("%s:vm-%d-cloudinit,media=cdrom", storageName, id)
+	for key, value := range source.config {
+		if isDrive(key) && strings.Contains(value, "-cloudinit") {
+			v.config[key] = fmt.Sprintf("%s:vm-%d-cloudinit,media=cdrom", storageName, id)
+		}
 	}
 	v.config["net0"] = fmt.Sprintf("virtio=BC:24:11:%02X:%02X:%02X,bridge=%s", byte(id>>16), byte(id>>8), byte(id), network["bridge"])
 	s.vms[id] = v
+	// The worker takes the template's lock and waits a second for it: a config edit or a migration of the template keeps clones away.
+	// Full clones of one template do run side by side.
 	work := func() error {
+		if source.lock != "" {
+			return fmt.Errorf("can't lock file '/var/lock/qemu-server/lock-%d.conf' - got timeout", source.id)
+		}
 		if st.full {
 			return fmt.Errorf("clone failed: unable to write to storage '%s': No space left on device", storageName)
 		}
@@ -240,7 +250,7 @@ func (c *call) clone(source *vm) (any, *apiError) {
 		return nil
 	}
 	undo := func() { delete(s.vms, id) } // a failed clone leaves nothing
-	return s.startTask(source.node, "qmclone", strconv.Itoa(source.id), strings.ReplaceAll(c.user, "!", "%21"), c.fault, work, undo), nil
+	return s.startSlowTask(st.slow, source.node, "qmclone", strconv.Itoa(source.id), strings.ReplaceAll(c.user, "!", "%21"), c.fault, work, undo), nil
 }
 
 func (c *call) resize(v *vm) (any, *apiError) {
@@ -274,6 +284,51 @@ func (c *call) resize(v *vm) (any, *apiError) {
 	}), nil
 }
 
+// moveDisk copies a disk to another storage and drops the old one.
+func (c *call) moveDisk(v *vm) (any, *apiError) {
+	if err := c.s.checkVM(c.user, v, "VM.Config.Disk"); err != nil {
+		return nil, err
+	}
+	name, target := c.form.Get("disk"), c.form.Get("storage")
+	_, disk := list(v.config[name], "file")
+	st := c.s.storages[target]
+	switch {
+	case v.config[name] == "":
+		return nil, fail(500, "disk '%s' does not exist", name)
+	case st == nil:
+		return nil, fail(500, "storage '%s' does not exist", target)
+	case strings.HasPrefix(disk["file"], target+":"):
+		return nil, fail(500, "you can't move to the same storage with same format")
+	case v.lock != "":
+		return nil, fail(500, "VM is locked (%s)", v.lock)
+	}
+	if err := c.s.check(c.user, "/storage/"+target, "Datastore.AllocateSpace"); err != nil {
+		return nil, err
+	}
+	v.lock = "disk"
+	return c.s.startSlowTask(st.slow, v.node, "qmmove", strconv.Itoa(v.id), strings.ReplaceAll(c.user, "!", "%21"), c.fault, func() error {
+		v.lock = ""
+		if st.full {
+			return fmt.Errorf("storage migration failed: unable to write to storage '%s': No space left on device", target)
+		}
+		_, volume, _ := strings.Cut(disk["file"], ":")
+		disk["file"] = target + ":" + volume
+		v.config[name] = drive(nil, disk)
+		return nil
+	}, func() { v.lock = "" }), nil
+}
+
+// usedMemory is what the running VMs of a node have, in MiB.
+func (s *Server) usedMemory(node string) int {
+	used := 0
+	for _, v := range s.vms {
+		if v.node == node && s.driver.Running(v.id) {
+			used += atoi(v.running["memory"])
+		}
+	}
+	return used
+}
+
 func (c *call) power(v *vm, action string) (any, *apiError) {
 	if err := c.s.checkVM(c.user, v, "VM.PowerMgmt"); err != nil {
 		return nil, err
@@ -289,6 +344,22 @@ func (c *call) power(v *vm, action string) (any, *apiError) {
 		return nil, fail(500, "VM %d not running", v.id)
 	}
 	stop := func() error { return c.s.driver.Stop(v.id) }
+	// What ACPI is for: the guest ends itself, or is cut off after the timeout if that was asked for.
+	shutdown := func() error {
+		within := time.Duration(max(1, atoi(c.form.Get("timeout")))) * time.Second
+		if !c.s.deaf[v.id] {
+			c.s.mu.Unlock() // others go on meanwhile
+			done := c.s.driver.Shutdown(v.id, min(within, 20*time.Second))
+			c.s.mu.Lock()
+			if done {
+				return nil
+			}
+		}
+		if c.form.Get("forceStop") == "1" || action == "reboot" {
+			return stop()
+		}
+		return fmt.Errorf("VM quit/powerdown failed - got timeout")
+	}
 	start := func() error {
 		if c.s.vms[v.id] != v {
 			return noSuchVM(v.node, v.id) // deleted while a slow task ran
@@ -296,6 +367,15 @@ func (c *call) power(v *vm, action string) (any, *apiError) {
 		guest, err := v.guest()
 		if err != nil {
 			return err
+		}
+		if !c.s.bridges[guest.Bridge] {
+			return fmt.Errorf("bridge '%s' does not exist", guest.Bridge)
+		}
+		if guest.Cores > c.s.cores {
+			return fmt.Errorf("MAX %d vcpus allowed per VM on this node", c.s.cores)
+		}
+		if used := c.s.usedMemory(v.node); used+guest.Memory > c.s.memory {
+			return fmt.Errorf("start failed: QEMU exited with code 1: cannot set up guest memory 'pc.ram': Cannot allocate memory")
 		}
 		if err := c.s.driver.Start(guest); err != nil {
 			return fmt.Errorf("start failed: %w", err)
@@ -306,7 +386,7 @@ func (c *call) power(v *vm, action string) (any, *apiError) {
 		}
 		return nil
 	}
-	return c.task(v, "qm"+action, func() error {
+	return c.s.startSlowTask(time.Millisecond, v.node, "qm"+action, strconv.Itoa(v.id), strings.ReplaceAll(c.user, "!", "%21"), c.fault, func() error {
 		switch action {
 		case "start":
 			if on {
@@ -314,13 +394,15 @@ func (c *call) power(v *vm, action string) (any, *apiError) {
 			}
 			return start()
 		case "reboot":
-			if err := stop(); err != nil {
+			if err := shutdown(); err != nil {
 				return err
 			}
 			return start()
+		case "shutdown":
+			return shutdown()
 		}
 		return stop()
-	}), nil
+	}, func() {}), nil
 }
 
 func (c *call) destroy(v *vm) (any, *apiError) {
@@ -352,8 +434,14 @@ func (c *call) migrate(v *vm) (any, *apiError) {
 	if !slices.Contains(c.s.nodes, target) || c.s.offline[target] {
 		return nil, badParameter("target", "target node is not usable")
 	}
+	_, disk := list(v.config["scsi0"], "file")
+	storageName, _, _ := strings.Cut(disk["file"], ":")
+	takes := time.Duration(0)
+	if st := c.s.storages[storageName]; st != nil && !st.shared {
+		takes = st.slow
+	}
 	v.lock = "migrate"
-	return c.s.startTask(v.node, "qmigrate", strconv.Itoa(v.id), strings.ReplaceAll(c.user, "!", "%21"), c.fault,
+	return c.s.startSlowTask(takes, v.node, "qmigrate", strconv.Itoa(v.id), strings.ReplaceAll(c.user, "!", "%21"), c.fault,
 		func() error { v.node, v.lock = target, ""; return nil }, func() { v.lock = "" }), nil
 }
 
@@ -367,6 +455,7 @@ func (v *vm) guest() (Guest, error) {
 	}
 	g := Guest{
 		ID: v.id, Name: v.name(), MAC: network["virtio"], Memory: atoi(v.config["memory"]), Cores: atoi(v.config["cores"]),
+		Bridge: network["bridge"], VLAN: atoi(network["tag"]),
 		Network: NetworkSeed{Address: ip["ip"], Gateway: ip["gw"], Domain: v.config["searchdomain"], DNS: strings.Fields(v.config["nameserver"])},
 		User:    UserSeed{Name: v.config["ciuser"], Upgrade: v.config["ciupgrade"] != "0"},
 	}

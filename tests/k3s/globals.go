@@ -1,0 +1,18 @@
+//go:build !minor32
+
+package main
+
+import (
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	utilversion "k8s.io/apiserver/pkg/util/version"
+	"k8s.io/component-base/featuregate"
+)
+
+// globals registers Kubernetes' own version and its features; setGlobals makes them valid after the flags were read.
+func globals() featuregate.FeatureGate {
+	_, gate := utilversion.DefaultComponentGlobalsRegistry.ComponentGlobalsOrRegister(
+		utilversion.DefaultKubeComponent, utilversion.DefaultBuildEffectiveVersion(), utilfeature.DefaultMutableFeatureGate)
+	return gate
+}
+
+func setGlobals() error { return utilversion.DefaultComponentGlobalsRegistry.Set() }
