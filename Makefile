@@ -10,6 +10,7 @@ VERSION := $(shell sed -n 's/^var Version = "\(.*\)"/\1/p' provider/provider.go)
 PULUMI := v3.256.0
 K3S := v1.31.6+k3s1
 K3S_NEXT := v1.31.7+k3s1
+K3S_MINOR := v1.32.6+k3s1
 export LAB_BUILD := $(B)
 export CGO_ENABLED := 0
 export PATH := $(B)/bin:$(PATH)
@@ -37,6 +38,10 @@ $(B)/plugins/pulumi-resource-command: $(call SOURCES,tests/plugins/command)
 
 $(B)/plugins/pulumi-resource-proxmoxve: $(call SOURCES,tests/plugins/proxmoxve)
 	cd tests/plugins/proxmoxve && $(GO_BUILD) -o $@ .
+
+# The same tokens on bpg v0.111.1, which users may pass as an explicit provider.
+$(B)/newer/pulumi-resource-proxmoxve: $(call SOURCES,tests/plugins/proxmoxve) tests/plugins/proxmoxve/newer.mod
+	cd tests/plugins/proxmoxve && $(GO_BUILD) -modfile=newer.mod -tags newer -o $@ .
 
 $(B)/bin/pulumi: tests/tools/pulumi/go.mod
 	cd tests/tools/pulumi && go build -mod=mod -trimpath -ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=$(PULUMI)" -o $@ github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
@@ -116,9 +121,24 @@ test: lint test-unit build $(B)/bin/sdkgen $(B)/bin/langhost $(B)/sdk/ready ## a
 bench-preview: build $(B)/bin/langhost ## preview and up of hundreds of workers, beside a plain program
 	cd tests/lab && go test -count=1 -timeout 60m -run TestScale -v ./e2e/
 
+# Groups of the long runs: LONG=TestLongGates make test-long
+LONG := TestLong
+
+.PHONY: test-long
+test-long: build $(B)/bin/langhost $(B)/sdk/ready $(B)/k3s/$(K3S_MINOR)/k3s ## the long runs: interruptions, growth, upgrades, gates, privileges, two labs, languages
+	cd tests/lab && go test -count=1 -timeout 75m -run '$(LONG)' -v ./e2e/
+
+.PHONY: test-newer
+test-newer: build $(B)/newer/pulumi-resource-proxmoxve ## the reference cluster with the newest Proxmox VE provider
+	cd tests/lab && LAB_PLUGINS=$(B)/newer LAB_NEWER=yes go test -count=1 -timeout 20m -run 'TestLabReferenceCluster|TestLabHalfMade' -v ./e2e/
+
+.PHONY: test-released
+test-released: build $(B)/bin/langhost $(B)/sdk/ready $(B)/k3s/$(K3S_MINOR)/k3s ## the end-to-end tests with the released plugins: from LAB_PLUGINS, else fetched by pulumi plugin install
+	tests/released-plugins.sh $(B)/released
+	cd tests/lab && LAB_PLUGINS=$${LAB_PLUGINS:-$(B)/released} go test -count=1 -timeout 80m -run '$(or $(RUN),TestLab|TestLong)' -v ./e2e/
+
 .PHONY: test-all
-test-all: test release-all ## and the long runs: interruptions, growth, version roll, privileges, two labs, languages
-	cd tests/lab && go test -count=1 -timeout 75m -run 'TestLong' -v ./e2e/
+test-all: test release-all test-long test-newer ## all of it, but for the released plugins
 
 .PHONY: lint
 lint: host-packages $(B)/bin/golangci-lint ## linters, shellcheck, haproxy -c, keepalived -t

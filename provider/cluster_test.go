@@ -199,10 +199,14 @@ func TestVirtualMachineOptions(t *testing.T) {
 		t.Errorf("ignored: %v, want %v", rpc.GetIgnoreChanges(), want)
 	}
 	args := reference(private)
-	args.Network.SearchDomain = ptr("example.org")
+	args.Network.SearchDomain, args.Proxmox.VLAN, args.Proxmox.Pool = ptr("example.org"), ptr(20), ptr("k3s/prod")
 	named, _, err := construct(t, args)
 	if err != nil {
 		t.Fatal(err)
+	}
+	other := named["prod-vm-k3s-server-02"].inputs
+	if device := plain(other["networkDevices"].ArrayValue()[0]).ObjectValue(); device["vlanId"].NumberValue() != 20 || other["poolId"].StringValue() != "k3s/prod" {
+		t.Errorf("network device %v, pool %v", device, other["poolId"])
 	}
 	if got := named["prod-vm-k3s-server-02"].rpc.RegisterRPC.GetIgnoreChanges(); !slices.Equal(got, ignored) {
 		t.Errorf("with a search domain of the program's own, ignored: %v, want %v", got, ignored)

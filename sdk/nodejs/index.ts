@@ -10,6 +10,16 @@ export type ClusterIdentity = import("./clusterIdentity").ClusterIdentity;
 export const ClusterIdentity: typeof import("./clusterIdentity").ClusterIdentity = null as any;
 utilities.lazyLoad(exports, ["ClusterIdentity"], () => require("./clusterIdentity"));
 
+export { ClusterMachinesArgs } from "./clusterMachines";
+export type ClusterMachines = import("./clusterMachines").ClusterMachines;
+export const ClusterMachines: typeof import("./clusterMachines").ClusterMachines = null as any;
+utilities.lazyLoad(exports, ["ClusterMachines"], () => require("./clusterMachines"));
+
+export { ContactArgs } from "./contact";
+export type Contact = import("./contact").Contact;
+export const Contact: typeof import("./contact").Contact = null as any;
+utilities.lazyLoad(exports, ["Contact"], () => require("./contact"));
+
 export { K3sHaClusterArgs } from "./k3sHaCluster";
 export type K3sHaCluster = import("./k3sHaCluster").K3sHaCluster;
 export const K3sHaCluster: typeof import("./k3sHaCluster").K3sHaCluster = null as any;
@@ -37,6 +47,10 @@ const _module = {
         switch (type) {
             case "k3sha:index:ClusterIdentity":
                 return new ClusterIdentity(name, <any>undefined, { urn })
+            case "k3sha:index:ClusterMachines":
+                return new ClusterMachines(name, <any>undefined, { urn })
+            case "k3sha:index:Contact":
+                return new Contact(name, <any>undefined, { urn })
             case "k3sha:index:K3sHaCluster":
                 return new K3sHaCluster(name, <any>undefined, { urn })
             default:

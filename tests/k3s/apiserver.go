@@ -77,7 +77,7 @@ func (s *server) startAPI(ctx context.Context) error {
 	if err := logsapi.ValidateAndApply(opts.Logs, gate); err != nil {
 		return err
 	}
-	completed, err := opts.Complete()
+	completed, err := complete(ctx, opts)
 	if err != nil {
 		return err
 	}

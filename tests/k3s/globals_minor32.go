@@ -3,9 +3,12 @@
 package main
 
 import (
+	"context"
+
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/component-base/featuregate"
 	utilversion "k8s.io/component-base/version"
+	kasoptions "k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 )
 
 // globals registers Kubernetes' own version and its features; setGlobals makes them valid after the flags were read.
@@ -16,3 +19,8 @@ func globals() featuregate.FeatureGate {
 }
 
 func setGlobals() error { return featuregate.DefaultComponentGlobalsRegistry.Set() }
+
+// complete fills in what follows from the flags.
+func complete(ctx context.Context, opts *kasoptions.ServerRunOptions) (kasoptions.CompletedOptions, error) {
+	return opts.Complete(ctx)
+}

@@ -104,7 +104,7 @@ func (l *Lab) Up(null bool) error {
 	for _, args := range [][]string{
 		{"netns", "add", ns},
 		{"-n", ns, "link", "set", "lo", "up"},
-		{"-n", ns, "link", "add", "br0", "type", "bridge", "vlan_filtering", "1"},
+		{"-n", ns, "link", "add", "br0", "type", "bridge"},
 		{"-n", ns, "addr", "add", Gateway + "/24", "dev", "br0"},
 		{"-n", ns, "link", "set", "br0", "up"},
 	} {
@@ -198,6 +198,33 @@ func (l *Lab) installPlugins() error {
 			return err
 		}
 		if err := os.Symlink(source, filepath.Join(dir, binary)); err != nil {
+			return err
+		}
+	}
+	return l.installOthers()
+}
+
+// installOthers puts plugins that the lab has no version of its own for, like kubernetes, where Pulumi has downloaded ones. On the PATH
+// they would shadow the others, and Pulumi would warn.
+func (l *Lab) installOthers() error {
+	others, err := filepath.Glob(filepath.Join(os.Getenv("LAB_PLUGINS"), "pulumi-resource-*"))
+	if err != nil || os.Getenv("LAB_PLUGINS") == "" {
+		return err
+	}
+	for _, path := range others {
+		name := strings.TrimPrefix(filepath.Base(path), "pulumi-resource-")
+		if name == "k3sha" || name == "command" || name == "proxmoxve" || strings.Contains(name, ".") {
+			continue
+		}
+		out, err := exec.Command(path, "--version").Output()
+		if err != nil {
+			return fmt.Errorf("asking the %s plugin for its version: %w", name, err)
+		}
+		dir := l.state(fmt.Sprintf("pulumi/plugins/resource-%s-v%s", name, strings.TrimPrefix(strings.TrimSpace(string(out)), "v")))
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		if err := os.Symlink(path, filepath.Join(dir, filepath.Base(path))); err != nil {
 			return err
 		}
 	}
@@ -399,9 +426,6 @@ func (l *Lab) Env() []string {
 		env = append(env, entry)
 	}
 	path := l.state("bin") + ":" + l.path("bin") + ":" + os.Getenv("PATH")
-	if plugins := os.Getenv("LAB_PLUGINS"); plugins != "" {
-		path += ":" + plugins // for those that the lab has no version of its own for
-	}
 	env = append(env, goCaches()...)
 	return append(env, "PATH="+path, "HOME="+l.Dir, "PULUMI_HOME="+l.state("pulumi"), "PULUMI_BACKEND_URL=file://"+l.Dir, "PULUMI_CONFIG_PASSPHRASE=lab",
 		"PULUMI_SKIP_UPDATE_CHECK=true", "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true", "KUBECONFIG="+l.state("kubeconfig"))

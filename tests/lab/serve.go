@@ -8,24 +8,20 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"fmt"
 	"io"
 	"log"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/k3sha/pulumi-k3sha/tests/lab/pve"
 )
 
-// Serve is the lab's daemon: the Proxmox VE API and the artifact server inside of the lab's network, the control endpoint
+// Daemon is the lab's daemon: the Proxmox VE API and the artifact server inside of the lab's network, the control endpoint
 // on a socket. With null, there are no guests, and one SSH server answers for all of them.
-func (l *Lab) Serve(ctx context.Context, null bool) error {
+func (l *Lab) Daemon(ctx context.Context, null bool) error {
 	var driver pve.Driver = l.Guests()
 	if null {
 		driver = pve.NewNull()
@@ -83,29 +79,12 @@ func server(h http.Handler) *http.Server {
 }
 
 // listen opens a socket inside of the lab's network namespace; the daemon itself stays outside, where VMs are started.
-func (l *Lab) listen(address string) (net.Listener, error) {
-	type result struct {
-		listener net.Listener
-		err      error
-	}
-	done := make(chan result)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: this thread ends with the goroutine
-		listener, err := func() (net.Listener, error) {
-			ns, err := os.Open("/run/netns/" + l.Namespace())
-			if err != nil {
-				return nil, err
-			}
-			defer ns.Close()
-			if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-				return nil, fmt.Errorf("entering %s: %w", ns.Name(), err)
-			}
-			return net.Listen("tcp", address)
-		}()
-		done <- result{listener, err}
-	}()
-	r := <-done
-	return r.listener, r.err
+func (l *Lab) listen(address string) (listener net.Listener, err error) {
+	err = l.inside(func() (err error) {
+		listener, err = net.Listen("tcp", address)
+		return err
+	})
+	return listener, err
 }
 
 func certificate() (tls.Certificate, error) {

@@ -255,3 +255,122 @@ func TestPrepareFetchesAndVerifies(t *testing.T) {
 		})
 	}
 }
+
+// What a load balancer's check says to Keepalived: HAProxy dead: give the VIP up. No server in sight: only if a peer sees one.
+func TestCheckOfALoadBalancer(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answers string // URLs that answer, by word
+		want    int
+	}{
+		"all well":                  {"127.0.0.1:8405/alive 127.0.0.1:8405/backends", 0},
+		"HAProxy dead":              {"", 1},
+		"HAProxy dead, peer well":   {"192.168.1.222:8405/backends", 1},
+		"no server, peer sees one":  {"127.0.0.1:8405/alive 192.168.1.222:8405/backends", 1},
+		"no server, peer sees none": {"127.0.0.1:8405/alive", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			program(t, dir, "curl", `for word; do url=$word; done
+for good in $ANSWERS; do [ "http://$good" = "$url" ] && exit 0; done
+exit 7`)
+			cmd := exec.Command("sh", "files/lb-check", "8405", "192.168.1.222")
+			cmd.Env = append(os.Environ(), "PATH="+dir+"/bin:"+os.Getenv("PATH"), "ANSWERS="+c.answers)
+			_ = cmd.Run()
+			if got := cmd.ProcessState.ExitCode(); got != c.want {
+				t.Errorf("exit %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+// First contact: the machine must be the one that is meant, and its host key must outlive new network settings.
+func TestContactLooksAtTheMachine(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ host, status, want, failure string }{
+		"the node":          {"k3s-server-01", "exit 0", "ssh-ed25519 AAAA", ""},
+		"with a domain":     {"k3s-server-01.example.org", "exit 2", "ssh-ed25519 AAAA", ""},
+		"another machine":   {"printer", "exit 0", "", "the machine at 192.168.1.201 calls itself printer; either its cloud-init did not run or another machine has that address"},
+		"cloud-init failed": {"k3s-server-01", "exit 1", "", "cloud-init failed: ; see /var/log/cloud-init.log on the node"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			program(t, dir, "cloud-init", `[ "$2" = --wait ] || exit 0`+"\n"+c.status)
+			for file, text := range map[string]string{"hostname": c.host, "key.pub": "ssh-ed25519 AAAA root@k3s\n"} {
+				if err := os.WriteFile(dir+"/"+file, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			text, err := os.ReadFile("files/contact-node.sh")
+			if err != nil {
+				t.Fatal(err)
+			}
+			body := strings.NewReplacer("lock\n", "\n", "/proc/sys/kernel/hostname", dir+"/hostname", "/etc/ssh/ssh_host_ed25519_key", dir+"/key", "/etc/cloud", dir+"/cloud").Replace(string(text))
+			out, stderr, _ := shell(t, dir, "NODE_IP=192.168.1.201", []string{"lib.sh"}, body)
+			if out != c.want || strings.TrimPrefix(stderr, "k3s-server-01: converge: ") != c.failure {
+				t.Errorf("got %q, %q, want %q, %q", out, stderr, c.want, c.failure)
+			}
+			if kept, _ := os.ReadFile(dir + "/cloud/cloud.cfg.d/99-k3sha.cfg"); c.failure == "" && string(kept) != "ssh_deletekeys: false\n" {
+				t.Errorf("cloud-init is told: %q", kept)
+			}
+		})
+	}
+}
+
+// A worker asks the VIP before it starts, and believes the cluster's own CA alone; and it knows a node that was deleted.
+func TestAWorkerAsks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	program(t, dir, "systemctl", "echo 0")
+	program(t, dir, "curl", `case "$*" in *"--cacert /etc/rancher/k3s/vip-ca.pem"*"https://192.168.1.220:6443/v1-k3s/readyz") cat ;; *) exit 60 ;; esac`)
+	program(t, dir, "k3s", `echo "$ANSWER" >&2; exit "$CODE"`)
+	parts := []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh"}
+	const head = "VIP=192.168.1.220 API_PORT=6443 AGENT_TOKEN=agents-token"
+	if out, _, err := shell(t, dir, head, parts, "admits"); err != nil || out != `user = "node:agents-token"` {
+		t.Errorf("asks with %q: %v", out, err)
+	}
+	for answer, want := range map[string]string{
+		`Error from server (NotFound): nodes "k3s-worker-01" not found 1`: "gone",
+		`Unable to connect to the server: net/http: timeout 1`:            "there",
+		`Error from server (Forbidden): no 1`:                             "there",
+		" 0":                                                              "there",
+	} {
+		code := answer[len(answer)-1:]
+		out, _, _ := shell(t, dir, head+"\nexport ANSWER="+render.Quote(answer)+" CODE="+code, parts, "if unregistered; then echo gone; else echo there; fi")
+		if out != want {
+			t.Errorf("%q: %s, want %s", answer, out, want)
+		}
+	}
+}
+
+// A first start that cannot go on is begun anew; any other start that ends again and again is an error.
+func TestAFirstStartThatIsStuck(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		head string
+		ends int
+		want string
+	}{
+		"unfinished, ends twice": {"unfinished=yes", 2, "stuck"},
+		"unfinished, ended once": {"unfinished=yes", 1, "goes on"},
+		"finished":               {"unfinished=", 5, "goes on"},
+	} {
+		dir := t.TempDir()
+		program(t, dir, "systemctl", "echo 0")
+		out, _, _ := shell(t, dir, "", []string{"lib.sh", "lib-k3s.sh", "converge-server.sh"}, fmt.Sprintf("%s\nrestarts() { echo %d; }\nif stuck; then echo stuck; else echo goes on; fi", c.head, c.ends))
+		if out != c.want {
+			t.Errorf("%s: %s, want %s", name, out, c.want)
+		}
+	}
+}
+
+// Keepalived leaves the VIP behind when it is killed, and must come back to clean up.
+func TestKeepalivedComesBack(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("files/keepalived-unit.conf")
+	if err != nil || !strings.Contains(string(text), "\nRestart=always\n") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}

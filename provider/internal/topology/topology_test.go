@@ -2,6 +2,7 @@ package topology_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -218,5 +219,21 @@ func TestCheckUpgrade(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s to %s:\n%q, want\n%q", c.from, c.to, got, c.want)
 		}
+	}
+}
+
+// What a living cluster keeps, by the path of its input.
+func TestFixed(t *testing.T) {
+	t.Parallel()
+	s := reference()
+	s.K3s.ServerConfig = map[string]any{"cluster-cidr": "10.44.0.0/16", "service-cidr+": []any{"10.45.0.0/16"}, "cluster-dns": "10.45.0.10"}
+	got := topology.NewPlan(topology.ApplyDefaults(s)).Fixed()
+	want := map[string]string{
+		"k3s.secretsEncryption": "true", "ssh.user": "ubuntu", "k3s.serverConfig.cluster-cidr": "10.44.0.0/16", "k3s.serverConfig.service-cidr": "10.45.0.0/16",
+		"k3s.serverConfig.cluster-dns": "10.45.0.10", "k3s.serverConfig.cluster-domain": "cluster.local", "k3s.serverConfig.flannel-backend": "vxlan",
+		"k3s.serverConfig.egress-selector-mode": "agent",
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

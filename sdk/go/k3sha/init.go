@@ -23,6 +23,10 @@ func (m *module) Construct(ctx *pulumi.Context, name, typ, urn string) (r pulumi
 	switch typ {
 	case "k3sha:index:ClusterIdentity":
 		r = &ClusterIdentity{}
+	case "k3sha:index:ClusterMachines":
+		r = &ClusterMachines{}
+	case "k3sha:index:Contact":
+		r = &Contact{}
 	case "k3sha:index:K3sHaCluster":
 		r = &K3sHaCluster{}
 	default:

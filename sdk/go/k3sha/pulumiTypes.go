@@ -269,6 +269,386 @@ func (o BastionPtrOutput) User() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// How a machine is logged in to.
+type ContactHost struct {
+	// Its address.
+	Address string `pulumi:"address"`
+	// Its SSH port.
+	Port int `pulumi:"port"`
+	// The private key. Kept as a secret.
+	PrivateKey string `pulumi:"privateKey"`
+	// The user.
+	User string `pulumi:"user"`
+}
+
+// ContactHostInput is an input type that accepts ContactHostArgs and ContactHostOutput values.
+// You can construct a concrete instance of `ContactHostInput` via:
+//
+//	ContactHostArgs{...}
+type ContactHostInput interface {
+	pulumi.Input
+
+	ToContactHostOutput() ContactHostOutput
+	ToContactHostOutputWithContext(context.Context) ContactHostOutput
+}
+
+// How a machine is logged in to.
+type ContactHostArgs struct {
+	// Its address.
+	Address pulumi.StringInput `pulumi:"address"`
+	// Its SSH port.
+	Port pulumi.IntInput `pulumi:"port"`
+	// The private key. Kept as a secret.
+	PrivateKey pulumi.StringInput `pulumi:"privateKey"`
+	// The user.
+	User pulumi.StringInput `pulumi:"user"`
+}
+
+func (ContactHostArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*ContactHost)(nil)).Elem()
+}
+
+func (i ContactHostArgs) ToContactHostOutput() ContactHostOutput {
+	return i.ToContactHostOutputWithContext(context.Background())
+}
+
+func (i ContactHostArgs) ToContactHostOutputWithContext(ctx context.Context) ContactHostOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ContactHostOutput)
+}
+
+// How a machine is logged in to.
+type ContactHostOutput struct{ *pulumi.OutputState }
+
+func (ContactHostOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ContactHost)(nil)).Elem()
+}
+
+func (o ContactHostOutput) ToContactHostOutput() ContactHostOutput {
+	return o
+}
+
+func (o ContactHostOutput) ToContactHostOutputWithContext(ctx context.Context) ContactHostOutput {
+	return o
+}
+
+// Its address.
+func (o ContactHostOutput) Address() pulumi.StringOutput {
+	return o.ApplyT(func(v ContactHost) string { return v.Address }).(pulumi.StringOutput)
+}
+
+// Its SSH port.
+func (o ContactHostOutput) Port() pulumi.IntOutput {
+	return o.ApplyT(func(v ContactHost) int { return v.Port }).(pulumi.IntOutput)
+}
+
+// The private key. Kept as a secret.
+func (o ContactHostOutput) PrivateKey() pulumi.StringOutput {
+	return o.ApplyT(func(v ContactHost) string { return v.PrivateKey }).(pulumi.StringOutput)
+}
+
+// The user.
+func (o ContactHostOutput) User() pulumi.StringOutput {
+	return o.ApplyT(func(v ContactHost) string { return v.User }).(pulumi.StringOutput)
+}
+
+// How a jump host is logged in to.
+type ContactJumpHost struct {
+	// Its address.
+	Address string `pulumi:"address"`
+	// Its host key, as in known_hosts without the host.
+	HostKey string `pulumi:"hostKey"`
+	// Its SSH port.
+	Port int `pulumi:"port"`
+	// The private key. Kept as a secret.
+	PrivateKey string `pulumi:"privateKey"`
+	// The user.
+	User string `pulumi:"user"`
+}
+
+// ContactJumpHostInput is an input type that accepts ContactJumpHostArgs and ContactJumpHostOutput values.
+// You can construct a concrete instance of `ContactJumpHostInput` via:
+//
+//	ContactJumpHostArgs{...}
+type ContactJumpHostInput interface {
+	pulumi.Input
+
+	ToContactJumpHostOutput() ContactJumpHostOutput
+	ToContactJumpHostOutputWithContext(context.Context) ContactJumpHostOutput
+}
+
+// How a jump host is logged in to.
+type ContactJumpHostArgs struct {
+	// Its address.
+	Address pulumi.StringInput `pulumi:"address"`
+	// Its host key, as in known_hosts without the host.
+	HostKey pulumi.StringInput `pulumi:"hostKey"`
+	// Its SSH port.
+	Port pulumi.IntInput `pulumi:"port"`
+	// The private key. Kept as a secret.
+	PrivateKey pulumi.StringInput `pulumi:"privateKey"`
+	// The user.
+	User pulumi.StringInput `pulumi:"user"`
+}
+
+func (ContactJumpHostArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*ContactJumpHost)(nil)).Elem()
+}
+
+func (i ContactJumpHostArgs) ToContactJumpHostOutput() ContactJumpHostOutput {
+	return i.ToContactJumpHostOutputWithContext(context.Background())
+}
+
+func (i ContactJumpHostArgs) ToContactJumpHostOutputWithContext(ctx context.Context) ContactJumpHostOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ContactJumpHostOutput)
+}
+
+func (i ContactJumpHostArgs) ToContactJumpHostPtrOutput() ContactJumpHostPtrOutput {
+	return i.ToContactJumpHostPtrOutputWithContext(context.Background())
+}
+
+func (i ContactJumpHostArgs) ToContactJumpHostPtrOutputWithContext(ctx context.Context) ContactJumpHostPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ContactJumpHostOutput).ToContactJumpHostPtrOutputWithContext(ctx)
+}
+
+// ContactJumpHostPtrInput is an input type that accepts ContactJumpHostArgs, ContactJumpHostPtr and ContactJumpHostPtrOutput values.
+// You can construct a concrete instance of `ContactJumpHostPtrInput` via:
+//
+//	        ContactJumpHostArgs{...}
+//
+//	or:
+//
+//	        nil
+type ContactJumpHostPtrInput interface {
+	pulumi.Input
+
+	ToContactJumpHostPtrOutput() ContactJumpHostPtrOutput
+	ToContactJumpHostPtrOutputWithContext(context.Context) ContactJumpHostPtrOutput
+}
+
+type contactJumpHostPtrType ContactJumpHostArgs
+
+func ContactJumpHostPtr(v *ContactJumpHostArgs) ContactJumpHostPtrInput {
+	return (*contactJumpHostPtrType)(v)
+}
+
+func (*contactJumpHostPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**ContactJumpHost)(nil)).Elem()
+}
+
+func (i *contactJumpHostPtrType) ToContactJumpHostPtrOutput() ContactJumpHostPtrOutput {
+	return i.ToContactJumpHostPtrOutputWithContext(context.Background())
+}
+
+func (i *contactJumpHostPtrType) ToContactJumpHostPtrOutputWithContext(ctx context.Context) ContactJumpHostPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ContactJumpHostPtrOutput)
+}
+
+// How a jump host is logged in to.
+type ContactJumpHostOutput struct{ *pulumi.OutputState }
+
+func (ContactJumpHostOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ContactJumpHost)(nil)).Elem()
+}
+
+func (o ContactJumpHostOutput) ToContactJumpHostOutput() ContactJumpHostOutput {
+	return o
+}
+
+func (o ContactJumpHostOutput) ToContactJumpHostOutputWithContext(ctx context.Context) ContactJumpHostOutput {
+	return o
+}
+
+func (o ContactJumpHostOutput) ToContactJumpHostPtrOutput() ContactJumpHostPtrOutput {
+	return o.ToContactJumpHostPtrOutputWithContext(context.Background())
+}
+
+func (o ContactJumpHostOutput) ToContactJumpHostPtrOutputWithContext(ctx context.Context) ContactJumpHostPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v ContactJumpHost) *ContactJumpHost {
+		return &v
+	}).(ContactJumpHostPtrOutput)
+}
+
+// Its address.
+func (o ContactJumpHostOutput) Address() pulumi.StringOutput {
+	return o.ApplyT(func(v ContactJumpHost) string { return v.Address }).(pulumi.StringOutput)
+}
+
+// Its host key, as in known_hosts without the host.
+func (o ContactJumpHostOutput) HostKey() pulumi.StringOutput {
+	return o.ApplyT(func(v ContactJumpHost) string { return v.HostKey }).(pulumi.StringOutput)
+}
+
+// Its SSH port.
+func (o ContactJumpHostOutput) Port() pulumi.IntOutput {
+	return o.ApplyT(func(v ContactJumpHost) int { return v.Port }).(pulumi.IntOutput)
+}
+
+// The private key. Kept as a secret.
+func (o ContactJumpHostOutput) PrivateKey() pulumi.StringOutput {
+	return o.ApplyT(func(v ContactJumpHost) string { return v.PrivateKey }).(pulumi.StringOutput)
+}
+
+// The user.
+func (o ContactJumpHostOutput) User() pulumi.StringOutput {
+	return o.ApplyT(func(v ContactJumpHost) string { return v.User }).(pulumi.StringOutput)
+}
+
+type ContactJumpHostPtrOutput struct{ *pulumi.OutputState }
+
+func (ContactJumpHostPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**ContactJumpHost)(nil)).Elem()
+}
+
+func (o ContactJumpHostPtrOutput) ToContactJumpHostPtrOutput() ContactJumpHostPtrOutput {
+	return o
+}
+
+func (o ContactJumpHostPtrOutput) ToContactJumpHostPtrOutputWithContext(ctx context.Context) ContactJumpHostPtrOutput {
+	return o
+}
+
+func (o ContactJumpHostPtrOutput) Elem() ContactJumpHostOutput {
+	return o.ApplyT(func(v *ContactJumpHost) ContactJumpHost {
+		if v != nil {
+			return *v
+		}
+		var ret ContactJumpHost
+		return ret
+	}).(ContactJumpHostOutput)
+}
+
+// Its address.
+func (o ContactJumpHostPtrOutput) Address() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ContactJumpHost) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Address
+	}).(pulumi.StringPtrOutput)
+}
+
+// Its host key, as in known_hosts without the host.
+func (o ContactJumpHostPtrOutput) HostKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ContactJumpHost) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.HostKey
+	}).(pulumi.StringPtrOutput)
+}
+
+// Its SSH port.
+func (o ContactJumpHostPtrOutput) Port() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *ContactJumpHost) *int {
+		if v == nil {
+			return nil
+		}
+		return &v.Port
+	}).(pulumi.IntPtrOutput)
+}
+
+// The private key. Kept as a secret.
+func (o ContactJumpHostPtrOutput) PrivateKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ContactJumpHost) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.PrivateKey
+	}).(pulumi.StringPtrOutput)
+}
+
+// The user.
+func (o ContactJumpHostPtrOutput) User() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ContactJumpHost) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.User
+	}).(pulumi.StringPtrOutput)
+}
+
+// A VM as Proxmox VE shows it.
+type ContactVm struct {
+	// Its id.
+	Id int `pulumi:"id"`
+	// The Proxmox node that it is on.
+	ProxmoxNode string `pulumi:"proxmoxNode"`
+	// Whether it runs. One that doesn't is refused at once: it was left half-made.
+	Running bool `pulumi:"running"`
+	// Its resource, for messages.
+	Urn string `pulumi:"urn"`
+}
+
+// ContactVmInput is an input type that accepts ContactVmArgs and ContactVmOutput values.
+// You can construct a concrete instance of `ContactVmInput` via:
+//
+//	ContactVmArgs{...}
+type ContactVmInput interface {
+	pulumi.Input
+
+	ToContactVmOutput() ContactVmOutput
+	ToContactVmOutputWithContext(context.Context) ContactVmOutput
+}
+
+// A VM as Proxmox VE shows it.
+type ContactVmArgs struct {
+	// Its id.
+	Id pulumi.IntInput `pulumi:"id"`
+	// The Proxmox node that it is on.
+	ProxmoxNode pulumi.StringInput `pulumi:"proxmoxNode"`
+	// Whether it runs. One that doesn't is refused at once: it was left half-made.
+	Running pulumi.BoolInput `pulumi:"running"`
+	// Its resource, for messages.
+	Urn pulumi.StringInput `pulumi:"urn"`
+}
+
+func (ContactVmArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*ContactVm)(nil)).Elem()
+}
+
+func (i ContactVmArgs) ToContactVmOutput() ContactVmOutput {
+	return i.ToContactVmOutputWithContext(context.Background())
+}
+
+func (i ContactVmArgs) ToContactVmOutputWithContext(ctx context.Context) ContactVmOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ContactVmOutput)
+}
+
+// A VM as Proxmox VE shows it.
+type ContactVmOutput struct{ *pulumi.OutputState }
+
+func (ContactVmOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ContactVm)(nil)).Elem()
+}
+
+func (o ContactVmOutput) ToContactVmOutput() ContactVmOutput {
+	return o
+}
+
+func (o ContactVmOutput) ToContactVmOutputWithContext(ctx context.Context) ContactVmOutput {
+	return o
+}
+
+// Its id.
+func (o ContactVmOutput) Id() pulumi.IntOutput {
+	return o.ApplyT(func(v ContactVm) int { return v.Id }).(pulumi.IntOutput)
+}
+
+// The Proxmox node that it is on.
+func (o ContactVmOutput) ProxmoxNode() pulumi.StringOutput {
+	return o.ApplyT(func(v ContactVm) string { return v.ProxmoxNode }).(pulumi.StringOutput)
+}
+
+// Whether it runs. One that doesn't is refused at once: it was left half-made.
+func (o ContactVmOutput) Running() pulumi.BoolOutput {
+	return o.ApplyT(func(v ContactVm) bool { return v.Running }).(pulumi.BoolOutput)
+}
+
+// Its resource, for messages.
+func (o ContactVmOutput) Urn() pulumi.StringOutput {
+	return o.ApplyT(func(v ContactVm) string { return v.Urn }).(pulumi.StringOutput)
+}
+
 // Etcd's timers, both or neither.
 type Etcd struct {
 	// Milliseconds without a heartbeat after which a member stands for election; at least five heartbeats, ten are usual.
@@ -774,7 +1154,7 @@ type LoadBalancers struct {
 	CheckRise *int `pulumi:"checkRise"`
 	// CPU cores of each. Default: 1.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
@@ -784,7 +1164,7 @@ type LoadBalancers struct {
 	Count *int `pulumi:"count"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -810,7 +1190,7 @@ type LoadBalancers struct {
 	Interface *string `pulumi:"interface"`
 	// Memory of each in MiB. Default: 2048.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -891,7 +1271,7 @@ type LoadBalancersArgs struct {
 	CheckRise *int `pulumi:"checkRise"`
 	// CPU cores of each. Default: 1.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
@@ -901,7 +1281,7 @@ type LoadBalancersArgs struct {
 	Count *int `pulumi:"count"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -927,7 +1307,7 @@ type LoadBalancersArgs struct {
 	Interface *string `pulumi:"interface"`
 	// Memory of each in MiB. Default: 2048.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -1091,7 +1471,7 @@ func (o LoadBalancersOutput) CheckRise() pulumi.IntPtrOutput {
 
 // CPU cores of each. Default: 1.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `cpu.cores`.
 func (o LoadBalancersOutput) Cores() pulumi.IntPtrOutput {
@@ -1107,7 +1487,7 @@ func (o LoadBalancersOutput) Count() pulumi.IntPtrOutput {
 
 // Disk of each in GiB; it can only grow. Default: 32.
 //
-// Change: in place.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `disks[0].size`.
 func (o LoadBalancersOutput) Disk() pulumi.IntPtrOutput {
@@ -1148,7 +1528,7 @@ func (o LoadBalancersOutput) Interface() pulumi.StringPtrOutput {
 
 // Memory of each in MiB. Default: 2048.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `memory.dedicated`.
 func (o LoadBalancersOutput) Memory() pulumi.IntPtrOutput {
@@ -1304,7 +1684,7 @@ func (o LoadBalancersPtrOutput) CheckRise() pulumi.IntPtrOutput {
 
 // CPU cores of each. Default: 1.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `cpu.cores`.
 func (o LoadBalancersPtrOutput) Cores() pulumi.IntPtrOutput {
@@ -1330,7 +1710,7 @@ func (o LoadBalancersPtrOutput) Count() pulumi.IntPtrOutput {
 
 // Disk of each in GiB; it can only grow. Default: 32.
 //
-// Change: in place.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `disks[0].size`.
 func (o LoadBalancersPtrOutput) Disk() pulumi.IntPtrOutput {
@@ -1396,7 +1776,7 @@ func (o LoadBalancersPtrOutput) Interface() pulumi.StringPtrOutput {
 
 // Memory of each in MiB. Default: 2048.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `memory.dedicated`.
 func (o LoadBalancersPtrOutput) Memory() pulumi.IntPtrOutput {
@@ -1472,29 +1852,198 @@ func (o LoadBalancersPtrOutput) VirtualRouterId() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
+// A VM of a cluster.
+type Machine struct {
+	// Its disk in GiB.
+	//
+	// Change: it can grow; less is refused at preview.
+	Disk int `pulumi:"disk"`
+	// Its IPv4 address.
+	//
+	// Change: refused at preview.
+	Ip string `pulumi:"ip"`
+	// The settings whose change restarts it, by the input that holds them.
+	//
+	// Change: refused at preview for several servers, or all load balancers, at once.
+	Restarts map[string]string `pulumi:"restarts"`
+	// What it is for.
+	Role string `pulumi:"role"`
+	// Its slot in its group.
+	Slot int `pulumi:"slot"`
+	// Proxmox VE's id of it.
+	//
+	// Change: refused at preview.
+	VmId int `pulumi:"vmId"`
+}
+
+// MachineInput is an input type that accepts MachineArgs and MachineOutput values.
+// You can construct a concrete instance of `MachineInput` via:
+//
+//	MachineArgs{...}
+type MachineInput interface {
+	pulumi.Input
+
+	ToMachineOutput() MachineOutput
+	ToMachineOutputWithContext(context.Context) MachineOutput
+}
+
+// A VM of a cluster.
+type MachineArgs struct {
+	// Its disk in GiB.
+	//
+	// Change: it can grow; less is refused at preview.
+	Disk pulumi.IntInput `pulumi:"disk"`
+	// Its IPv4 address.
+	//
+	// Change: refused at preview.
+	Ip pulumi.StringInput `pulumi:"ip"`
+	// The settings whose change restarts it, by the input that holds them.
+	//
+	// Change: refused at preview for several servers, or all load balancers, at once.
+	Restarts pulumi.StringMapInput `pulumi:"restarts"`
+	// What it is for.
+	Role pulumi.StringInput `pulumi:"role"`
+	// Its slot in its group.
+	Slot pulumi.IntInput `pulumi:"slot"`
+	// Proxmox VE's id of it.
+	//
+	// Change: refused at preview.
+	VmId pulumi.IntInput `pulumi:"vmId"`
+}
+
+func (MachineArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Machine)(nil)).Elem()
+}
+
+func (i MachineArgs) ToMachineOutput() MachineOutput {
+	return i.ToMachineOutputWithContext(context.Background())
+}
+
+func (i MachineArgs) ToMachineOutputWithContext(ctx context.Context) MachineOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(MachineOutput)
+}
+
+// MachineMapInput is an input type that accepts MachineMap and MachineMapOutput values.
+// You can construct a concrete instance of `MachineMapInput` via:
+//
+//	MachineMap{ "key": MachineArgs{...} }
+type MachineMapInput interface {
+	pulumi.Input
+
+	ToMachineMapOutput() MachineMapOutput
+	ToMachineMapOutputWithContext(context.Context) MachineMapOutput
+}
+
+type MachineMap map[string]MachineInput
+
+func (MachineMap) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]Machine)(nil)).Elem()
+}
+
+func (i MachineMap) ToMachineMapOutput() MachineMapOutput {
+	return i.ToMachineMapOutputWithContext(context.Background())
+}
+
+func (i MachineMap) ToMachineMapOutputWithContext(ctx context.Context) MachineMapOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(MachineMapOutput)
+}
+
+// A VM of a cluster.
+type MachineOutput struct{ *pulumi.OutputState }
+
+func (MachineOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Machine)(nil)).Elem()
+}
+
+func (o MachineOutput) ToMachineOutput() MachineOutput {
+	return o
+}
+
+func (o MachineOutput) ToMachineOutputWithContext(ctx context.Context) MachineOutput {
+	return o
+}
+
+// Its disk in GiB.
+//
+// Change: it can grow; less is refused at preview.
+func (o MachineOutput) Disk() pulumi.IntOutput {
+	return o.ApplyT(func(v Machine) int { return v.Disk }).(pulumi.IntOutput)
+}
+
+// Its IPv4 address.
+//
+// Change: refused at preview.
+func (o MachineOutput) Ip() pulumi.StringOutput {
+	return o.ApplyT(func(v Machine) string { return v.Ip }).(pulumi.StringOutput)
+}
+
+// The settings whose change restarts it, by the input that holds them.
+//
+// Change: refused at preview for several servers, or all load balancers, at once.
+func (o MachineOutput) Restarts() pulumi.StringMapOutput {
+	return o.ApplyT(func(v Machine) map[string]string { return v.Restarts }).(pulumi.StringMapOutput)
+}
+
+// What it is for.
+func (o MachineOutput) Role() pulumi.StringOutput {
+	return o.ApplyT(func(v Machine) string { return v.Role }).(pulumi.StringOutput)
+}
+
+// Its slot in its group.
+func (o MachineOutput) Slot() pulumi.IntOutput {
+	return o.ApplyT(func(v Machine) int { return v.Slot }).(pulumi.IntOutput)
+}
+
+// Proxmox VE's id of it.
+//
+// Change: refused at preview.
+func (o MachineOutput) VmId() pulumi.IntOutput {
+	return o.ApplyT(func(v Machine) int { return v.VmId }).(pulumi.IntOutput)
+}
+
+type MachineMapOutput struct{ *pulumi.OutputState }
+
+func (MachineMapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]Machine)(nil)).Elem()
+}
+
+func (o MachineMapOutput) ToMachineMapOutput() MachineMapOutput {
+	return o
+}
+
+func (o MachineMapOutput) ToMachineMapOutputWithContext(ctx context.Context) MachineMapOutput {
+	return o
+}
+
+func (o MachineMapOutput) MapIndex(k pulumi.StringInput) MachineOutput {
+	return pulumi.All(o, k).ApplyT(func(vs []interface{}) Machine {
+		return vs[0].(map[string]Machine)[vs[1].(string)]
+	}).(MachineOutput)
+}
+
 // The network that all nodes share.
 type Network struct {
 	// The network, like `192.168.1.0/24`.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `initialization.ipConfigs`.
 	Cidr string `pulumi:"cidr"`
 	// Name servers. Default: the gateway.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `initialization.dns.servers`.
 	Dns []string `pulumi:"dns"`
 	// The router's address.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `initialization.ipConfigs`.
 	Gateway string `pulumi:"gateway"`
-	// DNS search domain. Default: none.
+	// DNS search domain. Default: the template's, usually none.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
 	//
 	// Upstream: `initialization.dns.domain`.
 	SearchDomain *string `pulumi:"searchDomain"`
@@ -1521,25 +2070,25 @@ type NetworkInput interface {
 type NetworkArgs struct {
 	// The network, like `192.168.1.0/24`.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `initialization.ipConfigs`.
 	Cidr string `pulumi:"cidr"`
 	// Name servers. Default: the gateway.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `initialization.dns.servers`.
 	Dns []string `pulumi:"dns"`
 	// The router's address.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `initialization.ipConfigs`.
 	Gateway string `pulumi:"gateway"`
-	// DNS search domain. Default: none.
+	// DNS search domain. Default: the template's, usually none.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
 	//
 	// Upstream: `initialization.dns.domain`.
 	SearchDomain *string `pulumi:"searchDomain"`
@@ -1580,7 +2129,7 @@ func (o NetworkOutput) ToNetworkOutputWithContext(ctx context.Context) NetworkOu
 
 // The network, like `192.168.1.0/24`.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `initialization.ipConfigs`.
 func (o NetworkOutput) Cidr() pulumi.StringOutput {
@@ -1589,7 +2138,7 @@ func (o NetworkOutput) Cidr() pulumi.StringOutput {
 
 // Name servers. Default: the gateway.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `initialization.dns.servers`.
 func (o NetworkOutput) Dns() pulumi.StringArrayOutput {
@@ -1598,16 +2147,16 @@ func (o NetworkOutput) Dns() pulumi.StringArrayOutput {
 
 // The router's address.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `initialization.ipConfigs`.
 func (o NetworkOutput) Gateway() pulumi.StringOutput {
 	return o.ApplyT(func(v Network) string { return v.Gateway }).(pulumi.StringOutput)
 }
 
-// DNS search domain. Default: none.
+// DNS search domain. Default: the template's, usually none.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
 //
 // Upstream: `initialization.dns.domain`.
 func (o NetworkOutput) SearchDomain() pulumi.StringPtrOutput {
@@ -1763,13 +2312,13 @@ func (o NodeInfoMapOutput) MapIndex(k pulumi.StringInput) NodeInfoOutput {
 type NodeOverrides struct {
 	// CPU cores. Default: the group's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
 	// Disk in GiB; it can only grow. Default: the group's.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -1779,13 +2328,13 @@ type NodeOverrides struct {
 	Ip *string `pulumi:"ip"`
 	// MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `networkDevices[0].macAddress`.
 	Mac *string `pulumi:"mac"`
 	// Memory in MiB. Default: the group's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -1818,13 +2367,13 @@ type NodeOverridesInput interface {
 type NodeOverridesArgs struct {
 	// CPU cores. Default: the group's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
 	// Disk in GiB; it can only grow. Default: the group's.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -1834,13 +2383,13 @@ type NodeOverridesArgs struct {
 	Ip *string `pulumi:"ip"`
 	// MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `networkDevices[0].macAddress`.
 	Mac *string `pulumi:"mac"`
 	// Memory in MiB. Default: the group's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -1912,7 +2461,7 @@ func (o NodeOverridesOutput) ToNodeOverridesOutputWithContext(ctx context.Contex
 
 // CPU cores. Default: the group's.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `cpu.cores`.
 func (o NodeOverridesOutput) Cores() pulumi.IntPtrOutput {
@@ -1921,7 +2470,7 @@ func (o NodeOverridesOutput) Cores() pulumi.IntPtrOutput {
 
 // Disk in GiB; it can only grow. Default: the group's.
 //
-// Change: in place.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `disks[0].size`.
 func (o NodeOverridesOutput) Disk() pulumi.IntPtrOutput {
@@ -1937,7 +2486,7 @@ func (o NodeOverridesOutput) Ip() pulumi.StringPtrOutput {
 
 // MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `networkDevices[0].macAddress`.
 func (o NodeOverridesOutput) Mac() pulumi.StringPtrOutput {
@@ -1946,7 +2495,7 @@ func (o NodeOverridesOutput) Mac() pulumi.StringPtrOutput {
 
 // Memory in MiB. Default: the group's.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `memory.dedicated`.
 func (o NodeOverridesOutput) Memory() pulumi.IntPtrOutput {
@@ -1995,7 +2544,7 @@ func (o NodeOverridesMapOutput) MapIndex(k pulumi.StringInput) NodeOverridesOutp
 type Proxmox struct {
 	// Bridge of the VMs' network device. Default: `vmbr0`.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `networkDevices[0].bridge`.
 	Bridge *string `pulumi:"bridge"`
@@ -2011,13 +2560,13 @@ type Proxmox struct {
 	CloneRetries *int `pulumi:"cloneRetries"`
 	// Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
 	//
-	// Change: Proxmox VE moves the disks.
+	// Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `disks[0].datastoreId`.
 	Datastore *string `pulumi:"datastore"`
 	// Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `networkDevices[0].firewall`.
 	Firewall *bool `pulumi:"firewall"`
@@ -2033,6 +2582,10 @@ type Proxmox struct {
 	//
 	// Upstream: `poolId`.
 	Pool *string `pulumi:"pool"`
+	// Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+	//
+	// Change: changes nothing itself.
+	RestartTogether *bool `pulumi:"restartTogether"`
 	// Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none.
 	//
 	// Change: in place.
@@ -2053,7 +2606,7 @@ type Proxmox struct {
 	TemplateNode *string `pulumi:"templateNode"`
 	// VLAN tag of the network device, 1 to 4094. Default: untagged.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `networkDevices[0].vlanId`.
 	Vlan *int `pulumi:"vlan"`
@@ -2074,7 +2627,7 @@ type ProxmoxInput interface {
 type ProxmoxArgs struct {
 	// Bridge of the VMs' network device. Default: `vmbr0`.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `networkDevices[0].bridge`.
 	Bridge *string `pulumi:"bridge"`
@@ -2090,13 +2643,13 @@ type ProxmoxArgs struct {
 	CloneRetries *int `pulumi:"cloneRetries"`
 	// Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
 	//
-	// Change: Proxmox VE moves the disks.
+	// Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `disks[0].datastoreId`.
 	Datastore *string `pulumi:"datastore"`
 	// Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `networkDevices[0].firewall`.
 	Firewall *bool `pulumi:"firewall"`
@@ -2112,6 +2665,10 @@ type ProxmoxArgs struct {
 	//
 	// Upstream: `poolId`.
 	Pool *string `pulumi:"pool"`
+	// Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+	//
+	// Change: changes nothing itself.
+	RestartTogether *bool `pulumi:"restartTogether"`
 	// Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none.
 	//
 	// Change: in place.
@@ -2132,7 +2689,7 @@ type ProxmoxArgs struct {
 	TemplateNode *string `pulumi:"templateNode"`
 	// VLAN tag of the network device, 1 to 4094. Default: untagged.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `networkDevices[0].vlanId`.
 	Vlan *int `pulumi:"vlan"`
@@ -2167,7 +2724,7 @@ func (o ProxmoxOutput) ToProxmoxOutputWithContext(ctx context.Context) ProxmoxOu
 
 // Bridge of the VMs' network device. Default: `vmbr0`.
 //
-// Change: in place.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `networkDevices[0].bridge`.
 func (o ProxmoxOutput) Bridge() pulumi.StringPtrOutput {
@@ -2192,7 +2749,7 @@ func (o ProxmoxOutput) CloneRetries() pulumi.IntPtrOutput {
 
 // Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
 //
-// Change: Proxmox VE moves the disks.
+// Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `disks[0].datastoreId`.
 func (o ProxmoxOutput) Datastore() pulumi.StringPtrOutput {
@@ -2201,7 +2758,7 @@ func (o ProxmoxOutput) Datastore() pulumi.StringPtrOutput {
 
 // Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
 //
-// Change: in place.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `networkDevices[0].firewall`.
 func (o ProxmoxOutput) Firewall() pulumi.BoolPtrOutput {
@@ -2224,6 +2781,13 @@ func (o ProxmoxOutput) Nodes() pulumi.StringArrayOutput {
 // Upstream: `poolId`.
 func (o ProxmoxOutput) Pool() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Proxmox) *string { return v.Pool }).(pulumi.StringPtrOutput)
+}
+
+// Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+//
+// Change: changes nothing itself.
+func (o ProxmoxOutput) RestartTogether() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Proxmox) *bool { return v.RestartTogether }).(pulumi.BoolPtrOutput)
 }
 
 // Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none.
@@ -2255,7 +2819,7 @@ func (o ProxmoxOutput) TemplateNode() pulumi.StringPtrOutput {
 
 // VLAN tag of the network device, 1 to 4094. Default: untagged.
 //
-// Change: in place.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `networkDevices[0].vlanId`.
 func (o ProxmoxOutput) Vlan() pulumi.IntPtrOutput {
@@ -2270,17 +2834,17 @@ type Servers struct {
 	AbandonedCa *string `pulumi:"abandonedCa"`
 	// CPU cores of each. Default: 2.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
-	// How many servers: 1, 3, 5 or 7. Default: 3. Their slots are 1 to count. Excludes `slots`.
+	// How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
 	//
 	// Change: adds nodes, or takes the last ones away; the others stay as they are.
 	Count *int `pulumi:"count"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -2300,13 +2864,13 @@ type Servers struct {
 	FirstVmId *int `pulumi:"firstVmId"`
 	// Labels of the servers. Default: none.
 	//
-	// Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 	//
 	// Upstream: k3s' `node-label`.
 	Labels map[string]string `pulumi:"labels"`
 	// Memory of each in MiB. Default: 4096.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -2318,7 +2882,7 @@ type Servers struct {
 	Slots []int `pulumi:"slots"`
 	// Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 	//
-	// Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 	//
 	// Upstream: k3s' `node-taint`.
 	Taints []string `pulumi:"taints"`
@@ -2343,17 +2907,17 @@ type ServersArgs struct {
 	AbandonedCa *string `pulumi:"abandonedCa"`
 	// CPU cores of each. Default: 2.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
-	// How many servers: 1, 3, 5 or 7. Default: 3. Their slots are 1 to count. Excludes `slots`.
+	// How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
 	//
 	// Change: adds nodes, or takes the last ones away; the others stay as they are.
 	Count *int `pulumi:"count"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -2373,13 +2937,13 @@ type ServersArgs struct {
 	FirstVmId *int `pulumi:"firstVmId"`
 	// Labels of the servers. Default: none.
 	//
-	// Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 	//
 	// Upstream: k3s' `node-label`.
 	Labels map[string]string `pulumi:"labels"`
 	// Memory of each in MiB. Default: 4096.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -2391,7 +2955,7 @@ type ServersArgs struct {
 	Slots []int `pulumi:"slots"`
 	// Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 	//
-	// Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 	//
 	// Upstream: k3s' `node-taint`.
 	Taints []string `pulumi:"taints"`
@@ -2484,14 +3048,14 @@ func (o ServersOutput) AbandonedCa() pulumi.StringPtrOutput {
 
 // CPU cores of each. Default: 2.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `cpu.cores`.
 func (o ServersOutput) Cores() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Servers) *int { return v.Cores }).(pulumi.IntPtrOutput)
 }
 
-// How many servers: 1, 3, 5 or 7. Default: 3. Their slots are 1 to count. Excludes `slots`.
+// How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
 //
 // Change: adds nodes, or takes the last ones away; the others stay as they are.
 func (o ServersOutput) Count() pulumi.IntPtrOutput {
@@ -2500,7 +3064,7 @@ func (o ServersOutput) Count() pulumi.IntPtrOutput {
 
 // Disk of each in GiB; it can only grow. Default: 32.
 //
-// Change: in place.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `disks[0].size`.
 func (o ServersOutput) Disk() pulumi.IntPtrOutput {
@@ -2532,7 +3096,7 @@ func (o ServersOutput) FirstVmId() pulumi.IntPtrOutput {
 
 // Labels of the servers. Default: none.
 //
-// Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 //
 // Upstream: k3s' `node-label`.
 func (o ServersOutput) Labels() pulumi.StringMapOutput {
@@ -2541,7 +3105,7 @@ func (o ServersOutput) Labels() pulumi.StringMapOutput {
 
 // Memory of each in MiB. Default: 4096.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `memory.dedicated`.
 func (o ServersOutput) Memory() pulumi.IntPtrOutput {
@@ -2562,7 +3126,7 @@ func (o ServersOutput) Slots() pulumi.IntArrayOutput {
 
 // Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 //
-// Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 //
 // Upstream: k3s' `node-taint`.
 func (o ServersOutput) Taints() pulumi.StringArrayOutput {
@@ -2607,7 +3171,7 @@ func (o ServersPtrOutput) AbandonedCa() pulumi.StringPtrOutput {
 
 // CPU cores of each. Default: 2.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `cpu.cores`.
 func (o ServersPtrOutput) Cores() pulumi.IntPtrOutput {
@@ -2619,7 +3183,7 @@ func (o ServersPtrOutput) Cores() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// How many servers: 1, 3, 5 or 7. Default: 3. Their slots are 1 to count. Excludes `slots`.
+// How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
 //
 // Change: adds nodes, or takes the last ones away; the others stay as they are.
 func (o ServersPtrOutput) Count() pulumi.IntPtrOutput {
@@ -2633,7 +3197,7 @@ func (o ServersPtrOutput) Count() pulumi.IntPtrOutput {
 
 // Disk of each in GiB; it can only grow. Default: 32.
 //
-// Change: in place.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `disks[0].size`.
 func (o ServersPtrOutput) Disk() pulumi.IntPtrOutput {
@@ -2685,7 +3249,7 @@ func (o ServersPtrOutput) FirstVmId() pulumi.IntPtrOutput {
 
 // Labels of the servers. Default: none.
 //
-// Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 //
 // Upstream: k3s' `node-label`.
 func (o ServersPtrOutput) Labels() pulumi.StringMapOutput {
@@ -2699,7 +3263,7 @@ func (o ServersPtrOutput) Labels() pulumi.StringMapOutput {
 
 // Memory of each in MiB. Default: 4096.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `memory.dedicated`.
 func (o ServersPtrOutput) Memory() pulumi.IntPtrOutput {
@@ -2735,7 +3299,7 @@ func (o ServersPtrOutput) Slots() pulumi.IntArrayOutput {
 
 // Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 //
-// Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 //
 // Upstream: k3s' `node-taint`.
 func (o ServersPtrOutput) Taints() pulumi.StringArrayOutput {
@@ -2884,7 +3448,7 @@ func (o SshOutput) User() pulumi.StringPtrOutput {
 type WorkerPool struct {
 	// CPU cores of each. Default: 4.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
@@ -2894,7 +3458,7 @@ type WorkerPool struct {
 	Count *int `pulumi:"count"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -2910,13 +3474,13 @@ type WorkerPool struct {
 	FirstVmId *int `pulumi:"firstVmId"`
 	// Labels of the workers. Default: none.
 	//
-	// Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 	//
 	// Upstream: k3s' `node-label`.
 	Labels map[string]string `pulumi:"labels"`
 	// Memory of each in MiB. Default: 8192.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -2928,7 +3492,7 @@ type WorkerPool struct {
 	Slots []int `pulumi:"slots"`
 	// Taints of the workers. Default: none.
 	//
-	// Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 	//
 	// Upstream: k3s' `node-taint`.
 	Taints []string `pulumi:"taints"`
@@ -2949,7 +3513,7 @@ type WorkerPoolInput interface {
 type WorkerPoolArgs struct {
 	// CPU cores of each. Default: 4.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
@@ -2959,7 +3523,7 @@ type WorkerPoolArgs struct {
 	Count *int `pulumi:"count"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
-	// Change: in place.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -2975,13 +3539,13 @@ type WorkerPoolArgs struct {
 	FirstVmId *int `pulumi:"firstVmId"`
 	// Labels of the workers. Default: none.
 	//
-	// Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 	//
 	// Upstream: k3s' `node-label`.
 	Labels map[string]string `pulumi:"labels"`
 	// Memory of each in MiB. Default: 8192.
 	//
-	// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -2993,7 +3557,7 @@ type WorkerPoolArgs struct {
 	Slots []int `pulumi:"slots"`
 	// Taints of the workers. Default: none.
 	//
-	// Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 	//
 	// Upstream: k3s' `node-taint`.
 	Taints []string `pulumi:"taints"`
@@ -3053,7 +3617,7 @@ func (o WorkerPoolOutput) ToWorkerPoolOutputWithContext(ctx context.Context) Wor
 
 // CPU cores of each. Default: 4.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `cpu.cores`.
 func (o WorkerPoolOutput) Cores() pulumi.IntPtrOutput {
@@ -3069,7 +3633,7 @@ func (o WorkerPoolOutput) Count() pulumi.IntPtrOutput {
 
 // Disk of each in GiB; it can only grow. Default: 32.
 //
-// Change: in place.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `disks[0].size`.
 func (o WorkerPoolOutput) Disk() pulumi.IntPtrOutput {
@@ -3094,7 +3658,7 @@ func (o WorkerPoolOutput) FirstVmId() pulumi.IntPtrOutput {
 
 // Labels of the workers. Default: none.
 //
-// Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 //
 // Upstream: k3s' `node-label`.
 func (o WorkerPoolOutput) Labels() pulumi.StringMapOutput {
@@ -3103,7 +3667,7 @@ func (o WorkerPoolOutput) Labels() pulumi.StringMapOutput {
 
 // Memory of each in MiB. Default: 8192.
 //
-// Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 //
 // Upstream: `memory.dedicated`.
 func (o WorkerPoolOutput) Memory() pulumi.IntPtrOutput {
@@ -3124,7 +3688,7 @@ func (o WorkerPoolOutput) Slots() pulumi.IntArrayOutput {
 
 // Taints of the workers. Default: none.
 //
-// Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 //
 // Upstream: k3s' `node-taint`.
 func (o WorkerPoolOutput) Taints() pulumi.StringArrayOutput {
@@ -3154,11 +3718,17 @@ func (o WorkerPoolMapOutput) MapIndex(k pulumi.StringInput) WorkerPoolOutput {
 func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*BastionInput)(nil)).Elem(), BastionArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BastionPtrInput)(nil)).Elem(), BastionArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ContactHostInput)(nil)).Elem(), ContactHostArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ContactJumpHostInput)(nil)).Elem(), ContactJumpHostArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ContactJumpHostPtrInput)(nil)).Elem(), ContactJumpHostArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ContactVmInput)(nil)).Elem(), ContactVmArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*EtcdInput)(nil)).Elem(), EtcdArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*EtcdPtrInput)(nil)).Elem(), EtcdArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*K3sInput)(nil)).Elem(), K3sArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*LoadBalancersInput)(nil)).Elem(), LoadBalancersArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*LoadBalancersPtrInput)(nil)).Elem(), LoadBalancersArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*MachineInput)(nil)).Elem(), MachineArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*MachineMapInput)(nil)).Elem(), MachineMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NetworkInput)(nil)).Elem(), NetworkArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeInfoInput)(nil)).Elem(), NodeInfoArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeInfoMapInput)(nil)).Elem(), NodeInfoMap{})
@@ -3172,11 +3742,17 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*WorkerPoolMapInput)(nil)).Elem(), WorkerPoolMap{})
 	pulumi.RegisterOutputType(BastionOutput{})
 	pulumi.RegisterOutputType(BastionPtrOutput{})
+	pulumi.RegisterOutputType(ContactHostOutput{})
+	pulumi.RegisterOutputType(ContactJumpHostOutput{})
+	pulumi.RegisterOutputType(ContactJumpHostPtrOutput{})
+	pulumi.RegisterOutputType(ContactVmOutput{})
 	pulumi.RegisterOutputType(EtcdOutput{})
 	pulumi.RegisterOutputType(EtcdPtrOutput{})
 	pulumi.RegisterOutputType(K3sOutput{})
 	pulumi.RegisterOutputType(LoadBalancersOutput{})
 	pulumi.RegisterOutputType(LoadBalancersPtrOutput{})
+	pulumi.RegisterOutputType(MachineOutput{})
+	pulumi.RegisterOutputType(MachineMapOutput{})
 	pulumi.RegisterOutputType(NetworkOutput{})
 	pulumi.RegisterOutputType(NodeInfoOutput{})
 	pulumi.RegisterOutputType(NodeInfoMapOutput{})

@@ -43,6 +43,76 @@ export interface BastionArgs {
 }
 
 /**
+ * How a machine is logged in to.
+ */
+export interface ContactHostArgs {
+    /**
+     * Its address.
+     */
+    address: pulumi.Input<string>;
+    /**
+     * Its SSH port.
+     */
+    port: pulumi.Input<number>;
+    /**
+     * The private key. Kept as a secret.
+     */
+    privateKey: pulumi.Input<string>;
+    /**
+     * The user.
+     */
+    user: pulumi.Input<string>;
+}
+
+/**
+ * How a jump host is logged in to.
+ */
+export interface ContactJumpHostArgs {
+    /**
+     * Its address.
+     */
+    address: pulumi.Input<string>;
+    /**
+     * Its host key, as in known_hosts without the host.
+     */
+    hostKey: pulumi.Input<string>;
+    /**
+     * Its SSH port.
+     */
+    port: pulumi.Input<number>;
+    /**
+     * The private key. Kept as a secret.
+     */
+    privateKey: pulumi.Input<string>;
+    /**
+     * The user.
+     */
+    user: pulumi.Input<string>;
+}
+
+/**
+ * A VM as Proxmox VE shows it.
+ */
+export interface ContactVmArgs {
+    /**
+     * Its id.
+     */
+    id: pulumi.Input<number>;
+    /**
+     * The Proxmox node that it is on.
+     */
+    proxmoxNode: pulumi.Input<string>;
+    /**
+     * Whether it runs. One that doesn't is refused at once: it was left half-made.
+     */
+    running: pulumi.Input<boolean>;
+    /**
+     * Its resource, for messages.
+     */
+    urn: pulumi.Input<string>;
+}
+
+/**
  * Etcd's timers, both or neither.
  */
 export interface EtcdArgs {
@@ -213,7 +283,7 @@ export interface LoadBalancersArgs {
     /**
      * CPU cores of each. Default: 1.
      *
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `cpu.cores`.
      */
@@ -227,7 +297,7 @@ export interface LoadBalancersArgs {
     /**
      * Disk of each in GiB; it can only grow. Default: 32.
      *
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `disks[0].size`.
      */
@@ -263,7 +333,7 @@ export interface LoadBalancersArgs {
     /**
      * Memory of each in MiB. Default: 2048.
      *
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `memory.dedicated`.
      */
@@ -305,13 +375,51 @@ export interface LoadBalancersArgs {
 }
 
 /**
+ * A VM of a cluster.
+ */
+export interface MachineArgs {
+    /**
+     * Its disk in GiB.
+     *
+     * Change: it can grow; less is refused at preview.
+     */
+    disk: pulumi.Input<number>;
+    /**
+     * Its IPv4 address.
+     *
+     * Change: refused at preview.
+     */
+    ip: pulumi.Input<string>;
+    /**
+     * The settings whose change restarts it, by the input that holds them.
+     *
+     * Change: refused at preview for several servers, or all load balancers, at once.
+     */
+    restarts: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
+    /**
+     * What it is for.
+     */
+    role: pulumi.Input<string>;
+    /**
+     * Its slot in its group.
+     */
+    slot: pulumi.Input<number>;
+    /**
+     * Proxmox VE's id of it.
+     *
+     * Change: refused at preview.
+     */
+    vmId: pulumi.Input<number>;
+}
+
+/**
  * The network that all nodes share.
  */
 export interface NetworkArgs {
     /**
      * The network, like `192.168.1.0/24`.
      *
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `initialization.ipConfigs`.
      */
@@ -319,7 +427,7 @@ export interface NetworkArgs {
     /**
      * Name servers. Default: the gateway.
      *
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `initialization.dns.servers`.
      */
@@ -327,15 +435,15 @@ export interface NetworkArgs {
     /**
      * The router's address.
      *
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `initialization.ipConfigs`.
      */
     gateway: string;
     /**
-     * DNS search domain. Default: none.
+     * DNS search domain. Default: the template's, usually none.
      *
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
      *
      * Upstream: `initialization.dns.domain`.
      */
@@ -357,7 +465,7 @@ export interface NodeOverridesArgs {
     /**
      * CPU cores. Default: the group's.
      *
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `cpu.cores`.
      */
@@ -365,7 +473,7 @@ export interface NodeOverridesArgs {
     /**
      * Disk in GiB; it can only grow. Default: the group's.
      *
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `disks[0].size`.
      */
@@ -379,7 +487,7 @@ export interface NodeOverridesArgs {
     /**
      * MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name.
      *
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `networkDevices[0].macAddress`.
      */
@@ -387,7 +495,7 @@ export interface NodeOverridesArgs {
     /**
      * Memory in MiB. Default: the group's.
      *
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `memory.dedicated`.
      */
@@ -417,7 +525,7 @@ export interface ProxmoxArgs {
     /**
      * Bridge of the VMs' network device. Default: `vmbr0`.
      *
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `networkDevices[0].bridge`.
      */
@@ -439,7 +547,7 @@ export interface ProxmoxArgs {
     /**
      * Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
      *
-     * Change: Proxmox VE moves the disks.
+     * Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `disks[0].datastoreId`.
      */
@@ -447,7 +555,7 @@ export interface ProxmoxArgs {
     /**
      * Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
      *
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `networkDevices[0].firewall`.
      */
@@ -468,6 +576,12 @@ export interface ProxmoxArgs {
      * Upstream: `poolId`.
      */
     pool?: string;
+    /**
+     * Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+     *
+     * Change: changes nothing itself.
+     */
+    restartTogether?: boolean;
     /**
      * Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none.
      *
@@ -495,7 +609,7 @@ export interface ProxmoxArgs {
     /**
      * VLAN tag of the network device, 1 to 4094. Default: untagged.
      *
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `networkDevices[0].vlanId`.
      */
@@ -515,13 +629,13 @@ export interface ServersArgs {
     /**
      * CPU cores of each. Default: 2.
      *
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `cpu.cores`.
      */
     cores?: number;
     /**
-     * How many servers: 1, 3, 5 or 7. Default: 3. Their slots are 1 to count. Excludes `slots`.
+     * How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
      *
      * Change: adds nodes, or takes the last ones away; the others stay as they are.
      */
@@ -529,7 +643,7 @@ export interface ServersArgs {
     /**
      * Disk of each in GiB; it can only grow. Default: 32.
      *
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `disks[0].size`.
      */
@@ -557,7 +671,7 @@ export interface ServersArgs {
     /**
      * Labels of the servers. Default: none.
      *
-     * Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+     * Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
      *
      * Upstream: k3s' `node-label`.
      */
@@ -565,7 +679,7 @@ export interface ServersArgs {
     /**
      * Memory of each in MiB. Default: 4096.
      *
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `memory.dedicated`.
      */
@@ -583,7 +697,7 @@ export interface ServersArgs {
     /**
      * Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
      *
-     * Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+     * Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
      *
      * Upstream: k3s' `node-taint`.
      */
@@ -637,7 +751,7 @@ export interface WorkerPoolArgs {
     /**
      * CPU cores of each. Default: 4.
      *
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `cpu.cores`.
      */
@@ -651,7 +765,7 @@ export interface WorkerPoolArgs {
     /**
      * Disk of each in GiB; it can only grow. Default: 32.
      *
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `disks[0].size`.
      */
@@ -673,7 +787,7 @@ export interface WorkerPoolArgs {
     /**
      * Labels of the workers. Default: none.
      *
-     * Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+     * Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
      *
      * Upstream: k3s' `node-label`.
      */
@@ -681,7 +795,7 @@ export interface WorkerPoolArgs {
     /**
      * Memory of each in MiB. Default: 8192.
      *
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      *
      * Upstream: `memory.dedicated`.
      */
@@ -699,7 +813,7 @@ export interface WorkerPoolArgs {
     /**
      * Taints of the workers. Default: none.
      *
-     * Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+     * Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
      *
      * Upstream: k3s' `node-taint`.
      */

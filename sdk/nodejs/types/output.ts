@@ -7,6 +7,44 @@ import * as outputs from "../types/output";
 import * as enums from "../types/enums";
 
 /**
+ * A VM of a cluster.
+ */
+export interface Machine {
+    /**
+     * Its disk in GiB.
+     *
+     * Change: it can grow; less is refused at preview.
+     */
+    disk: number;
+    /**
+     * Its IPv4 address.
+     *
+     * Change: refused at preview.
+     */
+    ip: string;
+    /**
+     * The settings whose change restarts it, by the input that holds them.
+     *
+     * Change: refused at preview for several servers, or all load balancers, at once.
+     */
+    restarts: {[key: string]: string};
+    /**
+     * What it is for.
+     */
+    role: string;
+    /**
+     * Its slot in its group.
+     */
+    slot: number;
+    /**
+     * Proxmox VE's id of it.
+     *
+     * Change: refused at preview.
+     */
+    vmId: number;
+}
+
+/**
  * A machine of the cluster.
  */
 export interface NodeInfo {

@@ -8,6 +8,8 @@ import typing
 # Export this package's modules as members:
 from ._enums import *
 from .cluster_identity import *
+from .cluster_machines import *
+from .contact import *
 from .k3s_ha_cluster import *
 from .provider import *
 from ._inputs import *
@@ -21,6 +23,8 @@ _utilities.register(
   "fqn": "pulumi_k3sha",
   "classes": {
    "k3sha:index:ClusterIdentity": "ClusterIdentity",
+   "k3sha:index:ClusterMachines": "ClusterMachines",
+   "k3sha:index:Contact": "Contact",
    "k3sha:index:K3sHaCluster": "K3sHaCluster"
   }
  }

@@ -18,12 +18,20 @@ from ._enums import *
 __all__ = [
     'BastionArgs',
     'BastionArgsDict',
+    'ContactHostArgs',
+    'ContactHostArgsDict',
+    'ContactJumpHostArgs',
+    'ContactJumpHostArgsDict',
+    'ContactVmArgs',
+    'ContactVmArgsDict',
     'EtcdArgs',
     'EtcdArgsDict',
     'K3sArgs',
     'K3sArgsDict',
     'LoadBalancersArgs',
     'LoadBalancersArgsDict',
+    'MachineArgs',
+    'MachineArgsDict',
     'NetworkArgs',
     'NetworkArgsDict',
     'NodeOverridesArgs',
@@ -177,6 +185,295 @@ class BastionArgs:
     @user.setter
     def user(self, value: Optional[_builtins.str]):
         pulumi.set(self, "user", value)
+
+
+class ContactHostArgsDict(TypedDict):
+    """
+    How a machine is logged in to.
+    """
+    address: pulumi.Input[_builtins.str]
+    """
+    Its address.
+    """
+    port: pulumi.Input[_builtins.int]
+    """
+    Its SSH port.
+    """
+    private_key: pulumi.Input[_builtins.str]
+    """
+    The private key. Kept as a secret.
+    """
+    user: pulumi.Input[_builtins.str]
+    """
+    The user.
+    """
+
+@pulumi.input_type
+class ContactHostArgs:
+    def __init__(__self__, *,
+                 address: pulumi.Input[_builtins.str],
+                 port: pulumi.Input[_builtins.int],
+                 private_key: pulumi.Input[_builtins.str],
+                 user: pulumi.Input[_builtins.str]):
+        """
+        How a machine is logged in to.
+
+        :param pulumi.Input[_builtins.str] address: Its address.
+        :param pulumi.Input[_builtins.int] port: Its SSH port.
+        :param pulumi.Input[_builtins.str] private_key: The private key. Kept as a secret.
+        :param pulumi.Input[_builtins.str] user: The user.
+        """
+        pulumi.set(__self__, "address", address)
+        pulumi.set(__self__, "port", port)
+        pulumi.set(__self__, "private_key", private_key)
+        pulumi.set(__self__, "user", user)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> pulumi.Input[_builtins.str]:
+        """
+        Its address.
+        """
+        return pulumi.get(self, "address")
+
+    @address.setter
+    def address(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "address", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> pulumi.Input[_builtins.int]:
+        """
+        Its SSH port.
+        """
+        return pulumi.get(self, "port")
+
+    @port.setter
+    def port(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "port", value)
+
+    @_builtins.property
+    @pulumi.getter(name="privateKey")
+    def private_key(self) -> pulumi.Input[_builtins.str]:
+        """
+        The private key. Kept as a secret.
+        """
+        return pulumi.get(self, "private_key")
+
+    @private_key.setter
+    def private_key(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "private_key", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def user(self) -> pulumi.Input[_builtins.str]:
+        """
+        The user.
+        """
+        return pulumi.get(self, "user")
+
+    @user.setter
+    def user(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "user", value)
+
+
+class ContactJumpHostArgsDict(TypedDict):
+    """
+    How a jump host is logged in to.
+    """
+    address: pulumi.Input[_builtins.str]
+    """
+    Its address.
+    """
+    host_key: pulumi.Input[_builtins.str]
+    """
+    Its host key, as in known_hosts without the host.
+    """
+    port: pulumi.Input[_builtins.int]
+    """
+    Its SSH port.
+    """
+    private_key: pulumi.Input[_builtins.str]
+    """
+    The private key. Kept as a secret.
+    """
+    user: pulumi.Input[_builtins.str]
+    """
+    The user.
+    """
+
+@pulumi.input_type
+class ContactJumpHostArgs:
+    def __init__(__self__, *,
+                 address: pulumi.Input[_builtins.str],
+                 host_key: pulumi.Input[_builtins.str],
+                 port: pulumi.Input[_builtins.int],
+                 private_key: pulumi.Input[_builtins.str],
+                 user: pulumi.Input[_builtins.str]):
+        """
+        How a jump host is logged in to.
+
+        :param pulumi.Input[_builtins.str] address: Its address.
+        :param pulumi.Input[_builtins.str] host_key: Its host key, as in known_hosts without the host.
+        :param pulumi.Input[_builtins.int] port: Its SSH port.
+        :param pulumi.Input[_builtins.str] private_key: The private key. Kept as a secret.
+        :param pulumi.Input[_builtins.str] user: The user.
+        """
+        pulumi.set(__self__, "address", address)
+        pulumi.set(__self__, "host_key", host_key)
+        pulumi.set(__self__, "port", port)
+        pulumi.set(__self__, "private_key", private_key)
+        pulumi.set(__self__, "user", user)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> pulumi.Input[_builtins.str]:
+        """
+        Its address.
+        """
+        return pulumi.get(self, "address")
+
+    @address.setter
+    def address(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "address", value)
+
+    @_builtins.property
+    @pulumi.getter(name="hostKey")
+    def host_key(self) -> pulumi.Input[_builtins.str]:
+        """
+        Its host key, as in known_hosts without the host.
+        """
+        return pulumi.get(self, "host_key")
+
+    @host_key.setter
+    def host_key(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "host_key", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> pulumi.Input[_builtins.int]:
+        """
+        Its SSH port.
+        """
+        return pulumi.get(self, "port")
+
+    @port.setter
+    def port(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "port", value)
+
+    @_builtins.property
+    @pulumi.getter(name="privateKey")
+    def private_key(self) -> pulumi.Input[_builtins.str]:
+        """
+        The private key. Kept as a secret.
+        """
+        return pulumi.get(self, "private_key")
+
+    @private_key.setter
+    def private_key(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "private_key", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def user(self) -> pulumi.Input[_builtins.str]:
+        """
+        The user.
+        """
+        return pulumi.get(self, "user")
+
+    @user.setter
+    def user(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "user", value)
+
+
+class ContactVmArgsDict(TypedDict):
+    """
+    A VM as Proxmox VE shows it.
+    """
+    id: pulumi.Input[_builtins.int]
+    """
+    Its id.
+    """
+    proxmox_node: pulumi.Input[_builtins.str]
+    """
+    The Proxmox node that it is on.
+    """
+    running: pulumi.Input[_builtins.bool]
+    """
+    Whether it runs. One that doesn't is refused at once: it was left half-made.
+    """
+    urn: pulumi.Input[_builtins.str]
+    """
+    Its resource, for messages.
+    """
+
+@pulumi.input_type
+class ContactVmArgs:
+    def __init__(__self__, *,
+                 id: pulumi.Input[_builtins.int],
+                 proxmox_node: pulumi.Input[_builtins.str],
+                 running: pulumi.Input[_builtins.bool],
+                 urn: pulumi.Input[_builtins.str]):
+        """
+        A VM as Proxmox VE shows it.
+
+        :param pulumi.Input[_builtins.int] id: Its id.
+        :param pulumi.Input[_builtins.str] proxmox_node: The Proxmox node that it is on.
+        :param pulumi.Input[_builtins.bool] running: Whether it runs. One that doesn't is refused at once: it was left half-made.
+        :param pulumi.Input[_builtins.str] urn: Its resource, for messages.
+        """
+        pulumi.set(__self__, "id", id)
+        pulumi.set(__self__, "proxmox_node", proxmox_node)
+        pulumi.set(__self__, "running", running)
+        pulumi.set(__self__, "urn", urn)
+
+    @_builtins.property
+    @pulumi.getter
+    def id(self) -> pulumi.Input[_builtins.int]:
+        """
+        Its id.
+        """
+        return pulumi.get(self, "id")
+
+    @id.setter
+    def id(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "id", value)
+
+    @_builtins.property
+    @pulumi.getter(name="proxmoxNode")
+    def proxmox_node(self) -> pulumi.Input[_builtins.str]:
+        """
+        The Proxmox node that it is on.
+        """
+        return pulumi.get(self, "proxmox_node")
+
+    @proxmox_node.setter
+    def proxmox_node(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "proxmox_node", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def running(self) -> pulumi.Input[_builtins.bool]:
+        """
+        Whether it runs. One that doesn't is refused at once: it was left half-made.
+        """
+        return pulumi.get(self, "running")
+
+    @running.setter
+    def running(self, value: pulumi.Input[_builtins.bool]):
+        pulumi.set(self, "running", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def urn(self) -> pulumi.Input[_builtins.str]:
+        """
+        Its resource, for messages.
+        """
+        return pulumi.get(self, "urn")
+
+    @urn.setter
+    def urn(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "urn", value)
 
 
 class EtcdArgsDict(TypedDict):
@@ -686,7 +983,7 @@ class LoadBalancersArgsDict(TypedDict):
     """
     CPU cores of each. Default: 1.
 
-    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `cpu.cores`.
     """
@@ -700,7 +997,7 @@ class LoadBalancersArgsDict(TypedDict):
     """
     Disk of each in GiB; it can only grow. Default: 32.
 
-    Change: in place.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `disks[0].size`.
     """
@@ -736,7 +1033,7 @@ class LoadBalancersArgsDict(TypedDict):
     """
     Memory of each in MiB. Default: 2048.
 
-    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `memory.dedicated`.
     """
@@ -832,7 +1129,7 @@ class LoadBalancersArgs:
                Upstream: HAProxy's `rise`.
         :param _builtins.int cores: CPU cores of each. Default: 1.
                
-               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `cpu.cores`.
         :param _builtins.int count: How many load balancers: 1 to 3. Default: 2. Their slots are 1 to count. Excludes `slots`.
@@ -840,7 +1137,7 @@ class LoadBalancersArgs:
                Change: adds nodes, or takes the last ones away; the others stay as they are.
         :param _builtins.int disk: Disk of each in GiB; it can only grow. Default: 32.
                
-               Change: in place.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `disks[0].size`.
         :param Sequence[_builtins.str] extra_lines: More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none.
@@ -861,7 +1158,7 @@ class LoadBalancersArgs:
                Upstream: Keepalived's `interface`.
         :param _builtins.int memory: Memory of each in MiB. Default: 2048.
                
-               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `memory.dedicated`.
         :param Mapping[str, 'NodeOverridesArgs'] nodes: Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
@@ -1025,7 +1322,7 @@ class LoadBalancersArgs:
         """
         CPU cores of each. Default: 1.
 
-        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `cpu.cores`.
         """
@@ -1055,7 +1352,7 @@ class LoadBalancersArgs:
         """
         Disk of each in GiB; it can only grow. Default: 32.
 
-        Change: in place.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `disks[0].size`.
         """
@@ -1131,7 +1428,7 @@ class LoadBalancersArgs:
         """
         Memory of each in MiB. Default: 2048.
 
-        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `memory.dedicated`.
         """
@@ -1216,6 +1513,158 @@ class LoadBalancersArgs:
         pulumi.set(self, "virtual_router_id", value)
 
 
+class MachineArgsDict(TypedDict):
+    """
+    A VM of a cluster.
+    """
+    disk: pulumi.Input[_builtins.int]
+    """
+    Its disk in GiB.
+
+    Change: it can grow; less is refused at preview.
+    """
+    ip: pulumi.Input[_builtins.str]
+    """
+    Its IPv4 address.
+
+    Change: refused at preview.
+    """
+    restarts: pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]
+    """
+    The settings whose change restarts it, by the input that holds them.
+
+    Change: refused at preview for several servers, or all load balancers, at once.
+    """
+    role: pulumi.Input[_builtins.str]
+    """
+    What it is for.
+    """
+    slot: pulumi.Input[_builtins.int]
+    """
+    Its slot in its group.
+    """
+    vm_id: pulumi.Input[_builtins.int]
+    """
+    Proxmox VE's id of it.
+
+    Change: refused at preview.
+    """
+
+@pulumi.input_type
+class MachineArgs:
+    def __init__(__self__, *,
+                 disk: pulumi.Input[_builtins.int],
+                 ip: pulumi.Input[_builtins.str],
+                 restarts: pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]],
+                 role: pulumi.Input[_builtins.str],
+                 slot: pulumi.Input[_builtins.int],
+                 vm_id: pulumi.Input[_builtins.int]):
+        """
+        A VM of a cluster.
+
+        :param pulumi.Input[_builtins.int] disk: Its disk in GiB.
+               
+               Change: it can grow; less is refused at preview.
+        :param pulumi.Input[_builtins.str] ip: Its IPv4 address.
+               
+               Change: refused at preview.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] restarts: The settings whose change restarts it, by the input that holds them.
+               
+               Change: refused at preview for several servers, or all load balancers, at once.
+        :param pulumi.Input[_builtins.str] role: What it is for.
+        :param pulumi.Input[_builtins.int] slot: Its slot in its group.
+        :param pulumi.Input[_builtins.int] vm_id: Proxmox VE's id of it.
+               
+               Change: refused at preview.
+        """
+        pulumi.set(__self__, "disk", disk)
+        pulumi.set(__self__, "ip", ip)
+        pulumi.set(__self__, "restarts", restarts)
+        pulumi.set(__self__, "role", role)
+        pulumi.set(__self__, "slot", slot)
+        pulumi.set(__self__, "vm_id", vm_id)
+
+    @_builtins.property
+    @pulumi.getter
+    def disk(self) -> pulumi.Input[_builtins.int]:
+        """
+        Its disk in GiB.
+
+        Change: it can grow; less is refused at preview.
+        """
+        return pulumi.get(self, "disk")
+
+    @disk.setter
+    def disk(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "disk", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def ip(self) -> pulumi.Input[_builtins.str]:
+        """
+        Its IPv4 address.
+
+        Change: refused at preview.
+        """
+        return pulumi.get(self, "ip")
+
+    @ip.setter
+    def ip(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "ip", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def restarts(self) -> pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]:
+        """
+        The settings whose change restarts it, by the input that holds them.
+
+        Change: refused at preview for several servers, or all load balancers, at once.
+        """
+        return pulumi.get(self, "restarts")
+
+    @restarts.setter
+    def restarts(self, value: pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]):
+        pulumi.set(self, "restarts", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def role(self) -> pulumi.Input[_builtins.str]:
+        """
+        What it is for.
+        """
+        return pulumi.get(self, "role")
+
+    @role.setter
+    def role(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "role", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def slot(self) -> pulumi.Input[_builtins.int]:
+        """
+        Its slot in its group.
+        """
+        return pulumi.get(self, "slot")
+
+    @slot.setter
+    def slot(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "slot", value)
+
+    @_builtins.property
+    @pulumi.getter(name="vmId")
+    def vm_id(self) -> pulumi.Input[_builtins.int]:
+        """
+        Proxmox VE's id of it.
+
+        Change: refused at preview.
+        """
+        return pulumi.get(self, "vm_id")
+
+    @vm_id.setter
+    def vm_id(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "vm_id", value)
+
+
 class NetworkArgsDict(TypedDict):
     """
     The network that all nodes share.
@@ -1224,7 +1673,7 @@ class NetworkArgsDict(TypedDict):
     """
     The network, like `192.168.1.0/24`.
 
-    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `initialization.ipConfigs`.
     """
@@ -1232,7 +1681,7 @@ class NetworkArgsDict(TypedDict):
     """
     The router's address.
 
-    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `initialization.ipConfigs`.
     """
@@ -1248,15 +1697,15 @@ class NetworkArgsDict(TypedDict):
     """
     Name servers. Default: the gateway.
 
-    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `initialization.dns.servers`.
     """
     search_domain: NotRequired[_builtins.str]
     """
-    DNS search domain. Default: none.
+    DNS search domain. Default: the template's, usually none.
 
-    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
 
     Upstream: `initialization.dns.domain`.
     """
@@ -1274,12 +1723,12 @@ class NetworkArgs:
 
         :param _builtins.str cidr: The network, like `192.168.1.0/24`.
                
-               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `initialization.ipConfigs`.
         :param _builtins.str gateway: The router's address.
                
-               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `initialization.ipConfigs`.
         :param _builtins.str vip: The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
@@ -1289,12 +1738,12 @@ class NetworkArgs:
                Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
         :param Sequence[_builtins.str] dns: Name servers. Default: the gateway.
                
-               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `initialization.dns.servers`.
-        :param _builtins.str search_domain: DNS search domain. Default: none.
+        :param _builtins.str search_domain: DNS search domain. Default: the template's, usually none.
                
-               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
                
                Upstream: `initialization.dns.domain`.
         """
@@ -1312,7 +1761,7 @@ class NetworkArgs:
         """
         The network, like `192.168.1.0/24`.
 
-        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `initialization.ipConfigs`.
         """
@@ -1328,7 +1777,7 @@ class NetworkArgs:
         """
         The router's address.
 
-        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `initialization.ipConfigs`.
         """
@@ -1360,7 +1809,7 @@ class NetworkArgs:
         """
         Name servers. Default: the gateway.
 
-        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `initialization.dns.servers`.
         """
@@ -1374,9 +1823,9 @@ class NetworkArgs:
     @pulumi.getter(name="searchDomain")
     def search_domain(self) -> Optional[_builtins.str]:
         """
-        DNS search domain. Default: none.
+        DNS search domain. Default: the template's, usually none.
 
-        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
 
         Upstream: `initialization.dns.domain`.
         """
@@ -1395,7 +1844,7 @@ class NodeOverridesArgsDict(TypedDict):
     """
     CPU cores. Default: the group's.
 
-    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `cpu.cores`.
     """
@@ -1403,7 +1852,7 @@ class NodeOverridesArgsDict(TypedDict):
     """
     Disk in GiB; it can only grow. Default: the group's.
 
-    Change: in place.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `disks[0].size`.
     """
@@ -1417,7 +1866,7 @@ class NodeOverridesArgsDict(TypedDict):
     """
     MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name.
 
-    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `networkDevices[0].macAddress`.
     """
@@ -1425,7 +1874,7 @@ class NodeOverridesArgsDict(TypedDict):
     """
     Memory in MiB. Default: the group's.
 
-    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `memory.dedicated`.
     """
@@ -1461,12 +1910,12 @@ class NodeOverridesArgs:
 
         :param _builtins.int cores: CPU cores. Default: the group's.
                
-               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `cpu.cores`.
         :param _builtins.int disk: Disk in GiB; it can only grow. Default: the group's.
                
-               Change: in place.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `disks[0].size`.
         :param _builtins.str ip: IPv4 address. Default: the group's first address plus slot minus 1.
@@ -1474,12 +1923,12 @@ class NodeOverridesArgs:
                Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
         :param _builtins.str mac: MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name.
                
-               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `networkDevices[0].macAddress`.
         :param _builtins.int memory: Memory in MiB. Default: the group's.
                
-               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `memory.dedicated`.
         :param _builtins.str proxmox_node: Proxmox node; one of `proxmox.nodes`. Default: spread by slot.
@@ -1514,7 +1963,7 @@ class NodeOverridesArgs:
         """
         CPU cores. Default: the group's.
 
-        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `cpu.cores`.
         """
@@ -1530,7 +1979,7 @@ class NodeOverridesArgs:
         """
         Disk in GiB; it can only grow. Default: the group's.
 
-        Change: in place.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `disks[0].size`.
         """
@@ -1560,7 +2009,7 @@ class NodeOverridesArgs:
         """
         MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name.
 
-        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `networkDevices[0].macAddress`.
         """
@@ -1576,7 +2025,7 @@ class NodeOverridesArgs:
         """
         Memory in MiB. Default: the group's.
 
-        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `memory.dedicated`.
         """
@@ -1643,7 +2092,7 @@ class ProxmoxArgsDict(TypedDict):
     """
     Bridge of the VMs' network device. Default: `vmbr0`.
 
-    Change: in place.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `networkDevices[0].bridge`.
     """
@@ -1665,7 +2114,7 @@ class ProxmoxArgsDict(TypedDict):
     """
     Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
 
-    Change: Proxmox VE moves the disks.
+    Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `disks[0].datastoreId`.
     """
@@ -1673,7 +2122,7 @@ class ProxmoxArgsDict(TypedDict):
     """
     Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
 
-    Change: in place.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `networkDevices[0].firewall`.
     """
@@ -1684,6 +2133,12 @@ class ProxmoxArgsDict(TypedDict):
     Change: in place.
 
     Upstream: `poolId`.
+    """
+    restart_together: NotRequired[_builtins.bool]
+    """
+    Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+
+    Change: changes nothing itself.
     """
     tags: NotRequired[Sequence[_builtins.str]]
     """
@@ -1705,7 +2160,7 @@ class ProxmoxArgsDict(TypedDict):
     """
     VLAN tag of the network device, 1 to 4094. Default: untagged.
 
-    Change: in place.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `networkDevices[0].vlanId`.
     """
@@ -1721,6 +2176,7 @@ class ProxmoxArgs:
                  datastore: Optional[_builtins.str] = None,
                  firewall: Optional[_builtins.bool] = None,
                  pool: Optional[_builtins.str] = None,
+                 restart_together: Optional[_builtins.bool] = None,
                  tags: Optional[Sequence[_builtins.str]] = None,
                  template_node: Optional[_builtins.str] = None,
                  vlan: Optional[_builtins.int] = None):
@@ -1739,7 +2195,7 @@ class ProxmoxArgs:
                Upstream: `clone.vmId`.
         :param _builtins.str bridge: Bridge of the VMs' network device. Default: `vmbr0`.
                
-               Change: in place.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `networkDevices[0].bridge`.
         :param _builtins.int clone_lanes: How many clones run at a time. Parallel clones of one template run into lock timeouts on many storages. Default: 2.
@@ -1752,12 +2208,12 @@ class ProxmoxArgs:
                Upstream: `clone.retries`.
         :param _builtins.str datastore: Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
                
-               Change: Proxmox VE moves the disks.
+               Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `disks[0].datastoreId`.
         :param _builtins.bool firewall: Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
                
-               Change: in place.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `networkDevices[0].firewall`.
         :param _builtins.str pool: Resource pool of the VMs; it must exist. Default: none.
@@ -1765,6 +2221,9 @@ class ProxmoxArgs:
                Change: in place.
                
                Upstream: `poolId`.
+        :param _builtins.bool restart_together: Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+               
+               Change: changes nothing itself.
         :param Sequence[_builtins.str] tags: Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none.
                
                Change: in place.
@@ -1777,7 +2236,7 @@ class ProxmoxArgs:
                Upstream: `clone.nodeName`.
         :param _builtins.int vlan: VLAN tag of the network device, 1 to 4094. Default: untagged.
                
-               Change: in place.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `networkDevices[0].vlanId`.
         """
@@ -1795,6 +2254,8 @@ class ProxmoxArgs:
             pulumi.set(__self__, "firewall", firewall)
         if pool is not None:
             pulumi.set(__self__, "pool", pool)
+        if restart_together is not None:
+            pulumi.set(__self__, "restart_together", restart_together)
         if tags is not None:
             pulumi.set(__self__, "tags", tags)
         if template_node is not None:
@@ -1840,7 +2301,7 @@ class ProxmoxArgs:
         """
         Bridge of the VMs' network device. Default: `vmbr0`.
 
-        Change: in place.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `networkDevices[0].bridge`.
         """
@@ -1886,7 +2347,7 @@ class ProxmoxArgs:
         """
         Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
 
-        Change: Proxmox VE moves the disks.
+        Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `disks[0].datastoreId`.
         """
@@ -1902,7 +2363,7 @@ class ProxmoxArgs:
         """
         Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
 
-        Change: in place.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `networkDevices[0].firewall`.
         """
@@ -1927,6 +2388,20 @@ class ProxmoxArgs:
     @pool.setter
     def pool(self, value: Optional[_builtins.str]):
         pulumi.set(self, "pool", value)
+
+    @_builtins.property
+    @pulumi.getter(name="restartTogether")
+    def restart_together(self) -> Optional[_builtins.bool]:
+        """
+        Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+
+        Change: changes nothing itself.
+        """
+        return pulumi.get(self, "restart_together")
+
+    @restart_together.setter
+    def restart_together(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "restart_together", value)
 
     @_builtins.property
     @pulumi.getter
@@ -1966,7 +2441,7 @@ class ProxmoxArgs:
         """
         VLAN tag of the network device, 1 to 4094. Default: untagged.
 
-        Change: in place.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `networkDevices[0].vlanId`.
         """
@@ -1991,13 +2466,13 @@ class ServersArgsDict(TypedDict):
     """
     CPU cores of each. Default: 2.
 
-    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `cpu.cores`.
     """
     count: NotRequired[_builtins.int]
     """
-    How many servers: 1, 3, 5 or 7. Default: 3. Their slots are 1 to count. Excludes `slots`.
+    How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
 
     Change: adds nodes, or takes the last ones away; the others stay as they are.
     """
@@ -2005,7 +2480,7 @@ class ServersArgsDict(TypedDict):
     """
     Disk of each in GiB; it can only grow. Default: 32.
 
-    Change: in place.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `disks[0].size`.
     """
@@ -2033,7 +2508,7 @@ class ServersArgsDict(TypedDict):
     """
     Labels of the servers. Default: none.
 
-    Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+    Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 
     Upstream: k3s' `node-label`.
     """
@@ -2041,7 +2516,7 @@ class ServersArgsDict(TypedDict):
     """
     Memory of each in MiB. Default: 4096.
 
-    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `memory.dedicated`.
     """
@@ -2059,7 +2534,7 @@ class ServersArgsDict(TypedDict):
     """
     Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 
-    Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+    Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 
     Upstream: k3s' `node-taint`.
     """
@@ -2087,15 +2562,15 @@ class ServersArgs:
                Change: reloads the load balancers, one after the other; nothing else.
         :param _builtins.int cores: CPU cores of each. Default: 2.
                
-               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `cpu.cores`.
-        :param _builtins.int count: How many servers: 1, 3, 5 or 7. Default: 3. Their slots are 1 to count. Excludes `slots`.
+        :param _builtins.int count: How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
                
                Change: adds nodes, or takes the last ones away; the others stay as they are.
         :param _builtins.int disk: Disk of each in GiB; it can only grow. Default: 32.
                
-               Change: in place.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `disks[0].size`.
         :param _builtins.int first: Slot of the server that may initialise a blank cluster. Once the cluster lives it joins like any other. Default: the lowest slot (1).
@@ -2111,12 +2586,12 @@ class ServersArgs:
                Upstream: `vmId`.
         :param Mapping[str, _builtins.str] labels: Labels of the servers. Default: none.
                
-               Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+               Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
                
                Upstream: k3s' `node-label`.
         :param _builtins.int memory: Memory of each in MiB. Default: 4096.
                
-               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `memory.dedicated`.
         :param Mapping[str, 'NodeOverridesArgs'] nodes: Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
@@ -2125,7 +2600,7 @@ class ServersArgs:
                Change: adds and removes those nodes; the others stay as they are.
         :param Sequence[_builtins.str] taints: Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
                
-               Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+               Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
                
                Upstream: k3s' `node-taint`.
         """
@@ -2174,7 +2649,7 @@ class ServersArgs:
         """
         CPU cores of each. Default: 2.
 
-        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `cpu.cores`.
         """
@@ -2188,7 +2663,7 @@ class ServersArgs:
     @pulumi.getter
     def count(self) -> Optional[_builtins.int]:
         """
-        How many servers: 1, 3, 5 or 7. Default: 3. Their slots are 1 to count. Excludes `slots`.
+        How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
 
         Change: adds nodes, or takes the last ones away; the others stay as they are.
         """
@@ -2204,7 +2679,7 @@ class ServersArgs:
         """
         Disk of each in GiB; it can only grow. Default: 32.
 
-        Change: in place.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `disks[0].size`.
         """
@@ -2264,7 +2739,7 @@ class ServersArgs:
         """
         Labels of the servers. Default: none.
 
-        Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+        Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 
         Upstream: k3s' `node-label`.
         """
@@ -2280,7 +2755,7 @@ class ServersArgs:
         """
         Memory of each in MiB. Default: 4096.
 
-        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `memory.dedicated`.
         """
@@ -2322,7 +2797,7 @@ class ServersArgs:
         """
         Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 
-        Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+        Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 
         Upstream: k3s' `node-taint`.
         """
@@ -2496,7 +2971,7 @@ class WorkerPoolArgsDict(TypedDict):
     """
     CPU cores of each. Default: 4.
 
-    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `cpu.cores`.
     """
@@ -2510,7 +2985,7 @@ class WorkerPoolArgsDict(TypedDict):
     """
     Disk of each in GiB; it can only grow. Default: 32.
 
-    Change: in place.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `disks[0].size`.
     """
@@ -2532,7 +3007,7 @@ class WorkerPoolArgsDict(TypedDict):
     """
     Labels of the workers. Default: none.
 
-    Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+    Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 
     Upstream: k3s' `node-label`.
     """
@@ -2540,7 +3015,7 @@ class WorkerPoolArgsDict(TypedDict):
     """
     Memory of each in MiB. Default: 8192.
 
-    Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
     Upstream: `memory.dedicated`.
     """
@@ -2558,7 +3033,7 @@ class WorkerPoolArgsDict(TypedDict):
     """
     Taints of the workers. Default: none.
 
-    Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+    Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 
     Upstream: k3s' `node-taint`.
     """
@@ -2581,7 +3056,7 @@ class WorkerPoolArgs:
 
         :param _builtins.int cores: CPU cores of each. Default: 4.
                
-               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `cpu.cores`.
         :param _builtins.int count: How many workers. No default: give count or slots. Their slots are 1 to count. Excludes `slots`.
@@ -2589,7 +3064,7 @@ class WorkerPoolArgs:
                Change: adds nodes, or takes the last ones away; the others stay as they are.
         :param _builtins.int disk: Disk of each in GiB; it can only grow. Default: 32.
                
-               Change: in place.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `disks[0].size`.
         :param _builtins.str first_address: IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
@@ -2602,12 +3077,12 @@ class WorkerPoolArgs:
                Upstream: `vmId`.
         :param Mapping[str, _builtins.str] labels: Labels of the workers. Default: none.
                
-               Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+               Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
                
                Upstream: k3s' `node-label`.
         :param _builtins.int memory: Memory of each in MiB. Default: 8192.
                
-               Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `memory.dedicated`.
         :param Mapping[str, 'NodeOverridesArgs'] nodes: Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
@@ -2616,7 +3091,7 @@ class WorkerPoolArgs:
                Change: adds and removes those nodes; the others stay as they are.
         :param Sequence[_builtins.str] taints: Taints of the workers. Default: none.
                
-               Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+               Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
                
                Upstream: k3s' `node-taint`.
         """
@@ -2647,7 +3122,7 @@ class WorkerPoolArgs:
         """
         CPU cores of each. Default: 4.
 
-        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `cpu.cores`.
         """
@@ -2677,7 +3152,7 @@ class WorkerPoolArgs:
         """
         Disk of each in GiB; it can only grow. Default: 32.
 
-        Change: in place.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `disks[0].size`.
         """
@@ -2723,7 +3198,7 @@ class WorkerPoolArgs:
         """
         Labels of the workers. Default: none.
 
-        Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+        Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 
         Upstream: k3s' `node-label`.
         """
@@ -2739,7 +3214,7 @@ class WorkerPoolArgs:
         """
         Memory of each in MiB. Default: 8192.
 
-        Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
 
         Upstream: `memory.dedicated`.
         """
@@ -2781,7 +3256,7 @@ class WorkerPoolArgs:
         """
         Taints of the workers. Default: none.
 
-        Change: Kubernetes takes it at a node's first registration only; it restarts k3s, rolling, but changes no registered node.
+        Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
 
         Upstream: k3s' `node-taint`.
         """

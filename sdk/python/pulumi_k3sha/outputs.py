@@ -16,8 +16,120 @@ from . import _utilities
 from ._enums import *
 
 __all__ = [
+    'Machine',
     'NodeInfo',
 ]
+
+@pulumi.output_type
+class Machine(dict):
+    """
+    A VM of a cluster.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "vmId":
+            suggest = "vm_id"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in Machine. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        Machine.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        Machine.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 disk: _builtins.int,
+                 ip: _builtins.str,
+                 restarts: Mapping[str, _builtins.str],
+                 role: _builtins.str,
+                 slot: _builtins.int,
+                 vm_id: _builtins.int):
+        """
+        A VM of a cluster.
+
+        :param _builtins.int disk: Its disk in GiB.
+               
+               Change: it can grow; less is refused at preview.
+        :param _builtins.str ip: Its IPv4 address.
+               
+               Change: refused at preview.
+        :param Mapping[str, _builtins.str] restarts: The settings whose change restarts it, by the input that holds them.
+               
+               Change: refused at preview for several servers, or all load balancers, at once.
+        :param _builtins.str role: What it is for.
+        :param _builtins.int slot: Its slot in its group.
+        :param _builtins.int vm_id: Proxmox VE's id of it.
+               
+               Change: refused at preview.
+        """
+        pulumi.set(__self__, "disk", disk)
+        pulumi.set(__self__, "ip", ip)
+        pulumi.set(__self__, "restarts", restarts)
+        pulumi.set(__self__, "role", role)
+        pulumi.set(__self__, "slot", slot)
+        pulumi.set(__self__, "vm_id", vm_id)
+
+    @_builtins.property
+    @pulumi.getter
+    def disk(self) -> _builtins.int:
+        """
+        Its disk in GiB.
+
+        Change: it can grow; less is refused at preview.
+        """
+        return pulumi.get(self, "disk")
+
+    @_builtins.property
+    @pulumi.getter
+    def ip(self) -> _builtins.str:
+        """
+        Its IPv4 address.
+
+        Change: refused at preview.
+        """
+        return pulumi.get(self, "ip")
+
+    @_builtins.property
+    @pulumi.getter
+    def restarts(self) -> Mapping[str, _builtins.str]:
+        """
+        The settings whose change restarts it, by the input that holds them.
+
+        Change: refused at preview for several servers, or all load balancers, at once.
+        """
+        return pulumi.get(self, "restarts")
+
+    @_builtins.property
+    @pulumi.getter
+    def role(self) -> _builtins.str:
+        """
+        What it is for.
+        """
+        return pulumi.get(self, "role")
+
+    @_builtins.property
+    @pulumi.getter
+    def slot(self) -> _builtins.int:
+        """
+        Its slot in its group.
+        """
+        return pulumi.get(self, "slot")
+
+    @_builtins.property
+    @pulumi.getter(name="vmId")
+    def vm_id(self) -> _builtins.int:
+        """
+        Proxmox VE's id of it.
+
+        Change: refused at preview.
+        """
+        return pulumi.get(self, "vm_id")
+
 
 @pulumi.output_type
 class NodeInfo(dict):

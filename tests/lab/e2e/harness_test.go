@@ -324,3 +324,6 @@ func referenceNodes() []string {
 func kubernetesNodes(extra ...string) []string {
 	return append([]string{"k3s-server-01", "k3s-server-02", "k3s-server-03", "k3s-worker-01", "k3s-worker-02"}, extra...)
 }
+
+// newer says whether the lab's Proxmox VE plugin was built from bpg v0.111.1, which users may pass as an explicit provider.
+func newer() bool { return os.Getenv("LAB_NEWER") != "" }

@@ -17,6 +17,7 @@ import (
 const (
 	release = "v1.31.6+k3s1"
 	next    = "v1.31.7+k3s1"
+	minor   = "v1.32.6+k3s1" // made of another minor release of Kubernetes
 	vip     = "192.168.1.220"
 )
 
@@ -30,8 +31,8 @@ func TestLabReferenceCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, _ := p.must(time.Minute, "preview")
-		if r.Changes["create"] != 44 {
-			t.Errorf("preview creates %d resources, want 44: %v", r.Changes["create"], r.Changes)
+		if r.Changes["create"] != 45 {
+			t.Errorf("preview creates %d resources, want 45: %v", r.Changes["create"], r.Changes)
 		}
 		var log []pve.Request
 		if err := p.Control("GET", "/log", nil, &log); err != nil {
@@ -51,6 +52,10 @@ func TestLabReferenceCluster(t *testing.T) {
 		p.t = t
 		defer commands.stop()
 		_, printed = p.up()
+		// At once, without asking again: an up that returns before the API answers through the VIP is seen here.
+		if out, err := p.tryKubectl("get", "--raw", "/readyz"); err != nil || out != "ok" {
+			t.Errorf("the API does not answer through the VIP when up ends: %v %s", err, out)
+		}
 		expect(t, "VMs", p.nodes(), referenceNodes())
 	}) {
 		t.FailNow()
@@ -129,7 +134,7 @@ func TestLabReferenceCluster(t *testing.T) {
 		p.t = t
 		before, kubeconfig := p.logins(), p.kubeconfig()
 		r, _ := p.up()
-		if r.Changed() != 0 || r.Changes["same"] != 44 {
+		if r.Changed() != 0 || r.Changes["same"] != 45 {
 			t.Errorf("changes: %v", r.Changes)
 		}
 		if after := p.logins(); after != before {
@@ -140,6 +145,27 @@ func TestLabReferenceCluster(t *testing.T) {
 		}
 	})
 
+	t.Run("pods live and leave as on real nodes", func(t *testing.T) {
+		p.t = t
+		p.livePods()
+	})
+
+	t.Run("VMs see what they were given", func(t *testing.T) {
+		p.t = t
+		if got := p.in("k3s-worker-01", "", "awk", "/^MemTotal/ { print $2 }", "/proc/meminfo"); got != "8388608" {
+			t.Errorf("the worker sees %s kB of memory", got)
+		}
+		if got := p.kubectl("get", "node", "k3s-worker-01", "-o", "jsonpath={.status.allocatable.cpu} {.status.allocatable.memory}"); got != "4 8Gi" {
+			t.Errorf("Kubernetes counts with %s", got)
+		}
+	})
+
+	t.Run("survives", func(t *testing.T) {
+		p.t = t
+		p.survives()
+	})
+	p.t = t
+
 	t.Run("template, Proxmox nodes and SSH keys replace nothing", func(t *testing.T) {
 		p.t = t
 		p.program("templateId: 9000", "templateId: 9001", "[pve1, pve2, pve3]", "[pve3, pve2, pve1]")
@@ -148,13 +174,21 @@ func TestLabReferenceCluster(t *testing.T) {
 		}
 	})
 
+	t.Run("a worker whose node was deleted comes back by its step", func(t *testing.T) {
+		p.t = t
+		p.program()
+		p.kubectl("delete", "node", "k3s-worker-01", "--timeout=60s")
+		p.up("--replace", p.urn("k3s-converge-k3s-worker-01"))
+		p.cluster(release, kubernetesNodes()...)
+	})
+
 	t.Run("a third worker", func(t *testing.T) {
 		p.t = t
 		p.program("count: 2", "count: 3")
-		want := []string{"create k3s-authorize-k3s-worker-03", "create k3s-contact-k3s-worker-03", "create k3s-converge-k3s-worker-03", "create k3s-join-k3s-worker-03", "create k3s-prepare-k3s-worker-03", "create k3s-vm-k3s-worker-03"}
+		want := []string{"create k3s-authorize-k3s-worker-03", "create k3s-contact-k3s-worker-03", "create k3s-converge-k3s-worker-03", "create k3s-join-k3s-worker-03", "create k3s-prepare-k3s-worker-03", "create k3s-vm-k3s-worker-03", "update k3s-machines"}
 		_, out := p.must(time.Minute, "preview", "--diff")
 		for _, name := range want {
-			if name = strings.TrimPrefix(name, "create "); !strings.Contains(out, name) {
+			if _, name, _ = strings.Cut(name, " "); !strings.Contains(out, name) {
 				t.Errorf("the preview does not show %s", name)
 			}
 		}

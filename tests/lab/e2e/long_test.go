@@ -191,8 +191,8 @@ func TestLongGrowAndUpgrade(t *testing.T) {
 
 	t.Run("a version rolls", func(t *testing.T) {
 		p.t = t
-		p.program("firstAddress: 192.168.1.201\n", "firstAddress: 192.168.1.201\n        count: 5\n", release, next)
-		asked, failed := p.probe(func() {
+		p.program("firstAddress: 192.168.1.201\n", "firstAddress: 192.168.1.201\n        count: 5\n", release, minor)
+		s := p.service(func() {
 			r, _ := p.up()
 			var order []string
 			for _, s := range r.Steps {
@@ -206,25 +206,22 @@ func TestLongGrowAndUpgrade(t *testing.T) {
 			}
 			expect(t, "servers in order", order[:5], servers)
 		})
-		t.Logf("%d of %d requests through the VIP failed meanwhile", failed, asked)
-		if failed > asked/20 {
-			t.Errorf("%d of %d requests through the VIP failed", failed, asked)
-		}
-		p.cluster(next, kubernetesNodes("k3s-server-04", "k3s-server-05")...)
+		p.within(s, 3*time.Second) // naive: 20 s for those whom a restarting server has served
+		p.cluster(minor, kubernetesNodes("k3s-server-04", "k3s-server-05")...)
 	})
 
 	t.Run("no way back", func(t *testing.T) {
 		p.t = t
 		p.program("firstAddress: 192.168.1.201\n", "firstAddress: 192.168.1.201\n        count: 5\n")
 		_, out, err := p.try(time.Minute, "preview")
-		if want := "k3s.version: v1.31.6+k3s1 is older than v1.31.7+k3s1"; err == nil || !strings.Contains(out, want) {
+		if want := "k3s.version: v1.31.6+k3s1 is older than " + minor; err == nil || !strings.Contains(out, want) {
 			t.Errorf("a downgrade was not refused: %v %s", err, tail(out))
 		}
 	})
 
 	t.Run("a key rotates without a restart", func(t *testing.T) {
 		p.t = t
-		same := []string{"firstAddress: 192.168.1.201\n", "firstAddress: 192.168.1.201\n        count: 5\n", release, next}
+		same := []string{"firstAddress: 192.168.1.201\n", "firstAddress: 192.168.1.201\n        count: 5\n", release, minor}
 		before, kubeconfig := p.startTimes(), p.kubeconfig()
 		old := p.publicKey(p.KeyFile())
 		newFile := p.project + "/new"
@@ -267,11 +264,11 @@ func TestLongGrowAndUpgrade(t *testing.T) {
 	t.Run("the first server is lost", func(t *testing.T) {
 		p.t = t
 		p.kubectl("create", "configmap", "before-the-loss")
-		if err := p.Kill("k3s-server-01"); err != nil {
-			t.Fatal(err)
-		}
-		_, failed := p.probe(func() { time.Sleep(15 * time.Second) })
-		t.Logf("%d requests through the VIP failed after the first server was lost", failed)
+		s := p.service(func() {
+			powerOff(p, "k3s-server-01")
+			time.Sleep(15 * time.Second)
+		})
+		p.within(s, 3*time.Second) // naive 52 to 57 s
 		p.kubectl("get", "configmap", "before-the-loss")
 	})
 
@@ -281,14 +278,11 @@ func TestLongGrowAndUpgrade(t *testing.T) {
 		if len(holders) != 1 {
 			t.Fatalf("holders of the VIP: %v", holders)
 		}
-		if err := p.Kill(holders[0]); err != nil {
-			t.Fatal(err)
-		}
-		asked, failed := p.probe(func() { time.Sleep(10 * time.Second) })
-		t.Logf("%d of %d requests through the VIP failed", failed, asked)
-		if failed > 8 {
-			t.Errorf("%d of %d requests through the VIP failed", failed, asked)
-		}
+		s := p.service(func() {
+			powerOff(p, holders[0])
+			time.Sleep(10 * time.Second)
+		})
+		p.within(s, 4*time.Second) // naive 1.9 to 3.4 s, and a second move
 		if now := p.holders(vip); len(now) != 1 || now[0] == holders[0] {
 			t.Errorf("the VIP was on %v and is on %v", holders, now)
 		}
@@ -310,34 +304,18 @@ func (p *place) publicKey(private string) string {
 func (p *place) startTimes() string {
 	p.t.Helper()
 	var b strings.Builder
+	vms, err := p.VMs()
+	if err != nil {
+		p.t.Fatal(err)
+	}
 	for _, node := range p.nodes() {
+		if vms[node].Status != "running" {
+			continue
+		}
 		b.WriteString(node + " " + p.in(node, "", "sh", "-c",
 			"systemctl show -p MainPID,ActiveEnterTimestampMonotonic,NRestarts k3s k3s-agent haproxy keepalived | tr '\n' ' '; journalctl -q --no-pager | grep -c Reload") + "\n")
 	}
 	return b.String()
-}
-
-// probe asks the API through the VIP all the time while something happens.
-func (p *place) probe(during func()) (asked, failed int) {
-	p.t.Helper()
-	ctx, cancel := context.WithCancel(p.t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for ctx.Err() == nil {
-			cmd := p.Command("curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "3", "https://"+vip+":6443/readyz")
-			out, err := cmd.Output()
-			asked++
-			if code := string(out); err != nil || code != "401" && code != "200" {
-				failed++
-			}
-			time.Sleep(50 * time.Millisecond)
-		}
-	}()
-	during()
-	cancel()
-	<-done
-	return asked, failed
 }
 
 func TestLongTwoClustersSideBySide(t *testing.T) {

@@ -36,7 +36,7 @@ var program = map[string]string{
 const (
 	twoServers = `servers.count: 2 servers tolerate no more losses than 1; use an odd number: 1, 3, 5 or 7`
 	vipTaken   = `network.vip: 192.168.1.1 is the gateway; choose an address that nothing else uses`
-	secretName = `clusterName: is a secret; it decides what is created, so it must be known at preview: write it out or take it from the stack's configuration, without marking it secret`
+	secretName = `clusterName: is a secret, and this input is shown in every preview; give a value that is none`
 	textCount  = `servers.count: is a string; give a whole number`
 )
 
@@ -71,15 +71,43 @@ func TestLabMistakes(t *testing.T) {
 		t.Run(test.language+" "+test.name, func(t *testing.T) {
 			p := newExample(t, l, test.language, "minimal")
 			p.edit(program[test.language], test.edits...)
-			_, out, err := p.try(time.Minute, "preview")
+			r, out, err := p.try(time.Minute, "preview")
 			if err == nil {
 				t.Fatalf("the preview worked:\n%s", tail(out))
 			}
+			t.Logf("%.1f s", r.Seconds)
 			for _, want := range test.want {
 				if !strings.Contains(out, want) {
 					t.Errorf("no %q in:\n%s", want, tail(out))
 				}
 			}
 		})
+	}
+}
+
+// TestLabTwoClusters: two clusters of one program that would use the same things.
+func TestLabTwoClusters(t *testing.T) {
+	p := newPlace(t, newLab(t, "beside", true), "beside")
+	text, err := os.ReadFile(filepath.Join(p.project, "Pulumi.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resources, outputs, _ := strings.Cut(string(text), "outputs:\n")
+	_, cluster, found := strings.Cut(resources, "  k3s:\n")
+	if !found {
+		t.Fatal("Pulumi.yaml has no resource k3s")
+	}
+	other := strings.NewReplacer("clusterName: k3s", "clusterName: edge", "BC:24:11", "BC:24:12").Replace(cluster)
+	p.write(resources + "  edge:\n" + other + "    options: {dependsOn: [\"${k3s}\"]}\noutputs:\n" + outputs)
+	_, out, err := p.try(time.Minute, "preview")
+	flat := strings.Join(strings.Fields(out), " ")
+	for _, want := range []string{
+		`network.vip: 192.168.1.220 is the VIP of cluster "k3s" too; give each its own`,
+		`loadBalancers.virtualRouterId: 51 is the VRRP router id of cluster "k3s" too, on the same network; give each its own`,
+		`servers.firstAddress: edge-server-01 would have 192.168.1.201, which is k3s-server-01 in cluster "k3s" (and 2 more of its nodes likewise); give each its own`,
+	} {
+		if err == nil || !strings.Contains(flat, want) {
+			t.Errorf("no %q (%v) in:\n%s", want, err, tail(out))
+		}
 	}
 }

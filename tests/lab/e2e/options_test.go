@@ -22,6 +22,9 @@ import (
 func newNull(t *testing.T, name string) *lab.Lab {
 	t.Helper()
 	l := newLab(t, name, true)
+	if err := l.Control("POST", "/instant", map[string]bool{"instant": true}, nil); err != nil {
+		t.Fatal(err)
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -18,6 +19,11 @@ func TestLabPackages(t *testing.T) {
 	build := os.Getenv("LAB_BUILD")
 	version := pluginVersion(t, build)
 	const server = "github://api.github.com/k3sha/pulumi-k3sha"
+	// Source maps would name sources that are not shipped, and Node.js would look for those at every error.
+	list, err := exec.Command("tar", "-tzf", filepath.Join(build, "packages/k3sha-pulumi-k3sha-"+version+".tgz")).Output()
+	if err != nil || strings.Contains(string(list), ".map\n") || !strings.Contains(string(list), ".js\n") {
+		t.Errorf("the npm package has source maps: %v\n%s", err, list)
+	}
 	for _, test := range []struct {
 		file, member string
 		want         []string

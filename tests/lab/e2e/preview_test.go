@@ -68,7 +68,7 @@ func TestLabPreviews(t *testing.T) {
 			slices.Sort(dependencies)
 			expect(t, "dependencies of "+name, dependencies, planned.Dependencies)
 		}
-		if len(made) != len(before) || len(made) != 42 {
+		if len(made) != len(before) || len(made) != 43 {
 			t.Errorf("%d resources were announced, %d of them made", len(before), len(made))
 		}
 	})
@@ -99,7 +99,7 @@ func TestLabPreviews(t *testing.T) {
 		slices.Sort(steps)
 		expect(t, "steps", steps, []string{
 			"create k3s-authorize-k3s-worker-03", "create k3s-contact-k3s-worker-03", "create k3s-converge-k3s-worker-03",
-			"create k3s-join-k3s-worker-03", "create k3s-prepare-k3s-worker-03", "create k3s-vm-k3s-worker-03",
+			"create k3s-join-k3s-worker-03", "create k3s-prepare-k3s-worker-03", "create k3s-vm-k3s-worker-03", "update k3s-machines",
 		})
 	})
 
@@ -114,7 +114,7 @@ func TestLabPreviews(t *testing.T) {
 				want = append(want, fmt.Sprintf("create k3s-%s-k3s-server-%02d", verb, slot))
 			}
 		}
-		want = append(want, "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02")
+		want = append(want, "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02", "update k3s-machines")
 		expect(t, "steps", steps, want)
 	})
 
@@ -149,5 +149,45 @@ func TestLabPreviews(t *testing.T) {
 		p.t = t
 		p.program("loadBalancers:\n", "loadBalancers:\n        balance: leastconn\n")
 		expect(t, "steps", p.steps(), []string{"update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02"})
+	})
+
+	t.Run("what would take the cluster down", func(t *testing.T) {
+		p.t = t
+		if err := p.Control("POST", "/reset", nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		const one = "          \"1\": {mac: \"BC:24:11:66:6F:07\"}\n"
+		const others = "          \"2\": {mac: \"BC:24:11:02:57:C8\"}\n          \"3\": {mac: \"BC:24:11:4F:A3:86\"}\n"
+		for _, c := range []struct {
+			old, changed, want string
+			more               []string
+		}{
+			{"servers:\n", "servers:\n        count: 1\n", "servers: k3s-server-02 and k3s-server-03 would go away, and etcd with its quorum", []string{others, ""}},
+			{"servers:\n", "servers:\n        slots: [4, 5, 6]\n", "servers: k3s-server-01, k3s-server-02 and k3s-server-03 would go away", []string{"        nodes:\n" + one + others, ""}},
+			{"servers:\n", "servers:\n        memory: 5120\n", "servers.memory: Proxmox VE would restart k3s-server-01, k3s-server-02 and k3s-server-03 in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.memory", nil},
+			{"loadBalancers:\n", "loadBalancers:\n        memory: 3072\n", "loadBalancers.memory: Proxmox VE would restart k3s-lb-01 and k3s-lb-02 in one update, and nobody would hold the VIP", nil},
+			{"network:\n", "network:\n        dns: [192.168.1.2]\n", "network.dns: Proxmox VE would restart", nil},
+			{"servers:\n", "servers:\n        disk: 16\n", "servers.nodes.1.disk: the disk of k3s-server-01 has 32 GiB and cannot shrink to 16; give at least 32", nil},
+		} {
+			p.program(append([]string{c.old, c.changed}, c.more...)...)
+			for _, args := range [][]string{{"preview"}, {"up", "--yes", "--skip-preview"}} {
+				if _, out, err := p.try(time.Minute, args...); err == nil || !strings.Contains(out, c.want) {
+					t.Errorf("%s with %q: %v, want %q in\n%s", args[0], c.changed, err, c.want, tail(out))
+				}
+			}
+		}
+		var log []pve.Request
+		if err := p.Control("GET", "/log", nil, &log); err != nil {
+			t.Fatal(err)
+		}
+		for _, request := range log {
+			if request.Method != "GET" {
+				t.Errorf("refused, and all the same: %s %s", request.Method, request.Path)
+			}
+		}
+		p.program("servers:\n", "servers:\n        memory: 5120\n", "proxmox:\n", "proxmox:\n        restartTogether: true\n")
+		if steps := p.steps(); len(steps) != 4 {
+			t.Errorf("with restartTogether: %v", steps)
+		}
 	})
 }

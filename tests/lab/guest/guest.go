@@ -55,7 +55,7 @@ func (c Containers) Start(vm pve.Guest) error {
 	if err := seed(root, vm); err != nil {
 		return err
 	}
-	if err := limits(dir, root, vm); err != nil {
+	if err := limits(root, vm); err != nil {
 		return err
 	}
 	console, err := os.OpenFile(filepath.Join(dir, "console.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -68,8 +68,8 @@ func (c Containers) Start(vm pve.Guest) error {
 	// Each VM has a control group of its own: otherwise their inits would make and remove the same ones.
 	cmd := exec.Command("ip", "netns", "exec", ns, "sh", "-c",
 		`mount -t cgroup2 cgroup2 /sys/fs/cgroup && mkdir -p "/sys/fs/cgroup/$3" && echo $$ >"/sys/fs/cgroup/$3/cgroup.procs" && exec systemd-nspawn -q --keep-unit --register=no --resolv-conf=off `+
-			`--network-namespace-path="$1" -D "$2" -M "$3" --console=pipe --boot --capability=all --bind-ro="$4:/proc/meminfo"`,
-		"sh", "/run/netns/"+ns, root, ns, filepath.Join(dir, "meminfo"))
+			`--network-namespace-path="$1" -D "$2" -M "$3" --console=pipe --boot --capability=all`,
+		"sh", "/run/netns/"+ns, root, ns)
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -83,7 +83,37 @@ func (c Containers) Start(vm pve.Guest) error {
 		return fmt.Errorf("the container ended at once (%w): %s", err, text[max(0, len(text)-500):])
 	case <-time.After(150 * time.Millisecond):
 	}
-	return os.WriteFile(filepath.Join(dir, "pid"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600)
+	if err := os.WriteFile(filepath.Join(dir, "pid"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
+		return err
+	}
+	return c.showMemory(vm.ID)
+}
+
+// showMemory puts the guest's own figures over /proc/meminfo, as soon as the container has one.
+func (c Containers) showMemory(id int) error {
+	var out []byte
+	err := errors.New("its init does not start")
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if pid := c.Init(id); pid != 0 {
+			if out, err = exec.Command("nsenter", "-t", strconv.Itoa(pid), "-m", "--", "mount", "--bind", "/etc/vm-meminfo", "/proc/meminfo").CombinedOutput(); err == nil {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("VM %d: %w: %s", id, err, bytes.TrimSpace(out))
+}
+
+// segment is the bridge that stands for a VLAN: one for each, as not every kernel's bridges know VLANs. The gateway is on the untagged one.
+func (c Containers) segment(vlan int) string {
+	if vlan == 0 {
+		return "br0"
+	}
+	name := fmt.Sprintf("br0.%d", vlan)
+	if ip("-n", c.Namespace, "link", "show", name) != nil {
+		_ = ip("-n", c.Namespace, "link", "add", name, "type", "bridge")
+		_ = ip("-n", c.Namespace, "link", "set", name, "up")
+	}
+	return name
 }
 
 func (c Containers) network(vm pve.Guest) error {
@@ -93,8 +123,7 @@ func (c Containers) network(vm pve.Guest) error {
 	for _, args := range [][]string{
 		{"netns", "add", ns},
 		{"-n", c.Namespace, "link", "add", port, "type", "veth", "peer", "name", "eth0", "address", vm.MAC, "netns", ns},
-		{"-n", c.Namespace, "link", "set", port, "master", "br0", "up"},
-		{"netns", "exec", c.Namespace, "bridge", "vlan", "add", "dev", port, "vid", strconv.Itoa(max(1, vm.VLAN)), "pvid", "untagged"},
+		{"-n", c.Namespace, "link", "set", port, "master", c.segment(vm.VLAN), "up"},
 		{"-n", ns, "link", "set", "lo", "up"},
 	} {
 		if err := ip(args...); err != nil {
@@ -106,7 +135,7 @@ func (c Containers) network(vm pve.Guest) error {
 
 // limits has the guest see the memory that it was given, and writes both limits down for whoever counts with them: nothing keeps a
 // container to its cores where the machine has fewer.
-func limits(dir, root string, vm pve.Guest) error {
+func limits(root string, vm pve.Guest) error {
 	data, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
 		return err
@@ -120,7 +149,7 @@ func limits(dir, root string, vm pve.Guest) error {
 			b.WriteString(line)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "meminfo"), []byte(b.String()), 0o644); err != nil { //nolint:gosec // the guest reads it
+	if err := os.WriteFile(filepath.Join(root, "etc/vm-meminfo"), []byte(b.String()), 0o644); err != nil { //nolint:gosec // the guest reads it
 		return err
 	}
 	return os.WriteFile(filepath.Join(root, "etc/vm-limits"), fmt.Appendf(nil, "%d %d\n", vm.Cores, vm.Memory), 0o644) //nolint:gosec // the guest reads it

@@ -216,10 +216,10 @@ func (s *Server) Control() http.Handler {
 	return mux
 }
 
-func (s *Server) record(r *http.Request, path string, status int) {
+func (s *Server) record(r *http.Request, path string, status int, reason string) {
 	form := r.PostForm.Encode()
 	if r.Method == http.MethodGet || r.Method == http.MethodDelete {
 		form = r.URL.RawQuery
 	}
-	s.log = append(s.log, Request{Time: time.Now(), Method: r.Method, Path: path, Form: form, Status: status})
+	s.log = append(s.log, Request{Time: time.Now(), Method: r.Method, Path: path, Form: form, Status: status, Reason: reason})
 }

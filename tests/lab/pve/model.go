@@ -134,6 +134,7 @@ type Request struct {
 	Path   string    `json:"path"`
 	Form   string    `json:"form"`
 	Status int       `json:"status"`
+	Reason string    `json:"reason,omitempty"` // of a refusal
 }
 
 // New is an installation of three nodes with the templates 9000 to 9002 and a token that may do everything.

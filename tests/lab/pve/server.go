@@ -43,7 +43,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(time.Duration(fault.Delay) * time.Millisecond)
 		if fault.Drop {
 			s.mu.Lock()
-			s.record(r, plain, 0)
+			s.record(r, plain, 0, "")
 			s.mu.Unlock()
 			if hijacker, ok := w.(http.Hijacker); ok {
 				if conn, _, err := hijacker.Hijack(); err == nil {
@@ -57,11 +57,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	data, apiErr := s.answer(r, path, fault)
-	status := http.StatusOK
+	status, reason := http.StatusOK, ""
 	if apiErr != nil {
-		status = apiErr.code
+		status, reason = apiErr.code, apiErr.text
 	}
-	s.record(r, plain, status)
+	s.record(r, plain, status, reason)
 	if apiErr != nil {
 		apiErr.write(w)
 		return

@@ -97,8 +97,21 @@ func goSDK(pkg *schema.Package) (map[string][]byte, error) {
 	return golang.GeneratePackage(tool, pkg, nil)
 }
 
+// nodeSDK has no source maps: they name sources that the package does not ship, and Node.js looks for those at every error, for minutes.
 func nodeSDK(pkg *schema.Package) (map[string][]byte, error) {
-	return nodejs.GeneratePackage(tool, pkg, nil, nil, false, noPackages{})
+	files, err := nodejs.GeneratePackage(tool, pkg, nil, nil, false, noPackages{})
+	if err != nil {
+		return nil, err
+	}
+	config := string(files["tsconfig.json"])
+	for _, option := range []string{`"declarationMap": `, `"sourceMap": `} {
+		if !strings.Contains(config, option+"true,") {
+			return nil, fmt.Errorf("tsconfig.json has no %strue", option)
+		}
+		config = strings.Replace(config, option+"true,", option+"false,", 1)
+	}
+	files["tsconfig.json"] = []byte(config)
+	return files, nil
 }
 
 func pythonSDK(pkg *schema.Package) (map[string][]byte, error) {

@@ -76,7 +76,7 @@ func command(ctx context.Context, args []string) error {
 	case "up":
 		return l.Up(len(rest) > 0 && rest[0] == "--null")
 	case "serve":
-		return l.Serve(ctx, len(rest) > 0 && rest[0] == "--null")
+		return l.Daemon(ctx, len(rest) > 0 && rest[0] == "--null")
 	case "down":
 		return l.Down()
 	case "ps":

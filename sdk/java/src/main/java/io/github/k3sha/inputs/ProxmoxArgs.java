@@ -26,7 +26,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Bridge of the VMs&#39; network device. Default: `vmbr0`.
      * 
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `networkDevices[0].bridge`.
      * 
@@ -37,7 +37,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Bridge of the VMs&#39; network device. Default: `vmbr0`.
      * 
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `networkDevices[0].bridge`.
      * 
@@ -91,7 +91,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
      * 
-     * Change: Proxmox VE moves the disks.
+     * Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `disks[0].datastoreId`.
      * 
@@ -102,7 +102,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
      * 
-     * Change: Proxmox VE moves the disks.
+     * Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `disks[0].datastoreId`.
      * 
@@ -114,7 +114,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Whether Proxmox VE&#39;s firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
      * 
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `networkDevices[0].firewall`.
      * 
@@ -125,7 +125,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Whether Proxmox VE&#39;s firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
      * 
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `networkDevices[0].firewall`.
      * 
@@ -178,6 +178,25 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<String> pool() {
         return Optional.ofNullable(this.pool);
+    }
+
+    /**
+     * Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+     * 
+     * Change: changes nothing itself.
+     * 
+     */
+    @Import(name="restartTogether")
+    private @Nullable Boolean restartTogether;
+
+    /**
+     * @return Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+     * 
+     * Change: changes nothing itself.
+     * 
+     */
+    public Optional<Boolean> restartTogether() {
+        return Optional.ofNullable(this.restartTogether);
     }
 
     /**
@@ -252,7 +271,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * VLAN tag of the network device, 1 to 4094. Default: untagged.
      * 
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `networkDevices[0].vlanId`.
      * 
@@ -263,7 +282,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return VLAN tag of the network device, 1 to 4094. Default: untagged.
      * 
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `networkDevices[0].vlanId`.
      * 
@@ -282,6 +301,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
         this.firewall = $.firewall;
         this.nodes = $.nodes;
         this.pool = $.pool;
+        this.restartTogether = $.restartTogether;
         this.tags = $.tags;
         this.templateId = $.templateId;
         this.templateNode = $.templateNode;
@@ -309,7 +329,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param bridge Bridge of the VMs&#39; network device. Default: `vmbr0`.
          * 
-         * Change: in place.
+         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
          * 
          * Upstream: `networkDevices[0].bridge`.
          * 
@@ -352,7 +372,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param datastore Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
          * 
-         * Change: Proxmox VE moves the disks.
+         * Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
          * 
          * Upstream: `disks[0].datastoreId`.
          * 
@@ -367,7 +387,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param firewall Whether Proxmox VE&#39;s firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
          * 
-         * Change: in place.
+         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
          * 
          * Upstream: `networkDevices[0].firewall`.
          * 
@@ -420,6 +440,19 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder pool(@Nullable String pool) {
             $.pool = pool;
+            return this;
+        }
+
+        /**
+         * @param restartTogether Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+         * 
+         * Change: changes nothing itself.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder restartTogether(@Nullable Boolean restartTogether) {
+            $.restartTogether = restartTogether;
             return this;
         }
 
@@ -499,7 +532,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param vlan VLAN tag of the network device, 1 to 4094. Default: untagged.
          * 
-         * Change: in place.
+         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
          * 
          * Upstream: `networkDevices[0].vlanId`.
          * 

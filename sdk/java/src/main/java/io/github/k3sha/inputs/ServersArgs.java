@@ -44,7 +44,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * CPU cores of each. Default: 2.
      * 
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `cpu.cores`.
      * 
@@ -55,7 +55,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return CPU cores of each. Default: 2.
      * 
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `cpu.cores`.
      * 
@@ -65,7 +65,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * How many servers: 1, 3, 5 or 7. Default: 3. Their slots are 1 to count. Excludes `slots`.
+     * How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
      * 
      * Change: adds nodes, or takes the last ones away; the others stay as they are.
      * 
@@ -74,7 +74,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable Integer count;
 
     /**
-     * @return How many servers: 1, 3, 5 or 7. Default: 3. Their slots are 1 to count. Excludes `slots`.
+     * @return How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
      * 
      * Change: adds nodes, or takes the last ones away; the others stay as they are.
      * 
@@ -86,7 +86,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Disk of each in GiB; it can only grow. Default: 32.
      * 
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `disks[0].size`.
      * 
@@ -97,7 +97,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Disk of each in GiB; it can only grow. Default: 32.
      * 
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `disks[0].size`.
      * 
@@ -170,7 +170,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Labels of the servers. Default: none.
      * 
-     * Change: Kubernetes takes it at a node&#39;s first registration only; it restarts k3s, rolling, but changes no registered node.
+     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
      * 
      * Upstream: k3s&#39; `node-label`.
      * 
@@ -181,7 +181,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Labels of the servers. Default: none.
      * 
-     * Change: Kubernetes takes it at a node&#39;s first registration only; it restarts k3s, rolling, but changes no registered node.
+     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
      * 
      * Upstream: k3s&#39; `node-label`.
      * 
@@ -193,7 +193,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Memory of each in MiB. Default: 4096.
      * 
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `memory.dedicated`.
      * 
@@ -204,7 +204,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Memory of each in MiB. Default: 4096.
      * 
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `memory.dedicated`.
      * 
@@ -250,7 +250,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
      * 
-     * Change: Kubernetes takes it at a node&#39;s first registration only; it restarts k3s, rolling, but changes no registered node.
+     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
      * 
      * Upstream: k3s&#39; `node-taint`.
      * 
@@ -261,7 +261,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
      * 
-     * Change: Kubernetes takes it at a node&#39;s first registration only; it restarts k3s, rolling, but changes no registered node.
+     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
      * 
      * Upstream: k3s&#39; `node-taint`.
      * 
@@ -321,7 +321,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param cores CPU cores of each. Default: 2.
          * 
-         * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
          * 
          * Upstream: `cpu.cores`.
          * 
@@ -334,7 +334,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param count How many servers: 1, 3, 5 or 7. Default: 3. Their slots are 1 to count. Excludes `slots`.
+         * @param count How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
          * 
          * Change: adds nodes, or takes the last ones away; the others stay as they are.
          * 
@@ -349,7 +349,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param disk Disk of each in GiB; it can only grow. Default: 32.
          * 
-         * Change: in place.
+         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
          * 
          * Upstream: `disks[0].size`.
          * 
@@ -405,7 +405,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param labels Labels of the servers. Default: none.
          * 
-         * Change: Kubernetes takes it at a node&#39;s first registration only; it restarts k3s, rolling, but changes no registered node.
+         * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
          * 
          * Upstream: k3s&#39; `node-label`.
          * 
@@ -420,7 +420,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param memory Memory of each in MiB. Default: 4096.
          * 
-         * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
          * 
          * Upstream: `memory.dedicated`.
          * 
@@ -471,7 +471,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param taints Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
          * 
-         * Change: Kubernetes takes it at a node&#39;s first registration only; it restarts k3s, rolling, but changes no registered node.
+         * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
          * 
          * Upstream: k3s&#39; `node-taint`.
          * 
@@ -486,7 +486,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param taints Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
          * 
-         * Change: Kubernetes takes it at a node&#39;s first registration only; it restarts k3s, rolling, but changes no registered node.
+         * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
          * 
          * Upstream: k3s&#39; `node-taint`.
          * 

@@ -25,7 +25,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * CPU cores of each. Default: 4.
      * 
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `cpu.cores`.
      * 
@@ -36,7 +36,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return CPU cores of each. Default: 4.
      * 
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `cpu.cores`.
      * 
@@ -67,7 +67,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Disk of each in GiB; it can only grow. Default: 32.
      * 
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `disks[0].size`.
      * 
@@ -78,7 +78,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Disk of each in GiB; it can only grow. Default: 32.
      * 
-     * Change: in place.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `disks[0].size`.
      * 
@@ -132,7 +132,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Labels of the workers. Default: none.
      * 
-     * Change: Kubernetes takes it at a node&#39;s first registration only; it restarts k3s, rolling, but changes no registered node.
+     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
      * 
      * Upstream: k3s&#39; `node-label`.
      * 
@@ -143,7 +143,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Labels of the workers. Default: none.
      * 
-     * Change: Kubernetes takes it at a node&#39;s first registration only; it restarts k3s, rolling, but changes no registered node.
+     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
      * 
      * Upstream: k3s&#39; `node-label`.
      * 
@@ -155,7 +155,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Memory of each in MiB. Default: 8192.
      * 
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `memory.dedicated`.
      * 
@@ -166,7 +166,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Memory of each in MiB. Default: 8192.
      * 
-     * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
      * 
      * Upstream: `memory.dedicated`.
      * 
@@ -212,7 +212,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Taints of the workers. Default: none.
      * 
-     * Change: Kubernetes takes it at a node&#39;s first registration only; it restarts k3s, rolling, but changes no registered node.
+     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
      * 
      * Upstream: k3s&#39; `node-taint`.
      * 
@@ -223,7 +223,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Taints of the workers. Default: none.
      * 
-     * Change: Kubernetes takes it at a node&#39;s first registration only; it restarts k3s, rolling, but changes no registered node.
+     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
      * 
      * Upstream: k3s&#39; `node-taint`.
      * 
@@ -268,7 +268,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param cores CPU cores of each. Default: 4.
          * 
-         * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
          * 
          * Upstream: `cpu.cores`.
          * 
@@ -296,7 +296,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param disk Disk of each in GiB; it can only grow. Default: 32.
          * 
-         * Change: in place.
+         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
          * 
          * Upstream: `disks[0].size`.
          * 
@@ -339,7 +339,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param labels Labels of the workers. Default: none.
          * 
-         * Change: Kubernetes takes it at a node&#39;s first registration only; it restarts k3s, rolling, but changes no registered node.
+         * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
          * 
          * Upstream: k3s&#39; `node-label`.
          * 
@@ -354,7 +354,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param memory Memory of each in MiB. Default: 8192.
          * 
-         * Change: in place; Proxmox VE restarts the VM, the VMs of a clone lane one after the other.
+         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
          * 
          * Upstream: `memory.dedicated`.
          * 
@@ -405,7 +405,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param taints Taints of the workers. Default: none.
          * 
-         * Change: Kubernetes takes it at a node&#39;s first registration only; it restarts k3s, rolling, but changes no registered node.
+         * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
          * 
          * Upstream: k3s&#39; `node-taint`.
          * 
@@ -420,7 +420,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param taints Taints of the workers. Default: none.
          * 
-         * Change: Kubernetes takes it at a node&#39;s first registration only; it restarts k3s, rolling, but changes no registered node.
+         * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
          * 
          * Upstream: k3s&#39; `node-taint`.
          * 
