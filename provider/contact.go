@@ -91,7 +91,7 @@ func (Contact) Create(ctx context.Context, req infer.CreateRequest[ContactArgs])
 	return resp, nil
 }
 
-// Diff: a contact that was made stays as it is. Another key or jump host must not bring back a connection that isn't pinned.
+// Diff says that a contact that was made stays as it is: another key or jump host must not bring back a connection that isn't pinned.
 func (Contact) Diff(context.Context, infer.DiffRequest[ContactArgs, ContactState]) (infer.DiffResponse, error) {
 	return infer.DiffResponse{}, nil
 }

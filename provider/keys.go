@@ -38,6 +38,9 @@ func (a SSHArgs) publicKeys() pulumi.StringArrayOutput {
 	return pulumi.Unsecret(out).(pulumi.StringArrayOutput)
 }
 
+// dsa is the type of DSA keys, which SSH servers refuse.
+const dsa = "ssh-dss"
+
 var pathPattern = regexp.MustCompile(`^(~|\.{0,2}/|[A-Za-z]:[\\/]|file:)[^\n]*$|\.(pem|key|pub)$|^\S*id_[a-z0-9]+$`)
 
 // readPrivateKey reads a private key, or says what it is instead. The reason never quotes it.
@@ -50,7 +53,7 @@ func readPrivateKey(text string) (ssh.Signer, string) {
 	switch {
 	case trimmed == "":
 		return nil, "is empty; give the private key itself, as a secret"
-	case err == nil && signer.PublicKey().Type() == ssh.InsecureKeyAlgoDSA:
+	case err == nil && signer.PublicKey().Type() == dsa:
 		return nil, "is a DSA key, which SSH servers refuse; make an ed25519 one: ssh-keygen -t ed25519 -N ''"
 	case err == nil:
 		return signer, ""
@@ -89,7 +92,7 @@ func authorizedKeys(signer ssh.Signer, given []string) ([]string, []topology.Pro
 			note("is not one public key; write it as in authorized_keys, like ssh-ed25519 AAAA... name")
 		case len(options) > 0:
 			note("has options (%s) that a login for the cluster cannot have; give the key alone", strings.Join(options, ","))
-		case key.Type() == ssh.InsecureKeyAlgoDSA || strings.Contains(key.Type(), "-cert-"):
+		case key.Type() == dsa || strings.Contains(key.Type(), "-cert-"):
 			note("is of type %s, which authorized_keys of the nodes cannot use; give a plain key, like ssh-ed25519 AAAA... name", key.Type())
 		default:
 			text := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))

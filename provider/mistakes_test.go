@@ -85,10 +85,10 @@ func keysOf(t *testing.T) *strings.Replacer {
 func segments(path string) []any {
 	var out []any
 	for path != "" {
-		switch {
-		case path[0] == '.':
+		switch path[0] {
+		case '.':
 			path = path[1:]
-		case path[0] == '[':
+		case '[':
 			end := strings.IndexByte(path, ']')
 			if inner := path[1:end]; inner[0] == '"' {
 				end = 2 + strings.IndexByte(path[2:], '"') + 1

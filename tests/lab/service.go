@@ -17,6 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The first thread cannot end, so it must never enter a namespace: it is the main goroutine's alone.
+func init() { runtime.LockOSThread() }
+
 // inside runs a function on a thread in the lab's network namespace.
 func (l *Lab) inside(work func() error) error {
 	done := make(chan error)

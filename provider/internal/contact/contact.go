@@ -97,14 +97,14 @@ func try(ctx context.Context, host Host, jump *Host, timeout time.Duration) (*ss
 			return nil, nil, fmt.Errorf("jump host %s: %w", jump.Address, err)
 		}
 		dial = through.DialContext
-		closeJump = func() { through.Close() }
+		closeJump = func() { _ = through.Close() }
 	}
 	client, err := connect(ctx, host, dial, timeout)
 	if err != nil {
 		closeJump()
 		return nil, nil, err
 	}
-	return client, func() { client.Close(); closeJump() }, nil
+	return client, func() { _ = client.Close(); closeJump() }, nil
 }
 
 func connect(ctx context.Context, host Host, dial func(context.Context, string, string) (net.Conn, error), timeout time.Duration) (*ssh.Client, error) {
@@ -133,14 +133,14 @@ func connect(ctx context.Context, host Host, dial func(context.Context, string, 
 		select {
 		case <-done:
 		case <-time.After(timeout):
-			conn.Close()
+			_ = conn.Close()
 		case <-ctx.Done():
-			conn.Close()
+			_ = conn.Close()
 		}
 	}()
 	inner, channels, requests, err := ssh.NewClientConn(conn, address, config)
 	if err != nil {
-		conn.Close()
+		_ = conn.Close()
 		var wrong *unchangeable
 		if strings.Contains(err.Error(), "unable to authenticate") {
 			return nil, fmt.Errorf("%w (%w)", errRefused, err)

@@ -101,6 +101,10 @@ func (v *validator) keyword(path string, words []string) {
 			v.add(path, "%q is not a number for %s; give one, like 2000", words[1], words[0])
 		}
 	case "timeout":
+		if words[1] != "client" && words[1] != "client-fin" {
+			v.add(path, "timeout %s does nothing in a frontend; there are timeout client and timeout client-fin", words[1])
+			return
+		}
 		if n, err := strconv.Atoi(words[len(words)-1]); len(words) != 3 || err == nil && n < 1000 {
 			v.add(path, "a timeout without a unit is in milliseconds; write it like timeout client 1m")
 		}

@@ -64,6 +64,7 @@ var reservedKeys = map[string]string{
 	"cluster-reset-restore-path": "restore by hand, see the k3s documentation",
 	"config":                     "the file is /etc/rancher/k3s/config.yaml",
 	"rootless":                   "k3s runs as root",
+	"docker":                     "nodes run k3s' own containerd",
 	"node-external-ip":           "it would be the same for every node of the group",
 }
 
@@ -111,6 +112,9 @@ func (v *validator) k3s() {
 		seen[component] = true
 	}
 	v.options("serverConfig", k.ServerConfig, onWorker)
+	if _, given := k.ServerConfig["default-local-storage-path"]; given && seen["local-storage"] {
+		v.add("k3s.serverConfig.default-local-storage-path", "is for local-storage, which k3s.disable leaves out; take one of them out")
+	}
 	v.options("workerConfig", k.WorkerConfig, onServer)
 	if k.Mirror != "" {
 		v.mirror(k.Mirror)
@@ -394,6 +398,29 @@ func (v *validator) listItem(path, name, item string) {
 		v.add(path, "%q is not an argument; write key=value, one an entry", item)
 	case why != "":
 		v.add(path, "%s is decided by the cluster (%s); take it out", key, why)
+	default:
+		v.argument(path, item)
+	}
+}
+
+// argument checks the values of arguments that components end at.
+func (v *validator) argument(path, item string) {
+	key, value, _ := strings.Cut(strings.TrimLeft(item, "-"), "=")
+	switch key {
+	case "max-pods", "pods-per-core", "pod-max-pids", "image-gc-high-threshold", "image-gc-low-threshold", "node-cidr-mask-size":
+		if n, err := strconv.Atoi(value); err != nil || n < 0 {
+			v.add(path, "%s takes a whole number, not %q; write it like %s=110", key, value, key)
+		}
+	case "enable-admission-plugins":
+		if strings.Contains(value, "PodSecurityPolicy") {
+			v.add(path, "PodSecurityPolicy is no longer part of Kubernetes; take it out")
+		}
+	case "container-runtime", "network-plugin", "cni-bin-dir", "cni-conf-dir", "pod-eviction-timeout", "insecure-port", "insecure-bind-address", "dynamic-config-dir", "experimental-cluster-signing-duration":
+		v.add(path, "%s is no longer part of Kubernetes, and its component would end at it; take it out", key)
+	case "cloud-provider":
+		if value != "external" && value != "" {
+			v.add(path, "%q is no longer part of Kubernetes; take it out, or write cloud-provider=external", value)
+		}
 	}
 }
 

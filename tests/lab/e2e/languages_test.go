@@ -151,7 +151,7 @@ func TestLabExamples(t *testing.T) {
 	l := newLab(t, "examples", true)
 	for _, name := range []string{"reference", "minimal"} {
 		want := newExample(t, l, "yaml", name).registrations()
-		if len(want) != 42 {
+		if len(want) != 43 {
 			t.Fatalf("%s: YAML registers %d resources", name, len(want))
 		}
 		for _, language := range languages[1:] {

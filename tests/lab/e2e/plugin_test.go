@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -9,15 +10,15 @@ import (
 	"github.com/k3sha/pulumi-k3sha/tests/lab/pve"
 )
 
-// requests lists what the Proxmox VE API was asked since the last reset, by method and the end of the path.
-func (p *place) requests(method, suffix string) []pve.Request {
+// posts lists what the Proxmox VE API was told to do since the last reset, by the end of the path.
+func (p *place) posts(suffix string) []pve.Request {
 	p.t.Helper()
 	var log, out []pve.Request
 	if err := p.Control("GET", "/log", nil, &log); err != nil {
 		p.t.Fatal(err)
 	}
 	for _, r := range log {
-		if r.Method == method && strings.HasSuffix(r.Path, suffix) {
+		if r.Method == http.MethodPost && strings.HasSuffix(r.Path, suffix) {
 			out = append(out, r)
 		}
 	}
@@ -66,7 +67,7 @@ func TestLabPlugin(t *testing.T) {
 		if r, _ := p.up(); r.Changes["update"] != 1 {
 			t.Errorf("the second update: %v", r.Changes)
 		}
-		if len(p.requests("POST", "/status/reboot")) != 1 {
+		if len(p.posts("/status/reboot")) != 1 {
 			t.Error("the VM was not restarted")
 		}
 		p.must(time.Minute, "destroy", "--yes", "--skip-preview")
@@ -78,7 +79,7 @@ func TestLabPlugin(t *testing.T) {
 		p.up()
 		for range 2 {
 			p.reset()
-			if r, _ := p.up(); r.Changes["update"] != 1 || len(p.requests("POST", "/status/reboot")) != 1 {
+			if r, _ := p.up(); r.Changes["update"] != 1 || len(p.posts("/status/reboot")) != 1 {
 				t.Errorf("a later update: %v", r.Changes)
 			}
 		}
@@ -96,7 +97,7 @@ func TestLabPlugin(t *testing.T) {
 			p.reset()
 			p.write(edit(pairs...))
 			p.up()
-			if len(p.requests("POST", "/status/reboot")) != 1 {
+			if len(p.posts("/status/reboot")) != 1 {
 				t.Errorf("another %s does not restart the VM", what)
 			}
 			p.write(program)
@@ -104,7 +105,7 @@ func TestLabPlugin(t *testing.T) {
 		}
 		p.reset()
 		p.write(edit(`"tags":["k3s"`, `"tags":["a","k3s"`))
-		if r, _ := p.up(); r.Changes["update"] != 1 || len(p.requests("POST", "/status/reboot")) != 0 {
+		if r, _ := p.up(); r.Changes["update"] != 1 || len(p.posts("/status/reboot")) != 0 {
 			t.Errorf("another tag: %v, or restarts the VM", r.Changes)
 		}
 		p.must(time.Minute, "destroy", "--yes", "--skip-preview")
@@ -116,7 +117,7 @@ func TestLabPlugin(t *testing.T) {
 		p.reset()
 		p.write(edit(`"vmId":9000`, `"vmId":9001`, `"size":32`, `"size":40`))
 		p.up()
-		if len(p.requests("POST", "/status/reboot")) != 1 {
+		if len(p.posts("/status/reboot")) != 1 {
 			t.Error("it does not")
 		}
 		p.must(time.Minute, "destroy", "--yes", "--skip-preview")
@@ -153,7 +154,7 @@ func TestLabTemplates(t *testing.T) {
 				t.Errorf("the second update changes %v", changedNames(r))
 			}
 			for _, action := range []string{"/status/reboot", "/status/start", "/status/stop", "/status/shutdown"} {
-				if n := len(p.requests("POST", action)); n > 0 {
+				if n := len(p.posts(action)); n > 0 {
 					t.Errorf("%d times %s", n, action)
 				}
 			}

@@ -81,7 +81,7 @@ func TestLabReadmeProgram(t *testing.T) {
 	}
 	p := newPlace(t, newLab(t, "program", true), "program")
 	p.write(strings.Replace(block[1], "name: my-cluster", "name: k3s-ha", 1))
-	if r, _ := p.must(time.Minute, "preview"); r.Changes["create"] != 44 {
+	if r, _ := p.must(time.Minute, "preview"); r.Changes["create"] != 45 {
 		t.Errorf("README's program creates %v", r.Changes)
 	}
 }
