@@ -140,6 +140,14 @@ test-released: build $(B)/bin/langhost $(B)/sdk/ready $(B)/k3s/$(K3S_MINOR)/k3s 
 .PHONY: test-all
 test-all: test release-all test-long test-newer ## all of it, but for the released plugins
 
+.PHONY: mutate
+mutate: ## break the code in one line after the other: the fast tests must fail
+	go run ./tests/mutate
+
+.PHONY: mutate-e2e
+mutate-e2e: build $(B)/bin/langhost $(B)/sdk/ready ## and those lines that a lab alone sees
+	go run ./tests/mutate -e2e
+
 .PHONY: lint
 lint: host-packages $(B)/bin/golangci-lint ## linters, shellcheck, haproxy -c, keepalived -t
 	golangci-lint run ./...

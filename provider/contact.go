@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -84,6 +85,9 @@ func (Contact) Create(ctx context.Context, req infer.CreateRequest[ContactArgs])
 	out, err := contact.Run(ctx, host, jump, in.Command, in.Script, contact.DefaultWaits)
 	if err != nil {
 		text := strings.TrimPrefix(err.Error(), in.Node+": contact: ")
+		if at := new(contact.JumpError); errors.As(err, &at) {
+			return resp, fmt.Errorf("%s: contact: %s; check ssh.bastion, then run pulumi up again", in.Node, text)
+		}
 		return resp, fmt.Errorf("%s: contact: %s\nProxmox VE shows VM %d on node %s as running: look at its console there. Then run pulumi up again; "+
 			"a VM that cannot be mended is made anew by pulumi up --replace '%s'", in.Node, text, in.VM.ID, in.VM.ProxmoxNode, in.VM.URN)
 	}

@@ -14,7 +14,7 @@ import (
 const machinesToken = "k3sha:index:ClusterMachines"
 
 // ClusterMachines remembers what a cluster's VMs were last meant to be. All VMs come after it, so that a change that would take a
-// living cluster down is refused before anything is touched. It creates nothing outside of the state.
+// cluster down is refused before anything is touched. It creates nothing outside of the state.
 type ClusterMachines struct{}
 
 // ClusterMachinesArgs are the VMs by name.
@@ -27,8 +27,6 @@ type ClusterMachinesArgs struct {
 type MachineArgs struct {
 	Role     string            `pulumi:"role"`
 	Slot     int               `pulumi:"slot"`
-	IP       string            `pulumi:"ip"`
-	VMID     int               `pulumi:"vmId"`
 	Disk     int               `pulumi:"disk"`
 	Restarts map[string]string `pulumi:"restarts"`
 }
@@ -64,7 +62,7 @@ func (ClusterMachines) Check(ctx context.Context, req infer.CheckRequest) (infer
 func (a ClusterMachinesArgs) machines() map[string]topology.Machine {
 	out := make(map[string]topology.Machine, len(a.Machines))
 	for name, m := range a.Machines {
-		out[name] = topology.Machine{Role: topology.Role(m.Role), Slot: m.Slot, IP: m.IP, VMID: m.VMID, Disk: m.Disk, Restarts: m.Restarts}
+		out[name] = topology.Machine{Role: topology.Role(m.Role), Slot: m.Slot, Disk: m.Disk, Restarts: m.Restarts}
 	}
 	return out
 }
@@ -92,7 +90,7 @@ func (b *bootstrap) newMachines() (pulumi.Resource, error) {
 	machines := pulumi.Map{}
 	for name, m := range b.plan.Machines() {
 		machines[name] = pulumi.Map{
-			"role": pulumi.String(string(m.Role)), "slot": pulumi.Int(m.Slot), "ip": pulumi.String(m.IP), "vmId": pulumi.Int(m.VMID),
+			"role": pulumi.String(string(m.Role)), "slot": pulumi.Int(m.Slot),
 			"disk": pulumi.Int(m.Disk), "restarts": pulumi.ToStringMap(m.Restarts),
 		}
 	}

@@ -178,7 +178,7 @@ func (s *server) finalize(ctx context.Context, node, finalizer string, on bool) 
 
 // setVoters is the etcd leader's: at its tick it writes on each server's node whether the member votes.
 func (s *server) setVoters(ctx context.Context) {
-	if s.kube == nil {
+	if !s.ready.Load() {
 		return
 	}
 	list, err := s.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: "node-role.kubernetes.io/etcd=true"})

@@ -256,6 +256,9 @@ func (s *server) manageMembers(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.etcd.Server.StopNotify():
+			if ctx.Err() != nil {
+				return
+			}
 			s.removed()
 		case now := <-tick.C:
 			if !s.leads() {

@@ -48,6 +48,15 @@ func Run(ctx context.Context, host Host, jump *Host, command, script string, w W
 	return execute(ctx, client, command, script, w.Script)
 }
 
+// JumpError is a failure of the jump host, before the machine behind it was asked.
+type JumpError struct {
+	Host string
+	Err  error
+}
+
+func (e *JumpError) Error() string { return "jump host " + e.Host + ": " + e.Err.Error() }
+func (e *JumpError) Unwrap() error { return e.Err }
+
 // errRefused: the machine answers and does not take the key.
 var errRefused = errors.New("it does not take the key")
 
@@ -71,7 +80,11 @@ func login(ctx context.Context, host Host, jump *Host, w Waits) (*ssh.Client, fu
 				loginBy = now.Add(w.Login)
 			}
 			if now.After(loginBy) {
-				return nil, nil, fmt.Errorf("user %s is not let in after %s: %w", host.User, w.Login, err)
+				user := host.User
+				if at := new(JumpError); errors.As(err, &at) {
+					user = jump.User
+				}
+				return nil, nil, fmt.Errorf("user %s is not let in after %s: %w", user, w.Login, err)
 			}
 		case now.After(answerBy):
 			return nil, nil, fmt.Errorf("%s has not answered for %s (last seen: %w)", net.JoinHostPort(host.Address, strconv.Itoa(host.Port)), w.Answer, err)
@@ -94,7 +107,7 @@ func try(ctx context.Context, host Host, jump *Host, timeout time.Duration) (*ss
 	if jump != nil {
 		through, err := connect(ctx, *jump, dial, timeout)
 		if err != nil {
-			return nil, nil, fmt.Errorf("jump host %s: %w", jump.Address, err)
+			return nil, nil, &JumpError{jump.Address, err}
 		}
 		dial = through.DialContext
 		closeJump = func() { _ = through.Close() }

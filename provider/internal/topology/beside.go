@@ -1,9 +1,12 @@
 package topology
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // CheckBeside says what a cluster would use that another one on the same Proxmox VE uses already. Reasons have {other} for the
-// other's name. Addresses clash on the same bridge and VLAN alone.
+// other's name. Addresses clash on the same bridge and VLAN of a Proxmox node alone.
 func CheckBeside(s, other Spec) []Problem {
 	var out []Problem
 	add := func(path, format string, args ...any) {
@@ -13,7 +16,8 @@ func CheckBeside(s, other Spec) []Problem {
 		add("clusterName", "%s is the name of cluster {other} too, and its VMs' names and ids derive from it; give each its own", s.ClusterName)
 		return out // the rest follows
 	}
-	lan := s.Proxmox.Bridge == other.Proxmox.Bridge && s.Proxmox.VLAN == other.Proxmox.VLAN
+	shared := slices.ContainsFunc(s.Proxmox.Nodes, func(node string) bool { return slices.Contains(other.Proxmox.Nodes, node) })
+	lan := shared && s.Proxmox.Bridge == other.Proxmox.Bridge && s.Proxmox.VLAN == other.Proxmox.VLAN
 	if lan && s.Network.VIP == other.Network.VIP {
 		add("network.vip", "%s is the VIP of cluster {other} too; give each its own", s.Network.VIP)
 	}

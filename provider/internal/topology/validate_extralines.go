@@ -32,7 +32,11 @@ var (
 var linePattern = regexp.MustCompile(`^(?:[^"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')*$`)
 
 func (v *validator) extraLines(lines []string) {
-	acls := map[string][]string{} // name to the networks of src, nil for another kind
+	acls := map[string][]string{} // name to the networks of src, or another kind
+	accepts := slices.ContainsFunc(lines, func(line string) bool {
+		w := strings.Fields(line)
+		return len(w) > 2 && w[0] == "tcp-request" && w[2] == "accept"
+	})
 	for _, line := range lines {
 		if w := strings.Fields(line); len(w) > 2 && w[0] == "acl" {
 			if w[2] == "src" {
@@ -45,7 +49,7 @@ func (v *validator) extraLines(lines []string) {
 	for i, line := range lines {
 		path := fmt.Sprintf("loadBalancers.extraLines[%d]", i)
 		if v.extraLine(path, line) {
-			v.condition(path, strings.Fields(line), acls)
+			v.condition(path, strings.Fields(line), acls, accepts)
 		}
 	}
 }
@@ -130,8 +134,8 @@ func (v *validator) networks(path string, words []string) {
 }
 
 // condition checks the part behind if or unless: its ACLs exist, and a rule that rejects leaves the nodes themselves in.
-func (v *validator) condition(path string, words []string, acls map[string][]string) {
-	rejects := len(words) > 2 && words[0] == "tcp-request" && words[2] == "reject"
+func (v *validator) condition(path string, words []string, acls map[string][]string, accepts bool) {
+	rejects := len(words) > 2 && words[0] == "tcp-request" && words[2] == "reject" && !accepts // who was accepted before is not asked
 	at := slices.IndexFunc(words, func(w string) bool { return w == "if" || w == "unless" })
 	if at < 0 {
 		if rejects {
@@ -176,6 +180,9 @@ func (v *validator) condition(path string, words []string, acls map[string][]str
 
 // leavesOut finds a node that a rule would keep from the API. With allow the networks are those let in, else those kept out.
 func (v *validator) leavesOut(path string, nets []string, allow bool) {
+	if slices.ContainsFunc(nets, func(text string) bool { return strings.HasPrefix(text, "-") || text == "another kind" }) {
+		return // a file on the node, or something else than addresses: not to be known here
+	}
 	for _, n := range v.spec.Nodes() {
 		addr, err := netip.ParseAddr(n.IP)
 		if err != nil || n.Role == LoadBalancer {
@@ -183,7 +190,7 @@ func (v *validator) leavesOut(path string, nets []string, allow bool) {
 		}
 		within := slices.ContainsFunc(nets, func(text string) bool {
 			prefix, err := netip.ParsePrefix(text)
-			return err == nil && prefix.Contains(addr) || text == n.IP || strings.HasPrefix(text, "-") || text == "another kind"
+			return err == nil && prefix.Contains(addr) || text == n.IP
 		})
 		if within != allow {
 			v.add(path, "keeps %s (%s) from the API, which could then not join; let network.cidr in", n.Name, n.IP)

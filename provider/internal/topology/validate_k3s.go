@@ -166,7 +166,7 @@ func (v *validator) mirror(text string) {
 	u, err := url.Parse(text)
 	switch {
 	case strings.TrimSpace(text) != text || strings.ContainsAny(text, " \t\r\n'\"\\`$<>{}|^"):
-		v.add(path, "%q has characters that no URL has; %s", text, like)
+		v.add(path, "has characters that no URL has; %s", like)
 	case err != nil:
 		v.add(path, "is not a URL (the part that does not fit is not quoted here, it could be a password); %s", like)
 	case !strings.EqualFold(u.Scheme, "http") && !strings.EqualFold(u.Scheme, "https") || u.Opaque != "":
@@ -357,6 +357,9 @@ func hostAlone(value string) string {
 
 func cronProblem(value string) string {
 	fields := strings.Fields(value)
+	if len(fields) > 1 && (strings.HasPrefix(fields[0], "TZ=") || strings.HasPrefix(fields[0], "CRON_TZ=")) {
+		fields = fields[1:]
+	}
 	if strings.HasPrefix(value, "@") && len(fields) <= 2 {
 		return ""
 	}
@@ -364,12 +367,13 @@ func cronProblem(value string) string {
 	if len(fields) != 5 {
 		return remedy
 	}
-	for i, most := range []int{59, 23, 31, 12, 7} {
+	for i, most := range []int{59, 23, 31, 12, 6} {
 		for part := range strings.SplitSeq(fields[i], ",") {
 			if !cronField.MatchString(part) {
 				return remedy
 			}
-			for _, word := range strings.FieldsFunc(part, func(r rune) bool { return r == '-' || r == '/' }) {
+			span, _, _ := strings.Cut(part, "/") // a step has no limit
+			for word := range strings.SplitSeq(span, "-") {
 				if n, err := strconv.Atoi(word); err == nil && n > most {
 					return remedy
 				}
@@ -383,7 +387,7 @@ func cronProblem(value string) string {
 var argWith = map[string]string{
 	"hostname-override": "the node's name is the VM's", "node-ip": "it is the VM's address", "cluster-cidr": "use k3s.serverConfig.cluster-cidr",
 	"service-cluster-ip-range": "use k3s.serverConfig.service-cidr", "etcd-servers": "the datastore is embedded etcd", "advertise-address": "it is the server's own address",
-	"secure-port": "the API's port is the cluster's", "register-with-taints": "use servers.taints or the pool's taints", "cluster-dns": "use k3s.serverConfig.cluster-dns",
+	"secure-port": "the API's port is the cluster's", "register-with-taints": "use servers.taints or the pool's taints",
 	"node-labels": "use servers.labels or the pool's labels", "encryption-provider-config": "use k3s.secretsEncryption", "kubeconfig": "k3s writes it", "client-ca-file": "k3s writes it",
 }
 
@@ -458,7 +462,7 @@ func (v *validator) clusterNetworks() {
 				v.add(path, "%s has host bits set; write %s", text, prefix.Masked())
 			}
 			parsed[option] = prefix.Masked()
-			v.networkSize(path, option, prefix)
+			v.networkSize(option, prefix)
 			nets = append(nets, network{path, "k3s' " + option, prefix.Masked()})
 		}
 	}
@@ -501,7 +505,8 @@ func (v *validator) reachable(nets map[string]netip.Prefix) {
 
 const nodeMask = 24 // the controller manager's node-cidr-mask-size: each node's pods have a /24
 
-func (v *validator) networkSize(path, option string, prefix netip.Prefix) {
+func (v *validator) networkSize(option string, prefix netip.Prefix) {
+	path := "k3s.serverConfig." + option
 	if option == "service-cidr" {
 		if prefix.Bits() < 12 || prefix.Bits() > 28 {
 			v.add(path, "/%d is out of range; kube-apiserver takes /12 to /28", prefix.Bits())
@@ -518,7 +523,11 @@ func (v *validator) networkSize(path, option string, prefix netip.Prefix) {
 		}
 	}
 	if room := nodeMask - prefix.Bits(); room < 0 || room < 16 && nodes > 1<<room {
-		v.add(path, "/%d has no room for %d nodes with a /%d each; give a wider one, like %s", prefix.Bits(), nodes, nodeMask, fixedOptions[option])
+		wide := nodeMask
+		for nodes > 1<<(nodeMask-wide) {
+			wide--
+		}
+		v.add(path, "%s has no room for %d nodes with a /%d each; give a /%d or wider, like %s", prefix, nodes, nodeMask, wide, netip.PrefixFrom(netip.MustParseAddr("10.32.0.0"), min(wide, 12)).Masked())
 	}
 }
 

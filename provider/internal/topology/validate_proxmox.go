@@ -22,7 +22,7 @@ var (
 	tagPattern     = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9_+.]*$`)
 	bridgePattern  = regexp.MustCompile(`^[A-Za-z][-A-Za-z0-9_]{0,14}$`)
 	vmbrPattern    = regexp.MustCompile(`(?i)^vmbr(\d*)(?:\.(\d+))?$`)
-	cardPattern    = regexp.MustCompile(`^(eth\d|en[opsx]\d|enx|wl|bond\d|lo$|tap\d|veth|fwbr|fwpr|fwln)`)
+	cardPattern    = regexp.MustCompile(`^(eth\d|en[opsx]\d|enx|wl[opsx]\d|wlan\d$|bond\d|lo$|tap\d|veth|fwbr|fwpr|fwln)`)
 )
 
 func (v *validator) proxmox() {

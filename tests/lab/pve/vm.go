@@ -355,7 +355,7 @@ func (c *call) power(v *vm, action string) (any, *apiError) {
 				return nil
 			}
 		}
-		if c.form.Get("forceStop") == "1" || action == "reboot" {
+		if c.form.Get("forceStop") == "1" {
 			return stop()
 		}
 		return fmt.Errorf("VM quit/powerdown failed - got timeout")

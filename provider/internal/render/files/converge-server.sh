@@ -68,7 +68,7 @@ answers() {
 }
 
 # A first start that was interrupted, on a cluster that has never lived: k3s refuses data of a start that was killed before it had saved
-# its bootstrap data, for ever. stuck: it does. begin_anew: nothing is lost, so it starts with an empty disk once more.
+# its bootstrap data, for ever. stuck: it does. set_aside, begin_anew: nothing is lost, so it starts with an empty disk once more.
 unfinished=
 stuck() {
 	[ -n "$unfinished" ] || return 1
@@ -76,25 +76,39 @@ stuck() {
 	[ "$count" -ge "$restarts_before" ] || restarts_before=0
 	[ $((count - restarts_before)) -ge 2 ]
 }
-begin_anew() {
+set_aside() {
 	systemctl stop "$UNIT" || true
 	rm -rf $data/server/db-unfinished
 	mv $data/server/db $data/server/db-unfinished
 	unfinished=
 	restarts_before=0
+}
+begin_anew() {
+	set_aside
 	start_k3s
+}
+answers_here() {
+	code=$(curl -sk -o /dev/null --max-time 3 -w '%{http_code}' https://127.0.0.1:6443/readyz) || return 1
+	[ "$code" = 200 ] || [ "$code" = 401 ]
 }
 
 put 0600 $etc/config.yaml "$CONFIG"
 put 0600 $etc/agent-token "$AGENT_TOKEN"
 bad=
+decision=
 if [ -d $data/server/db/etcd/member ]; then
 	decision=start
 	# An interrupted first start stays the first start until its API is ready.
 	if grep -qs cluster-init $role; then unfinished=yes; else put 0600 $role "$JOIN"; fi
 	may_upgrade
-else
+fi
+# Until then another server may have been made the first, and started the cluster: then this one joins it.
+if [ -n "$unfinished" ] && ! answers_here; then
 	decide
+	if [ "$decision" = join ]; then set_aside; else decision=start; fi
+fi
+if [ ! -d $data/server/db/etcd/member ]; then
+	[ "$decision" = join ] || decide
 	case "$decision" in
 	join)
 		put 0600 $role "$JOIN"

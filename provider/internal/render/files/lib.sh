@@ -4,6 +4,7 @@ set -eu
 umask 077
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 : "${SECRETS:=}"
+begun=$(date +%s)
 
 # die MESSAGE: ends the step. The message says what was seen and what to do.
 die() {
@@ -47,8 +48,8 @@ redact() {
 		  print }'
 }
 
-# journal UNIT: what the unit has printed lately, without the step's secrets. They go before lines are cut, else half of one stays.
-journal() { journalctl -q --no-pager -o cat -b -n 3000 -u "$1" 2>/dev/null | redact | cut -c 1-400; }
+# journal UNIT: what the unit has printed since this step began, without the step's secrets. They go before lines are cut, else half of one stays.
+journal() { journalctl -q --no-pager -o cat -S "@$begun" -n 3000 -u "$1" 2>/dev/null | redact | cut -c 1-400; }
 
 # cause: the line of a journal that says why a program ended. It stands before the end of it: k3s goes on with shutting down.
 cause() {
