@@ -390,7 +390,7 @@ func TestOtherResourcesStayTheSame(t *testing.T) {
 			changed[name] = true
 		}
 	}
-	if got, want := slices.Sorted(maps.Keys(changed)), []string{"prod-converge-k3s-lb-01", "prod-converge-k3s-lb-02", "prod-identity", "prod-machines"}; !slices.Equal(got, want) {
+	if got, want := slices.Sorted(maps.Keys(changed)), []string{"prod-converge-k3s-lb-01", "prod-converge-k3s-lb-02", "prod-machines"}; !slices.Equal(got, want) {
 		t.Errorf("changed: %v, want %v", got, want)
 	}
 }

@@ -213,7 +213,8 @@ func (b *BastionArgs) Annotate(a infer.Annotator) {
 // Annotate describes the machines.
 func (c *ClusterMachines) Annotate(a infer.Annotator) {
 	a.Describe(c, "What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. "+
-		"It refuses at preview what would take a cluster down: disks that shrink, several servers or all load balancers restarted at once.")
+		"It refuses at preview what would take a living cluster down: servers taken away, addresses and VM ids changed, disks that shrink, several servers or all load balancers restarted at once. "+
+		"Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.")
 }
 
 // Annotate describes the machines' inputs.
@@ -228,6 +229,8 @@ func (m *MachineArgs) Annotate(a infer.Annotator) {
 	a.Describe(m, "A VM of a cluster.")
 	a.Describe(&m.Role, "What it is for.")
 	a.Describe(&m.Slot, "Its slot in its group.")
+	a.Describe(&m.IP, "Its IPv4 address."+forbidden)
+	a.Describe(&m.VMID, "Proxmox VE's id of it."+forbidden)
 	a.Describe(&m.Disk, "Its disk in GiB.\n\nChange: it can grow; less is refused at preview.")
 	a.Describe(&m.Restarts, "The settings whose change restarts it, by the input that holds them.\n\nChange: refused at preview for several servers, or all load balancers, at once.")
 }
@@ -302,7 +305,6 @@ func (i *ClusterIdentityArgs) Annotate(a infer.Annotator) {
 	a.Describe(&i.ClusterName, "The cluster's name."+forbidden)
 	a.Describe(&i.Version, "The cluster's k3s release.\n\nChange: in place; a downgrade or a skipped minor version is refused at preview.")
 	a.Describe(&i.Fixed, "What must stay as it is while the cluster lives, by property.\n\nChange: entries may come and go; a changed one is refused at preview.")
-	a.Describe(&i.Servers, "The servers' names.\n\nChange: more may come; one that goes is refused at preview.")
 	a.Describe(&i.Token, "The servers' token. Default: made up."+forbidden)
 	a.Describe(&i.AgentToken, "The workers' token. Default: made up."+forbidden)
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"slices"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
@@ -24,7 +23,6 @@ type ClusterIdentityArgs struct {
 	// "version" alone would be taken for the package's own.
 	Version    string            `pulumi:"k3sVersion"`
 	Fixed      map[string]string `pulumi:"fixed"`
-	Servers    []string          `pulumi:"servers"`
 	Token      *string           `pulumi:"token,optional" provider:"secret"`
 	AgentToken *string           `pulumi:"agentToken,optional" provider:"secret"`
 }
@@ -84,15 +82,6 @@ func (ClusterIdentity) Check(ctx context.Context, req infer.CheckRequest) (infer
 				failures = append(failures, p.CheckFailure{Reason: fmt.Sprintf(
 					"%s: is %q on the living cluster and cannot become %q without destroying what it is for; set it back", path, before.AsString(), now)})
 			}
-		}
-	}
-	if old := req.OldInputs.Get("servers"); old.IsArray() {
-		var before []string
-		for _, name := range old.AsArray().All {
-			before = append(before, name.AsString())
-		}
-		for _, problem := range topology.CheckRemoval(before, args.Servers) {
-			failures = append(failures, p.CheckFailure{Reason: problem.String()})
 		}
 	}
 	for _, key := range []string{"token", "agentToken"} {
@@ -158,13 +147,7 @@ type identity struct {
 
 // newIdentity comes after the servers' downloads: a release that cannot be had never becomes the cluster's.
 func newIdentity(ctx *pulumi.Context, c *K3sHaCluster, name string, plan topology.Plan, args K3sArgs, after []pulumi.Resource) (*identity, error) {
-	var servers []string
-	for _, n := range plan.Servers() {
-		servers = append(servers, n.Name)
-	}
-	slices.Sort(servers)
 	inputs := pulumi.Map{
-		"servers":     pulumi.ToStringArray(servers),
 		"clusterName": pulumi.String(plan.Spec.ClusterName), "k3sVersion": pulumi.String(plan.Spec.K3s.Version),
 		"fixed": pulumi.ToStringMap(plan.Fixed()),
 	}

@@ -2,7 +2,9 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"reflect"
+	"strings"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
@@ -27,6 +29,8 @@ type ClusterMachinesArgs struct {
 type MachineArgs struct {
 	Role     string            `pulumi:"role"`
 	Slot     int               `pulumi:"slot"`
+	IP       string            `pulumi:"ip"`
+	VMID     int               `pulumi:"vmId"`
 	Disk     int               `pulumi:"disk"`
 	Restarts map[string]string `pulumi:"restarts"`
 }
@@ -37,32 +41,15 @@ type ClusterMachinesState struct {
 }
 
 var (
-	_ infer.CustomCheck[ClusterMachinesArgs]                        = ClusterMachines{}
 	_ infer.CustomCreate[ClusterMachinesArgs, ClusterMachinesState] = ClusterMachines{}
 	_ infer.CustomUpdate[ClusterMachinesArgs, ClusterMachinesState] = ClusterMachines{}
 	_ infer.CustomDiff[ClusterMachinesArgs, ClusterMachinesState]   = ClusterMachines{}
 )
 
-// Check refuses what would destroy a living cluster or take it down.
-func (ClusterMachines) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckResponse[ClusterMachinesArgs], error) {
-	args, failures, err := infer.DefaultCheck[ClusterMachinesArgs](ctx, req.NewInputs)
-	if err != nil || len(failures) > 0 || req.OldInputs.Len() == 0 {
-		return infer.CheckResponse[ClusterMachinesArgs]{Inputs: args, Failures: failures}, err
-	}
-	old, unreadable, err := infer.DefaultCheck[ClusterMachinesArgs](ctx, req.OldInputs)
-	if err != nil || len(unreadable) > 0 {
-		return infer.CheckResponse[ClusterMachinesArgs]{Inputs: args, Failures: unreadable}, err
-	}
-	for _, problem := range topology.CheckChange(old.machines(), args.machines(), args.RestartTogether) {
-		failures = append(failures, p.CheckFailure{Reason: problem.String()})
-	}
-	return infer.CheckResponse[ClusterMachinesArgs]{Inputs: args, Failures: failures}, nil
-}
-
-func (a ClusterMachinesArgs) machines() map[string]topology.Machine {
-	out := make(map[string]topology.Machine, len(a.Machines))
-	for name, m := range a.Machines {
-		out[name] = topology.Machine{Role: topology.Role(m.Role), Slot: m.Slot, Disk: m.Disk, Restarts: m.Restarts}
+func machines(args map[string]MachineArgs) map[string]topology.Machine {
+	out := make(map[string]topology.Machine, len(args))
+	for name, m := range args {
+		out[name] = topology.Machine{Role: topology.Role(m.Role), Slot: m.Slot, IP: m.IP, VMID: m.VMID, Disk: m.Disk, Restarts: m.Restarts}
 	}
 	return out
 }
@@ -72,8 +59,16 @@ func (ClusterMachines) Create(_ context.Context, req infer.CreateRequest[Cluster
 	return infer.CreateResponse[ClusterMachinesState]{ID: "machines", Output: ClusterMachinesState{Machines: req.Inputs.Machines}}, nil
 }
 
-// Diff looks at the VMs alone.
+// Diff looks at the VMs alone, and refuses what would destroy a living cluster or take it down. Not Check: a forced replacement of this
+// resource passes by here, which is the way out where no cluster has come up yet.
 func (ClusterMachines) Diff(_ context.Context, req infer.DiffRequest[ClusterMachinesArgs, ClusterMachinesState]) (infer.DiffResponse, error) {
+	if problems := topology.CheckChange(machines(req.State.Machines), machines(req.Inputs.Machines), req.Inputs.RestartTogether); len(problems) > 0 {
+		var lines strings.Builder
+		for _, problem := range problems {
+			lines.WriteString("\n  " + problem.String())
+		}
+		return infer.DiffResponse{}, fmt.Errorf("this would take a living cluster down:%s\nIf none has come up here yet: pulumi up --replace '**-machines'", lines.String())
+	}
 	if reflect.DeepEqual(req.Inputs.Machines, req.State.Machines) {
 		return infer.DiffResponse{}, nil
 	}
@@ -90,7 +85,7 @@ func (b *bootstrap) newMachines() (pulumi.Resource, error) {
 	machines := pulumi.Map{}
 	for name, m := range b.plan.Machines() {
 		machines[name] = pulumi.Map{
-			"role": pulumi.String(string(m.Role)), "slot": pulumi.Int(m.Slot),
+			"role": pulumi.String(string(m.Role)), "slot": pulumi.Int(m.Slot), "ip": pulumi.String(m.IP), "vmId": pulumi.Int(m.VMID),
 			"disk": pulumi.Int(m.Disk), "restarts": pulumi.ToStringMap(m.Restarts),
 		}
 	}

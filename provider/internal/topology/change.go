@@ -8,10 +8,12 @@ import (
 	"strings"
 )
 
-// Machine is what a change must know of a VM that exists: which of its settings can only grow, or restart it.
+// Machine is what a change must know of a VM that exists: which of its settings cannot change, only grow, or restart it.
 type Machine struct {
 	Role Role
 	Slot int
+	IP   string
+	VMID int
 	Disk int // GiB
 	// Restarts are the settings whose change restarts the VM, by the input that holds them. A path that begins with the
 	// group's holds for this VM alone.
@@ -23,7 +25,7 @@ func (p Plan) Machines() map[string]Machine {
 	s := p.Spec
 	out := make(map[string]Machine, len(p.Nodes))
 	for _, n := range p.Nodes {
-		m := Machine{Role: n.Role, Slot: n.Slot, Disk: n.Disk, Restarts: map[string]string{
+		m := Machine{Role: n.Role, Slot: n.Slot, IP: n.IP, VMID: n.VMID, Disk: n.Disk, Restarts: map[string]string{
 			n.Path + ".cores": strconv.Itoa(n.Cores), n.Path + ".memory": strconv.Itoa(n.Memory), n.Path + ".disk": strconv.Itoa(n.Disk),
 			n.Path + ".mac": n.MAC, "proxmox.bridge": s.Proxmox.Bridge, "proxmox.vlan": strconv.Itoa(s.Proxmox.VLAN),
 			"proxmox.firewall": strconv.FormatBool(s.Proxmox.Firewall), "proxmox.datastore": s.Proxmox.Datastore,
@@ -37,18 +39,36 @@ func (p Plan) Machines() map[string]Machine {
 	return out
 }
 
-// CheckChange says what must not be done to VMs that exist: disks shrunk, and more than one server or all load balancers restarted in
-// one update, unless together says so.
+// CheckChange says what must not be done to the VMs of a cluster: servers taken away, addresses and VM ids changed, disks shrunk, and
+// more than one server or all load balancers restarted in one update, unless together says so.
 func CheckChange(before, now map[string]Machine, together bool) []Problem {
 	var out []Problem
 	add := func(path, format string, args ...any) {
 		out = append(out, Problem{Path: path, Reason: fmt.Sprintf(format, args...)})
 	}
+	var removed []string
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		old := before[name]
-		if m, stays := now[name]; stays && m.Disk < old.Disk {
-			add(fmt.Sprintf("%s.nodes.%d.disk", groupOf(m), m.Slot), "the disk of %s has %d GiB and cannot shrink to %d; give at least %d", name, old.Disk, m.Disk, old.Disk)
+		m, stays := now[name]
+		if !stays {
+			if old.Role == Server {
+				removed = append(removed, name)
+			}
+			continue
 		}
+		slot := fmt.Sprintf("%s.nodes.%d.", groupOf(m), m.Slot)
+		if m.IP != old.IP {
+			add(slot+"ip", "%s has %s, by which the others know it, so it cannot become %s; set it back", name, old.IP, m.IP)
+		}
+		if m.VMID != old.VMID {
+			add(slot+"vmId", "%s is VM %d, and would be destroyed to become %d; set it back", name, old.VMID, m.VMID)
+		}
+		if m.Disk < old.Disk {
+			add(slot+"disk", "the disk of %s has %d GiB and cannot shrink to %d; give at least %d", name, old.Disk, m.Disk, old.Disk)
+		}
+	}
+	if len(removed) > 0 {
+		add("servers", "%s would go away, and etcd with its quorum: taking servers out of a cluster is not handled yet; bring the slots back", words(removed))
 	}
 	if !together {
 		out = append(out, restarts(before, now)...)
@@ -106,7 +126,7 @@ func restarts(before, now map[string]Machine) []Problem {
 				}
 			}
 			out = append(out, Problem{Path: at, Reason: fmt.Sprintf("Proxmox VE would restart %s in one update, and %s; "+
-				"%sset proxmox.restartTogether for this update if the API may be away for minutes, or is not there yet", names, group.why, way)})
+				"%sset proxmox.restartTogether for this update if the API may be away for minutes", names, group.why, way)})
 		}
 	}
 	return out
@@ -117,14 +137,4 @@ func words(names []string) string {
 		return names[0]
 	}
 	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
-}
-
-// CheckRemoval says that servers of a living cluster must not go away.
-func CheckRemoval(before, now []string) []Problem {
-	removed := slices.DeleteFunc(slices.Clone(before), func(name string) bool { return slices.Contains(now, name) })
-	if len(removed) == 0 {
-		return nil
-	}
-	slices.Sort(removed)
-	return []Problem{{Path: "servers", Reason: words(removed) + " would go away, and etcd with its quorum: taking servers out of a cluster is not handled yet; bring the slots back"}}
 }

@@ -1,7 +1,6 @@
 package topology
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -13,8 +12,8 @@ var fixedOptions = map[string]string{
 	"flannel-backend": "vxlan", "egress-selector-mode": "agent",
 }
 
-// Fixed lists what must stay as it is while the cluster lives, by property path. A node or an option that is not in
-// an earlier list may come; one that is must not change.
+// Fixed lists what must stay as it is while the cluster lives, by property path. An option that is not in an earlier list may come;
+// one that is must not change.
 func (p Plan) Fixed() map[string]string {
 	s := p.Spec
 	fixed := map[string]string{
@@ -24,10 +23,6 @@ func (p Plan) Fixed() map[string]string {
 	for option := range fixedOptions {
 		values, _ := s.K3s.effective(option)
 		fixed["k3s.serverConfig."+option] = strings.Join(values, ",")
-	}
-	for _, n := range p.Nodes {
-		at := fmt.Sprintf("%s.nodes.%d.", n.Path, n.Slot)
-		fixed[at+"ip"], fixed[at+"vmId"] = n.IP, strconv.Itoa(n.VMID)
 	}
 	return fixed
 }

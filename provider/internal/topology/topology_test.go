@@ -232,10 +232,6 @@ func TestFixed(t *testing.T) {
 		"k3s.secretsEncryption": "true", "ssh.user": "ubuntu", "k3s.serverConfig.cluster-cidr": "10.44.0.0/16", "k3s.serverConfig.service-cidr": "10.45.0.0/16",
 		"k3s.serverConfig.cluster-dns": "10.45.0.10", "k3s.serverConfig.cluster-domain": "cluster.local", "k3s.serverConfig.flannel-backend": "vxlan",
 		"k3s.serverConfig.egress-selector-mode": "agent",
-		"loadBalancers.nodes.1.ip":              "192.168.1.221", "loadBalancers.nodes.1.vmId": "309737", "loadBalancers.nodes.2.ip": "192.168.1.222", "loadBalancers.nodes.2.vmId": "376880",
-		"servers.nodes.1.ip": "192.168.1.201", "servers.nodes.1.vmId": "956006", "servers.nodes.2.ip": "192.168.1.202", "servers.nodes.2.vmId": "378387",
-		"servers.nodes.3.ip": "192.168.1.203", "servers.nodes.3.vmId": "700768", "workers.worker.nodes.1.ip": "192.168.1.211", "workers.worker.nodes.1.vmId": "915957",
-		"workers.worker.nodes.2.ip": "192.168.1.212", "workers.worker.nodes.2.vmId": "983100",
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)

@@ -185,6 +185,21 @@ func TestLabPreviews(t *testing.T) {
 				t.Errorf("refused, and all the same: %s %s", request.Method, request.Path)
 			}
 		}
+		// What was refused has changed nothing, so it is refused again, and the program as it was is accepted.
+		p.program()
+		if r, _ := p.up(); r.Changed() != 0 {
+			t.Errorf("after the refusals: %v", changedNames(r))
+		}
+		// The way out where no cluster has come up yet.
+		p.program("servers:\n", "servers:\n        memory: 5120\n")
+		r, _ := p.must(time.Minute, "preview", "--replace", "**-machines")
+		var replaced []string
+		for _, step := range r.Steps {
+			if step.Op == "replace" || step.Op == "create-replacement" {
+				replaced = append(replaced, step.Name)
+			}
+		}
+		expect(t, "replaced", slices.Compact(replaced), []string{"k3s-machines"})
 		p.program("servers:\n", "servers:\n        memory: 5120\n", "proxmox:\n", "proxmox:\n        restartTogether: true\n")
 		if steps := p.steps(); len(steps) != 4 {
 			t.Errorf("with restartTogether: %v", steps)
