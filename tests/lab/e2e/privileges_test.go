@@ -73,7 +73,7 @@ func (p *place) lifeWith(privileges []string) (refused []string) {
 		// Whatever is left goes with full rights.
 		token("*")
 		p.write(p.vmProgram())
-		_, _, _ = p.try(30*time.Second, "cancel", "--yes")
+		p.afterPowerCut()
 		vms, _ := p.VMs()
 		for _, vm := range vms {
 			_ = p.Control("POST", "/remove", map[string]int{"id": vm.ID}, nil)
