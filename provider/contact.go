@@ -35,7 +35,7 @@ type ContactVM struct {
 	ID          int    `pulumi:"id"`
 	ProxmoxNode string `pulumi:"proxmoxNode"`
 	Running     bool   `pulumi:"running"`
-	URN         string `pulumi:"urn"`
+	Resource    string `pulumi:"resource"`
 }
 
 // ContactHost is how the VM is logged in to.
@@ -74,7 +74,7 @@ func (Contact) Create(ctx context.Context, req infer.CreateRequest[ContactArgs])
 	in := req.Inputs
 	if !in.VM.Running {
 		return resp, fmt.Errorf("%s: contact: VM %d on Proxmox node %s is there, but does not run: an earlier update left it half-made (its tasks in Proxmox VE say why). "+
-			"Nothing is on it yet, so make it anew: pulumi up --replace '%s'", in.Node, in.VM.ID, in.VM.ProxmoxNode, in.VM.URN)
+			"Nothing is on it yet, so make it anew: pulumi up --replace '**::%s'", in.Node, in.VM.ID, in.VM.ProxmoxNode, in.VM.Resource)
 	}
 	h := in.Host
 	host := contact.Host{Address: h.Address, Port: h.Port, User: h.User, PrivateKey: h.PrivateKey}
@@ -89,7 +89,7 @@ func (Contact) Create(ctx context.Context, req infer.CreateRequest[ContactArgs])
 			return resp, fmt.Errorf("%s: contact: %s; check ssh.bastion, then run pulumi up again", in.Node, text)
 		}
 		return resp, fmt.Errorf("%s: contact: %s\nProxmox VE shows VM %d on node %s as running: look at its console there. Then run pulumi up again; "+
-			"a VM that cannot be mended is made anew by pulumi up --replace '%s'", in.Node, text, in.VM.ID, in.VM.ProxmoxNode, in.VM.URN)
+			"a VM that cannot be mended is made anew by pulumi up --replace '**::%s'", in.Node, text, in.VM.ID, in.VM.ProxmoxNode, in.VM.Resource)
 	}
 	resp.Output = ContactState{HostKey: out}
 	return resp, nil
@@ -111,7 +111,8 @@ func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
 	inputs := pulumi.Map{
 		"node": pulumi.String(n.Name),
 		"vm": pulumi.Map{
-			"id": pulumi.Int(n.VMID), "proxmoxNode": machine.ProxmoxNode, "running": machine.Running, "urn": machine.Resource.URN(),
+			"id": pulumi.Int(n.VMID), "proxmoxNode": machine.ProxmoxNode, "running": machine.Running,
+			"resource": pulumi.String(b.childName(topology.Step{Verb: topology.VM, Node: n})),
 		},
 		"host": pulumi.Map{
 			"address": pulumi.String(n.IP), "port": pulumi.Int(ssh.Port), "user": pulumi.String(ssh.User), "privateKey": pulumi.ToSecret(b.args.SSH.PrivateKey),

@@ -16,10 +16,10 @@ func TestAHalfMadeVMIsNamed(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
 	_, err := Contact{}.Create(t.Context(), infer.CreateRequest[ContactArgs]{Inputs: ContactArgs{
-		Node: "k3s-worker-01", VM: ContactVM{ID: 211, ProxmoxNode: "pve2", URN: "urn:vm"}, Host: ContactHost{Address: "127.0.0.1", Port: 1},
+		Node: "k3s-worker-01", VM: ContactVM{ID: 211, ProxmoxNode: "pve2", Resource: "k3s-vm-k3s-worker-01"}, Host: ContactHost{Address: "127.0.0.1", Port: 1},
 	}})
 	want := "k3s-worker-01: contact: VM 211 on Proxmox node pve2 is there, but does not run: an earlier update left it half-made (its tasks in Proxmox VE say why). " +
-		"Nothing is on it yet, so make it anew: pulumi up --replace 'urn:vm'"
+		"Nothing is on it yet, so make it anew: pulumi up --replace '**::k3s-vm-k3s-worker-01'"
 	if err == nil || err.Error() != want || time.Since(start) > time.Second {
 		t.Errorf("after %s: %v", time.Since(start), err)
 	}

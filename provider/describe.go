@@ -266,7 +266,7 @@ func (c *ContactVM) Annotate(a infer.Annotator) {
 	a.Describe(&c.ID, "Its id.")
 	a.Describe(&c.ProxmoxNode, "The Proxmox node that it is on.")
 	a.Describe(&c.Running, "Whether it runs. One that doesn't is refused at once: it was left half-made.")
-	a.Describe(&c.URN, "Its resource, for messages.")
+	a.Describe(&c.Resource, "The name of its resource, for messages.")
 }
 
 // Annotate describes the host of a contact.

@@ -573,10 +573,10 @@ type ContactVm struct {
 	Id int `pulumi:"id"`
 	// The Proxmox node that it is on.
 	ProxmoxNode string `pulumi:"proxmoxNode"`
+	// The name of its resource, for messages.
+	Resource string `pulumi:"resource"`
 	// Whether it runs. One that doesn't is refused at once: it was left half-made.
 	Running bool `pulumi:"running"`
-	// Its resource, for messages.
-	Urn string `pulumi:"urn"`
 }
 
 // ContactVmInput is an input type that accepts ContactVmArgs and ContactVmOutput values.
@@ -596,10 +596,10 @@ type ContactVmArgs struct {
 	Id pulumi.IntInput `pulumi:"id"`
 	// The Proxmox node that it is on.
 	ProxmoxNode pulumi.StringInput `pulumi:"proxmoxNode"`
+	// The name of its resource, for messages.
+	Resource pulumi.StringInput `pulumi:"resource"`
 	// Whether it runs. One that doesn't is refused at once: it was left half-made.
 	Running pulumi.BoolInput `pulumi:"running"`
-	// Its resource, for messages.
-	Urn pulumi.StringInput `pulumi:"urn"`
 }
 
 func (ContactVmArgs) ElementType() reflect.Type {
@@ -639,14 +639,14 @@ func (o ContactVmOutput) ProxmoxNode() pulumi.StringOutput {
 	return o.ApplyT(func(v ContactVm) string { return v.ProxmoxNode }).(pulumi.StringOutput)
 }
 
+// The name of its resource, for messages.
+func (o ContactVmOutput) Resource() pulumi.StringOutput {
+	return o.ApplyT(func(v ContactVm) string { return v.Resource }).(pulumi.StringOutput)
+}
+
 // Whether it runs. One that doesn't is refused at once: it was left half-made.
 func (o ContactVmOutput) Running() pulumi.BoolOutput {
 	return o.ApplyT(func(v ContactVm) bool { return v.Running }).(pulumi.BoolOutput)
-}
-
-// Its resource, for messages.
-func (o ContactVmOutput) Urn() pulumi.StringOutput {
-	return o.ApplyT(func(v ContactVm) string { return v.Urn }).(pulumi.StringOutput)
 }
 
 // Etcd's timers, both or neither.

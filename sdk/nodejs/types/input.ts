@@ -103,13 +103,13 @@ export interface ContactVmArgs {
      */
     proxmoxNode: pulumi.Input<string>;
     /**
+     * The name of its resource, for messages.
+     */
+    resource: pulumi.Input<string>;
+    /**
      * Whether it runs. One that doesn't is refused at once: it was left half-made.
      */
     running: pulumi.Input<boolean>;
-    /**
-     * Its resource, for messages.
-     */
-    urn: pulumi.Input<string>;
 }
 
 /**

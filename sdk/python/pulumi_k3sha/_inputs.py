@@ -398,13 +398,13 @@ class ContactVmArgsDict(TypedDict):
     """
     The Proxmox node that it is on.
     """
+    resource: pulumi.Input[_builtins.str]
+    """
+    The name of its resource, for messages.
+    """
     running: pulumi.Input[_builtins.bool]
     """
     Whether it runs. One that doesn't is refused at once: it was left half-made.
-    """
-    urn: pulumi.Input[_builtins.str]
-    """
-    Its resource, for messages.
     """
 
 @pulumi.input_type
@@ -412,20 +412,20 @@ class ContactVmArgs:
     def __init__(__self__, *,
                  id: pulumi.Input[_builtins.int],
                  proxmox_node: pulumi.Input[_builtins.str],
-                 running: pulumi.Input[_builtins.bool],
-                 urn: pulumi.Input[_builtins.str]):
+                 resource: pulumi.Input[_builtins.str],
+                 running: pulumi.Input[_builtins.bool]):
         """
         A VM as Proxmox VE shows it.
 
         :param pulumi.Input[_builtins.int] id: Its id.
         :param pulumi.Input[_builtins.str] proxmox_node: The Proxmox node that it is on.
+        :param pulumi.Input[_builtins.str] resource: The name of its resource, for messages.
         :param pulumi.Input[_builtins.bool] running: Whether it runs. One that doesn't is refused at once: it was left half-made.
-        :param pulumi.Input[_builtins.str] urn: Its resource, for messages.
         """
         pulumi.set(__self__, "id", id)
         pulumi.set(__self__, "proxmox_node", proxmox_node)
+        pulumi.set(__self__, "resource", resource)
         pulumi.set(__self__, "running", running)
-        pulumi.set(__self__, "urn", urn)
 
     @_builtins.property
     @pulumi.getter
@@ -453,6 +453,18 @@ class ContactVmArgs:
 
     @_builtins.property
     @pulumi.getter
+    def resource(self) -> pulumi.Input[_builtins.str]:
+        """
+        The name of its resource, for messages.
+        """
+        return pulumi.get(self, "resource")
+
+    @resource.setter
+    def resource(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "resource", value)
+
+    @_builtins.property
+    @pulumi.getter
     def running(self) -> pulumi.Input[_builtins.bool]:
         """
         Whether it runs. One that doesn't is refused at once: it was left half-made.
@@ -462,18 +474,6 @@ class ContactVmArgs:
     @running.setter
     def running(self, value: pulumi.Input[_builtins.bool]):
         pulumi.set(self, "running", value)
-
-    @_builtins.property
-    @pulumi.getter
-    def urn(self) -> pulumi.Input[_builtins.str]:
-        """
-        Its resource, for messages.
-        """
-        return pulumi.get(self, "urn")
-
-    @urn.setter
-    def urn(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "urn", value)
 
 
 class EtcdArgsDict(TypedDict):

@@ -215,7 +215,7 @@ func TestLabHalfMade(t *testing.T) {
 				flat := strings.Join(strings.Fields(out), " ")
 				for _, want := range []string{
 					"k3s-server-01: contact: VM 201 on Proxmox node pve1 is there, but does not run: an earlier update left it half-made",
-					"pulumi up --replace '" + p.urn("k3s-vm-k3s-server-01") + "'",
+					"pulumi up --replace '**::k3s-vm-k3s-server-01'",
 				} {
 					if !strings.Contains(flat, want) {
 						t.Errorf("the second update (%v) does not say %q:\n%s", err, want, tail(out))
@@ -224,7 +224,7 @@ func TestLabHalfMade(t *testing.T) {
 				if took := time.Since(start); took > 90*time.Second {
 					t.Errorf("it took %s to say so", took)
 				}
-				p.up("--replace", p.urn("k3s-vm-k3s-server-01"))
+				p.up("--replace", "**::k3s-vm-k3s-server-01")
 			}
 			if r, _ := p.up(); r.Changed() != 0 {
 				t.Errorf("then %v", changedNames(r))

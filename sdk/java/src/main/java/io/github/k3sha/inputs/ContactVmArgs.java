@@ -51,6 +51,21 @@ public final class ContactVmArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * The name of its resource, for messages.
+     * 
+     */
+    @Import(name="resource", required=true)
+    private Output<String> resource;
+
+    /**
+     * @return The name of its resource, for messages.
+     * 
+     */
+    public Output<String> resource() {
+        return this.resource;
+    }
+
+    /**
      * Whether it runs. One that doesn&#39;t is refused at once: it was left half-made.
      * 
      */
@@ -65,28 +80,13 @@ public final class ContactVmArgs extends com.pulumi.resources.ResourceArgs {
         return this.running;
     }
 
-    /**
-     * Its resource, for messages.
-     * 
-     */
-    @Import(name="urn", required=true)
-    private Output<String> urn;
-
-    /**
-     * @return Its resource, for messages.
-     * 
-     */
-    public Output<String> urn() {
-        return this.urn;
-    }
-
     private ContactVmArgs() {}
 
     private ContactVmArgs(ContactVmArgs $) {
         this.id = $.id;
         this.proxmoxNode = $.proxmoxNode;
+        this.resource = $.resource;
         this.running = $.running;
-        this.urn = $.urn;
     }
 
     public static Builder builder() {
@@ -150,6 +150,27 @@ public final class ContactVmArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param resource The name of its resource, for messages.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder resource(Output<String> resource) {
+            $.resource = resource;
+            return this;
+        }
+
+        /**
+         * @param resource The name of its resource, for messages.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder resource(String resource) {
+            return resource(Output.of(resource));
+        }
+
+        /**
          * @param running Whether it runs. One that doesn&#39;t is refused at once: it was left half-made.
          * 
          * @return builder
@@ -170,27 +191,6 @@ public final class ContactVmArgs extends com.pulumi.resources.ResourceArgs {
             return running(Output.of(running));
         }
 
-        /**
-         * @param urn Its resource, for messages.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder urn(Output<String> urn) {
-            $.urn = urn;
-            return this;
-        }
-
-        /**
-         * @param urn Its resource, for messages.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder urn(String urn) {
-            return urn(Output.of(urn));
-        }
-
         public ContactVmArgs build() {
             if ($.id == null) {
                 throw new MissingRequiredPropertyException("ContactVmArgs", "id");
@@ -198,11 +198,11 @@ public final class ContactVmArgs extends com.pulumi.resources.ResourceArgs {
             if ($.proxmoxNode == null) {
                 throw new MissingRequiredPropertyException("ContactVmArgs", "proxmoxNode");
             }
+            if ($.resource == null) {
+                throw new MissingRequiredPropertyException("ContactVmArgs", "resource");
+            }
             if ($.running == null) {
                 throw new MissingRequiredPropertyException("ContactVmArgs", "running");
-            }
-            if ($.urn == null) {
-                throw new MissingRequiredPropertyException("ContactVmArgs", "urn");
             }
             return $;
         }
