@@ -130,7 +130,10 @@ func TestTheCauseComesFirst(t *testing.T) {
 		},
 		"fatal after errors": {"level=error msg=\"a\"\nlevel=fatal msg=\"the cause\"\n" + noise, `; cause: level=fatal msg="the cause"`},
 		"an error only":      {"level=error msg=\"the cause\"\n" + noise, `; cause: level=error msg="the cause"`},
-		"nothing":            {noise, ""},
+		"what only follows": {
+			"level=fatal msg=\"the cause\"\nlevel=error msg=\"Shutdown request received: no bootstrap data found in datastore\"\n" + noise, `; cause: level=fatal msg="the cause"`,
+		},
+		"nothing": {noise, ""},
 		"a secret at the cut": {
 			"level=fatal msg=\"" + strings.Repeat("x", 377) + token + "\"\n", "; cause: level=fatal msg=\"" + strings.Repeat("x", 377) + "***\"",
 		},

@@ -51,9 +51,11 @@ redact() {
 # journal UNIT: what the unit has printed since this step began, without the step's secrets. They go before lines are cut, else half of one stays.
 journal() { journalctl -q --no-pager -o cat -S "@$begun" -n 3000 -u "$1" 2>/dev/null | redact | cut -c 1-400; }
 
-# cause: the line of a journal that says why a program ended. It stands before the end of it: k3s goes on with shutting down.
+# cause: the line of a journal that says why a program ended. It stands before the end of it: k3s goes on with shutting down. That a
+# first start finds half-written data only follows from what ended the one before.
 cause() {
-	awk '/level=fatal|"level":"fatal"|^panic: |\[ALERT\]|Shutdown request received/ { strong = $0 }
+	awk '/no bootstrap data found|failed to read consistent index/ { weak = $0; next }
+		/level=fatal|"level":"fatal"|^panic: |\[ALERT\]|Shutdown request received/ { strong = $0 }
 		/level=error|"level":"error"| error: / { weak = $0 }
 		END { print (strong != "" ? strong : weak) }'
 }
