@@ -112,7 +112,7 @@ func (m mutation) try(dir string) (noticed bool, err error) {
 
 // fast runs the tests that need neither root nor a lab.
 func fast(dir string, packages ...string) (string, error) {
-	return command(dir, 5*time.Minute, nil, "go", append([]string{"test", "-failfast", "-vet=off"}, packages...)...)
+	return command(dir, 5*time.Minute, nil, "go", append([]string{"test", "-failfast", "-vet=off", "-timeout", "60s"}, packages...)...)
 }
 
 // lab runs an end-to-end test with a plugin built from the copy.
