@@ -193,3 +193,22 @@ func TestParseCredentials(t *testing.T) {
 		}
 	}
 }
+
+// With the CA's hash in its token, k3s verifies the cluster before it sends the token.
+func TestAWorkersTokenNamesTheCA(t *testing.T) {
+	t.Parallel()
+	p := cluster(nil)
+	seen := 0
+	for _, step := range p.Steps {
+		if step.Node.Role != topology.Worker || step.Verb != topology.Join && step.Verb != topology.Converge {
+			continue
+		}
+		seen++
+		if script := render.Script(p, step, render.Secrets{AgentToken: "AG3NT", CAHash: "cafe"}); !strings.Contains(script, "\nTOKEN='K10cafe::node:AG3NT'\n") {
+			t.Errorf("%s has another token", step.Name())
+		}
+	}
+	if seen == 0 {
+		t.Error("no worker's step was looked at")
+	}
+}
