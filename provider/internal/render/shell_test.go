@@ -377,3 +377,18 @@ func TestKeepalivedComesBack(t *testing.T) {
 		t.Errorf("%v\n%s", err, text)
 	}
 }
+
+// A lease of the process from before a restart says nothing of the one after it.
+func TestBeatsOfThisProcess(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	program(t, dir, "systemctl", `case "$*" in *ExecMainStartTimestamp*) echo "Wed 2026-11-25 22:15:06 UTC" ;; *) echo 0 ;; esac`)
+	for at, want := range map[string]string{
+		"2026-11-25T22:15:05.999999Z": "old", "2026-11-25T22:15:06.000000Z": "new", "2026-11-25T22:15:16.123456Z": "new", "": "old",
+	} {
+		out, _, _ := shell(t, dir, "", []string{"lib.sh", "lib-k3s.sh"}, "kubectl() { echo "+render.Quote(at)+"; }\nif beats; then echo new; else echo old; fi")
+		if out != want {
+			t.Errorf("a lease of %q is %s, want %s", at, out, want)
+		}
+	}
+}
