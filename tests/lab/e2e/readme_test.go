@@ -14,7 +14,8 @@ var (
 	example = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 )
 
-// TestLabReadme runs what README tells a newcomer to run, but for the tests themselves.
+// TestLabReadme runs what README tells a newcomer to run, but for the tests themselves and for
+// what tests the tests.
 func TestLabReadme(t *testing.T) {
 	readme, err := os.ReadFile("../../../README.md")
 	if err != nil {
@@ -37,7 +38,7 @@ func TestLabReadme(t *testing.T) {
 	t.Cleanup(func() { run("make demo-down", "") })
 	for _, m := range command.FindAllStringSubmatch(string(readme), -1) {
 		line := m[1]
-		if strings.HasPrefix(line, "make test") || ran[line] {
+		if strings.HasPrefix(line, "make test") || line == "make mutate" || ran[line] {
 			continue
 		}
 		ran[line] = true
