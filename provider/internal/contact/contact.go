@@ -183,7 +183,7 @@ func algorithms(keyType string) []string {
 	return []string{keyType}
 }
 
-// execute runs the command; its error has the last lines of what it printed.
+// execute runs the command; its error is what it printed to stderr, from the beginning, where the cause stands.
 func execute(ctx context.Context, client *ssh.Client, command, script string, timeout time.Duration) (string, error) {
 	session, err := client.NewSession()
 	if err != nil {
