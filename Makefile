@@ -67,6 +67,12 @@ $(B)/rootfs/etc: tests/lab/rootfs.sh | host-packages
 	tests/lab/rootfs.sh $(B)
 	touch $@
 
+# Ubuntu 24.04 for the VMs, in place of Debian 12.
+$(B)/noble/rootfs/etc: tests/lab/rootfs.sh tests/lab/ubuntu-archive.asc | host-packages
+	mkdir -p $(B)/noble
+	tests/lab/rootfs.sh $(B)/noble noble
+	touch $@
+
 $(B)/bin/langhost: $(call SOURCES,tests/tools/langhost) tests/tools/langhost/run.py
 	cd tests/tools/langhost && $(GO_BUILD) -o $@ .
 	for language in go nodejs python java; do ln -sfn langhost $(@D)/pulumi-language-$$language; done
@@ -132,13 +138,17 @@ test-long: build $(B)/bin/langhost $(B)/sdk/ready $(B)/k3s/$(K3S_MINOR)/k3s ## t
 test-newer: build $(B)/newer/pulumi-resource-proxmoxve ## the reference cluster with the newest Proxmox VE provider
 	cd tests/lab && LAB_PLUGINS=$(B)/newer LAB_NEWER=yes go test -count=1 -timeout 20m -run 'TestLabReferenceCluster|TestLabHalfMade' -v ./e2e/
 
+.PHONY: test-ubuntu
+test-ubuntu: build $(B)/noble/rootfs/etc ## the reference cluster on VMs with Ubuntu 24.04
+	cd tests/lab && LAB_SYSTEM=noble go test -count=1 -timeout 20m -run 'TestLabReferenceCluster' -v ./e2e/
+
 .PHONY: test-released
 test-released: build $(B)/bin/langhost $(B)/sdk/ready $(B)/k3s/$(K3S_MINOR)/k3s ## the end-to-end tests with the released plugins: from LAB_PLUGINS, else fetched by pulumi plugin install
 	tests/released-plugins.sh $(B)/released
 	cd tests/lab && LAB_PLUGINS=$${LAB_PLUGINS:-$(B)/released} go test -count=1 -timeout 80m -run '$(or $(RUN),TestLab|TestLong)' -v ./e2e/
 
 .PHONY: test-all
-test-all: test release-all test-long test-newer ## all of it, but for the released plugins
+test-all: test release-all test-long test-newer test-ubuntu ## all of it, but for the released plugins
 
 .PHONY: mutate
 mutate: ## break the code in one line after the other: the fast tests must fail

@@ -64,7 +64,8 @@ type ServersArgs struct {
 	Disk         *int                `pulumi:"disk,optional"`
 	Nodes        map[string]NodeArgs `pulumi:"nodes,optional"`
 	First        *int                `pulumi:"first,optional"`
-	AbandonedCA  *string             `pulumi:"abandonedCa,optional"`
+	StartOver    *string             `pulumi:"startOver,optional"`
+	Others       []string            `pulumi:"others,optional"`
 	Taints       []string            `pulumi:"taints,optional"`
 	Labels       map[string]string   `pulumi:"labels,optional"`
 }
@@ -120,6 +121,9 @@ type K3sArgs struct {
 	BinarySHA256        *string            `pulumi:"binarySha256,optional"`
 	InstallScriptSHA256 *string            `pulumi:"installScriptSha256,optional"`
 	Etcd                *EtcdArgs          `pulumi:"etcd,optional"`
+	// AdminCertificateDays is how long the kubeconfig's certificate is good.
+	AdminCertificateDays *int               `pulumi:"adminCertificateDays,optional"`
+	RecoveryBundle       pulumi.StringInput `pulumi:"recoveryBundle,optional" provider:"secret"`
 }
 
 // EtcdArgs are etcd's timers.
@@ -155,6 +159,9 @@ type K3sHaCluster struct {
 	CACertificate pulumi.StringOutput `pulumi:"caCertificate"`
 	Token         pulumi.StringOutput `pulumi:"token" provider:"secret"`
 	Nodes         NodeInfoMapOutput   `pulumi:"nodes"`
+
+	RecoveryBundle    pulumi.StringOutput `pulumi:"recoveryBundle" provider:"secret"`
+	CertificatesUntil pulumi.StringOutput `pulumi:"certificatesUntil"`
 }
 
 // NodeInfo is what the outputs say of a node.

@@ -16,21 +16,17 @@ type bootstrap struct {
 	name     string
 	args     K3sHaClusterArgs
 	plan     topology.Plan
-	identity *identity
 	progress *progress
 
-	machines    pulumi.Resource
-	commands    pulumi.ProviderResource
-	publicKeys  pulumi.StringArrayOutput
-	vms         map[string]virtualMachine
-	hostKeys    map[string]pulumi.StringOutput
-	done        map[string]pulumi.Resource
-	credentials credentials
-}
-
-// credentials are what the read step's output holds, one by one.
-type credentials struct {
-	kubeconfig, ca, caHash, token pulumi.StringOutput
+	machines   pulumi.Resource
+	identity   *identity
+	commands   pulumi.ProviderResource
+	access     pulumi.ProviderResource
+	publicKeys pulumi.StringArrayOutput
+	vms        map[string]virtualMachine
+	hostKeys   map[string]pulumi.StringOutput
+	done       map[string]pulumi.Resource
+	outputs    map[string]pulumi.StringOutput // what steps printed
 }
 
 func (b *bootstrap) run() error {
@@ -38,59 +34,70 @@ func (b *bootstrap) run() error {
 	if b.machines, err = b.newMachines(); err != nil {
 		return err
 	}
+	if b.identity, err = b.newIdentity(); err != nil {
+		return err
+	}
 	if b.commands, err = newCommandProvider(b.ctx, b.cluster, b.name); err != nil {
 		return err
 	}
 	b.publicKeys = b.args.SSH.publicKeys()
-	b.vms, b.hostKeys, b.done = map[string]virtualMachine{}, map[string]pulumi.StringOutput{}, map[string]pulumi.Resource{}
+	b.vms, b.hostKeys, b.done, b.outputs = map[string]virtualMachine{}, map[string]pulumi.StringOutput{}, map[string]pulumi.Resource{}, map[string]pulumi.StringOutput{}
 	for _, step := range b.plan.Steps {
-		if step.Verb == topology.VM {
-			vm, err := b.newVM(step)
-			if err != nil {
-				return err
-			}
-			b.vms[step.Node.Name] = vm
-			b.finish(step, vm.Resource, vm.ProxmoxNode)
-			continue
+		if err := b.step(step); err != nil {
+			return err
 		}
-		if step.Verb == topology.Contact {
-			contact, err := b.newContact(step)
-			if err != nil {
-				return err
-			}
-			b.hostKeys[step.Node.Name] = contact.HostKey
-			b.finish(step, contact, contact.HostKey)
-			continue
-		}
-		if step.Verb == topology.Converge && b.identity == nil {
-			if err := b.newIdentity(); err != nil {
-				return err
-			}
-		}
-		command, err := b.newCommand(step, b.stdin(step))
+	}
+	return b.newOutputs()
+}
+
+// step makes a step's resource.
+func (b *bootstrap) step(step topology.Step) error {
+	switch step.Verb {
+	case topology.VM:
+		vm, err := b.newVM(step)
 		if err != nil {
 			return err
 		}
-		if step.Verb == topology.Read {
-			b.credentials = b.readCredentials(command.Stdout)
+		b.vms[step.Node.Name] = vm
+		b.finish(step, vm.Resource, vm.ProxmoxNode)
+	case topology.Contact:
+		contact, err := b.newContact(step)
+		if err != nil {
+			return err
+		}
+		b.hostKeys[step.Node.Name] = contact.HostKey
+		b.finish(step, contact, contact.HostKey)
+	case topology.Release:
+		r, err := b.newRelease(step)
+		if err != nil {
+			return err
+		}
+		b.finish(step, r, r.Version)
+	case topology.Start:
+		start, err := b.newStart(step)
+		if err != nil {
+			return err
+		}
+		b.finish(step, start, start.Node)
+	case topology.Admit:
+		seat, err := b.newSeat(step)
+		if err != nil {
+			return err
+		}
+		b.finish(step, seat, seat.MachineID)
+	case topology.Authorize, topology.Prepare, topology.Converge, topology.Join, topology.Reach:
+		command, err := b.newCommand(step, b.stdin(step))
+		if err != nil {
+			return err
 		}
 		b.finish(step, command, command.Stdout)
 	}
 	return nil
 }
 
-func (b *bootstrap) newIdentity() error {
-	var prepared []pulumi.Resource
-	for _, server := range b.plan.Servers() {
-		prepared = append(prepared, b.done[topology.StepName(topology.Prepare, server.Name)])
-	}
-	id, err := newIdentity(b.ctx, b.cluster, b.name, b.plan, b.args.K3s, prepared)
-	b.identity = id
-	return err
-}
-
 func (b *bootstrap) finish(step topology.Step, r pulumi.Resource, output pulumi.StringOutput) {
 	b.done[step.Name()] = r
+	b.outputs[step.Name()] = output
 	b.progress.watch(step, output)
 }
 
@@ -106,40 +113,22 @@ func (b *bootstrap) predecessors(step topology.Step) []pulumi.Resource {
 // it nor make it run again.
 func (b *bootstrap) stdin(step topology.Step) pulumi.StringOutput {
 	script := func(s render.Secrets) string { return render.Script(b.plan, step, s) }
+	id := b.identity
 	switch {
 	case step.Verb == topology.Authorize:
 		return b.publicKeys.ApplyT(func(keys []string) string {
 			return script(render.Secrets{AuthorizedKeys: strings.Join(keys, "\n") + "\n"})
 		}).(pulumi.StringOutput)
-	case step.Verb == topology.Trust:
-		return b.credentials.ca.ApplyT(func(ca string) string { return script(render.Secrets{CA: ca}) }).(pulumi.StringOutput)
+	case step.Verb == topology.Converge && step.Node.Role == topology.LoadBalancer:
+		return id.CACertificate.ApplyT(func(ca string) string { return script(render.Secrets{CA: ca}) }).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.Server:
-		return pulumi.All(b.identity.Token, b.identity.AgentToken).ApplyT(func(v []any) string {
-			return script(render.Secrets{Token: v[0].(string), AgentToken: v[1].(string)})
+		return pulumi.All(id.Token, id.AgentToken, id.CACertificate, id.CAHash).ApplyT(func(v []any) string {
+			return script(render.Secrets{Token: v[0].(string), AgentToken: v[1].(string), CA: v[2].(string), CAHash: v[3].(string)})
 		}).(pulumi.StringOutput)
 	case step.Node.Role == topology.Worker && (step.Verb == topology.Join || step.Verb == topology.Converge):
-		return pulumi.All(b.identity.AgentToken, b.credentials.ca, b.credentials.caHash).ApplyT(func(v []any) string {
+		return pulumi.All(id.AgentToken, id.CACertificate, id.CAHash).ApplyT(func(v []any) string {
 			return script(render.Secrets{AgentToken: v[0].(string), CA: v[1].(string), CAHash: v[2].(string)})
 		}).(pulumi.StringOutput)
 	}
 	return pulumi.String(script(render.Secrets{})).ToStringOutput()
-}
-
-// readCredentials takes the read step's output apart. The CA is public; the rest stays secret.
-func (b *bootstrap) readCredentials(stdout pulumi.StringOutput) credentials {
-	part := func(get func(render.Credentials) (string, error)) pulumi.StringOutput {
-		return pulumi.ToSecret(stdout.ApplyT(func(text string) (string, error) {
-			c, err := render.ParseCredentials(text)
-			if err != nil {
-				return "", err
-			}
-			return get(c)
-		})).(pulumi.StringOutput)
-	}
-	return credentials{
-		kubeconfig: part(func(c render.Credentials) (string, error) { return render.Kubeconfig(b.plan.Spec, c), nil }),
-		token:      part(func(c render.Credentials) (string, error) { return c.Token, nil }),
-		ca:         pulumi.Unsecret(part(render.Credentials.CAPEM)).(pulumi.StringOutput),
-		caHash:     pulumi.Unsecret(part(func(c render.Credentials) (string, error) { return c.CAHash(), nil })).(pulumi.StringOutput),
-	}
 }

@@ -3,7 +3,6 @@ package provider
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
@@ -14,6 +13,7 @@ func NewK3sHaCluster(ctx *pulumi.Context, name string, args K3sHaClusterArgs, op
 		return nil, problemsError(name, problems)
 	}
 	spec := args.spec()
+	spec.Name = name
 	plan := topology.NewPlan(spec)
 
 	c := &K3sHaCluster{}
@@ -24,10 +24,5 @@ func NewK3sHaCluster(ctx *pulumi.Context, name string, args K3sHaClusterArgs, op
 	if err := b.run(); err != nil {
 		return nil, err
 	}
-	c.Kubeconfig = b.credentials.kubeconfig
-	c.Token = b.credentials.token
-	c.CACertificate = b.credentials.ca
-	c.Endpoint = pulumi.String(render.Endpoint(spec)).ToStringOutput()
-	c.Nodes = nodeInfos(plan, b.vms)
 	return c, nil
 }

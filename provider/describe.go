@@ -29,11 +29,13 @@ const (
 // Annotate describes the component.
 func (c *K3sHaCluster) Annotate(a infer.Annotator) {
 	a.Describe(c, clusterDoc)
-	a.Describe(&c.Kubeconfig, "The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster's CA, the VIP or `loadBalancers.apiPort` changes. "+
-		"Its client certificate is valid for one year, as k3s made it.\n\nSource: /etc/rancher/k3s/k3s.yaml of the first server.")
+	a.Describe(&c.Kubeconfig, "The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP or `loadBalancers.apiPort` changes. "+
+		"Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.")
 	a.Describe(&c.Endpoint, "URL of the Kubernetes API at the VIP, like `https://192.168.1.220:6443`. Known at preview.")
-	a.Describe(&c.CACertificate, "The cluster's server CA, PEM.\n\nSource: the kubeconfig of the first server; k3s serves the same at `/cacerts`.")
-	a.Describe(&c.Token, "The servers' token in full, `K10<hash of the CA>::server:<password>`. Keep a copy: restoring an etcd snapshot needs it.\n\nSource: /var/lib/rancher/k3s/server/token.")
+	a.Describe(&c.CACertificate, "The cluster's server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.")
+	a.Describe(&c.Token, "The servers' token in full, `K10<hash of the CA>::server:<password>`. Restoring an etcd snapshot needs it.\n\nUpstream: /var/lib/rancher/k3s/server/token.")
+	a.Describe(&c.RecoveryBundle, "What makes the cluster the one that it is: its name, its tokens, its CAs with their keys. Keep a copy away from the state: with it as `k3s.recoveryBundle` a new stack goes on with this cluster. Who has it is the cluster's administrator for ever.")
+	a.Describe(&c.CertificatesUntil, "When the first of k3s' own certificates on the servers ends, RFC 3339, as the last step on each of them saw it. k3s renews them when it starts in their last 90 days.")
 	a.Describe(&c.Nodes, "All nodes by name, load balancers included. Known at preview.")
 }
 
@@ -125,8 +127,10 @@ func (s *ServersArgs) Annotate(a infer.Annotator) {
 	a.Describe(s, "The servers: k3s' control plane with embedded etcd.")
 	describeGroup(a, groupFields{&s.Count, &s.Slots, &s.FirstAddress, &s.FirstVMID, &s.Cores, &s.Memory, &s.Disk, &s.Nodes},
 		fmt.Sprintf("How many servers: 1, 3, 5 or 7. Default: %d. A server is not taken away yet: refused at preview.", topology.DefaultServerCount), topology.DefaultServerCores, topology.DefaultServerMemory)
-	a.Describe(&s.First, "Slot of the server that may initialise a blank cluster. Once the cluster lives it joins like any other. Default: the lowest slot (1)."+lbOnly)
-	a.Describe(&s.AbandonedCA, "Hash of the CA of a cluster that is lost for good, as the refusal to start a second one gives it: `sha256:...`. Load balancers then forget that it has lived, and the first server may initialise anew. Default: none."+lbOnly)
+	a.Describe(&s.First, "Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).\n\nChange: the order in which servers converge; nothing runs again.")
+	a.Describe(&s.StartOver, "A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. "+
+		"Refused by `up` while a server of the cluster answers. Default: none.\n\nChange: a new word starts over; taking it out again changes nothing.")
+	a.Describe(&s.Others, "Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none."+lbOnly)
 	a.Describe(&s.Taints, "Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none."+firstOnly+"\n\nUpstream: k3s' `node-taint`.")
 	a.Describe(&s.Labels, "Labels of the servers. Default: none."+firstOnly+"\n\nUpstream: k3s' `node-label`.")
 }
@@ -176,6 +180,8 @@ func (k *K3sArgs) Annotate(a infer.Annotator) {
 	a.Describe(&k.Mirror, "URL below which releases lie as `<version>/k3s`, `<version>/sha256sum-<arch>.txt` and `<version>/install.sh`, for closed networks. Default: the release and the tag on GitHub.\n\nChange: used by later downloads.\n\nUpstream: `GITHUB_URL` of the install script.")
 	a.Describe(&k.BinarySHA256, "SHA-256 of the k3s binary, 64 hex digits. The release's own list comes from the same place as the binary; this doesn't. Default: only the release's list is checked."+inPlace)
 	a.Describe(&k.InstallScriptSHA256, "SHA-256 of the install script, 64 hex digits. Default: not checked."+inPlace)
+	a.Describe(&k.AdminCertificateDays, "How many days the kubeconfig's certificate is good, 90 to 3650. It is renewed by the first `pulumi up` in its last 60. Default: 365.\n\nChange: renews it; no node notices.")
+	a.Describe(&k.RecoveryBundle, "Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.\n\nChange: may be taken out again; another one is refused at preview.")
 	a.Describe(&k.Etcd, "Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.")
 }
 
@@ -208,111 +214,4 @@ func (b *BastionArgs) Annotate(a infer.Annotator) {
 	a.Describe(&b.User, "User. Default: that of the nodes."+inPlace)
 	a.Describe(&b.PrivateKey, "Private key, PEM or OpenSSH, without passphrase. Kept as a secret."+inPlace)
 	a.Describe(&b.HostKey, "Host key as in known_hosts without the host: `ssh-ed25519 AAAA...`."+inPlace)
-}
-
-// Annotate describes the machines.
-func (c *ClusterMachines) Annotate(a infer.Annotator) {
-	a.Describe(c, "What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. "+
-		"It refuses at preview what would take a living cluster down: servers taken away, addresses and VM ids changed, disks that shrink, several servers or all load balancers restarted at once. "+
-		"Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.")
-}
-
-// Annotate describes the machines' inputs.
-func (m *ClusterMachinesArgs) Annotate(a infer.Annotator) {
-	a.Describe(&m.Machines, "The VMs by name.\n\nChange: in place, or refused at preview.")
-	a.Describe(&m.RestartTogether, "Whether several servers, or all load balancers, may be restarted in one update.\n\nChange: changes nothing itself.")
-}
-
-// Annotate describes a machine.
-func (m *MachineArgs) Annotate(a infer.Annotator) {
-	a.SetToken("index", "Machine")
-	a.Describe(m, "A VM of a cluster.")
-	a.Describe(&m.Role, "What it is for.")
-	a.Describe(&m.Slot, "Its slot in its group.")
-	a.Describe(&m.IP, "Its IPv4 address."+forbidden)
-	a.Describe(&m.VMID, "Proxmox VE's id of it."+forbidden)
-	a.Describe(&m.Disk, "Its disk in GiB.\n\nChange: it can grow; less is refused at preview.")
-	a.Describe(&m.Restarts, "The settings whose change restarts it, by the input that holds them.\n\nChange: refused at preview for several servers, or all load balancers, at once.")
-}
-
-// Annotate describes the machines' outputs.
-func (m *ClusterMachinesState) Annotate(a infer.Annotator) {
-	a.Describe(&m.Machines, "The VMs by name.")
-}
-
-// once is what a change of a contact's inputs does.
-const once = "\n\nChange: none; a contact is made once in a VM's life."
-
-// Annotate describes the contact.
-func (c *Contact) Annotate(a infer.Annotator) {
-	a.Describe(c, "The first contact with a VM by SSH: waits until it has booted and keeps its host key, to which every later connection is pinned. A K3sHaCluster makes its own; it is not meant for programs. "+
-		"It ends with an error when nothing answers for 5 minutes, or when the key is not taken for 1 minute.")
-}
-
-// Annotate describes the contact's inputs.
-func (c *ContactArgs) Annotate(a infer.Annotator) {
-	a.Describe(&c.Node, "The node's name."+once)
-	a.Describe(&c.VM, "What Proxmox VE says of the VM."+once)
-	a.Describe(&c.Host, "How the VM is logged in to."+once)
-	a.Describe(&c.Jump, "The jump host in front of it. Default: none."+once)
-	a.Describe(&c.Command, "The command that runs the script."+once)
-	a.Describe(&c.Script, "The script, without secrets."+once)
-}
-
-// Annotate describes the VM of a contact.
-func (c *ContactVM) Annotate(a infer.Annotator) {
-	a.SetToken("index", "ContactVm")
-	a.Describe(c, "A VM as Proxmox VE shows it.")
-	a.Describe(&c.ID, "Its id.")
-	a.Describe(&c.ProxmoxNode, "The Proxmox node that it is on.")
-	a.Describe(&c.Running, "Whether it runs. One that doesn't is refused at once: it was left half-made.")
-	a.Describe(&c.Resource, "The name of its resource, for messages.")
-}
-
-// Annotate describes the host of a contact.
-func (c *ContactHost) Annotate(a infer.Annotator) {
-	a.SetToken("index", "ContactHost")
-	a.Describe(c, "How a machine is logged in to.")
-	a.Describe(&c.Address, "Its address.")
-	a.Describe(&c.Port, "Its SSH port.")
-	a.Describe(&c.User, "The user.")
-	a.Describe(&c.PrivateKey, "The private key. Kept as a secret.")
-}
-
-// Annotate describes the jump host of a contact.
-func (c *ContactJumpHost) Annotate(a infer.Annotator) {
-	a.SetToken("index", "ContactJumpHost")
-	a.Describe(c, "How a jump host is logged in to.")
-	a.Describe(&c.Address, "Its address.")
-	a.Describe(&c.Port, "Its SSH port.")
-	a.Describe(&c.User, "The user.")
-	a.Describe(&c.PrivateKey, "The private key. Kept as a secret.")
-	a.Describe(&c.HostKey, "Its host key, as in known_hosts without the host.")
-}
-
-// Annotate describes the contact's output.
-func (c *ContactState) Annotate(a infer.Annotator) {
-	a.Describe(&c.HostKey, "The VM's SSH host key.")
-}
-
-// Annotate describes the identity.
-func (c *ClusterIdentity) Annotate(a infer.Annotator) {
-	a.Describe(c, "What must stay the same for a cluster's whole life. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state.")
-}
-
-// Annotate describes the identity's inputs.
-func (i *ClusterIdentityArgs) Annotate(a infer.Annotator) {
-	a.Describe(&i.ClusterName, "The cluster's name."+forbidden)
-	a.Describe(&i.Version, "The cluster's k3s release.\n\nChange: in place; a downgrade or a skipped minor version is refused at preview.")
-	a.Describe(&i.Fixed, "What must stay as it is while the cluster lives, by property.\n\nChange: entries may come and go; a changed one is refused at preview.")
-	a.Describe(&i.Token, "The servers' token. Default: made up."+forbidden)
-	a.Describe(&i.AgentToken, "The workers' token. Default: made up."+forbidden)
-}
-
-// Annotate describes the identity's outputs.
-func (s *ClusterIdentityState) Annotate(a infer.Annotator) {
-	a.Describe(&s.ClusterName, "The cluster's name.")
-	a.Describe(&s.Version, "The cluster's k3s release.")
-	a.Describe(&s.Token, "The servers' token.")
-	a.Describe(&s.AgentToken, "The workers' token.")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+	"github.com/k3sha/pulumi-k3sha/provider/resources"
 )
 
 // checkInputs finds everything that is wrong with inputs as they came over the wire, in one list: their shape, their values, and
@@ -163,7 +164,16 @@ func knownSecrets(inputs resource.PropertyMap) []topology.Problem {
 	}
 	for _, name := range []string{"token", "agentToken"} {
 		if token, given := knownText(k3s[resource.PropertyKey(name)]); given {
-			note("k3s."+name, tokenProblem(token))
+			note("k3s."+name, resources.TokenProblem(token))
+		}
+	}
+	if bundle, given := knownText(k3s["recoveryBundle"]); given {
+		name, _ := knownText(inputs["clusterName"])
+		note("k3s.recoveryBundle", resources.BundleProblem(bundle, name))
+		for _, key := range []resource.PropertyKey{"token", "agentToken"} {
+			if _, both := k3s[key]; both {
+				note("k3s."+string(key), "is in k3s.recoveryBundle already; leave it out")
+			}
 		}
 	}
 	server, given := knownText(k3s["token"])

@@ -118,10 +118,14 @@ func doingWord(step topology.Step) string {
 		return "authorizing keys on"
 	case topology.Prepare:
 		return "preparing"
-	case topology.Read:
-		return "reading credentials of the"
-	case topology.Trust:
-		return "giving the CA to"
+	case topology.Admit:
+		return "taking the seat of"
+	case topology.Release:
+		return "looking at the release of the"
+	case topology.Start:
+		return "giving the right to start the"
+	case topology.Reach:
+		return "waiting for the API of the"
 	case topology.Join:
 		return "joining"
 	case topology.Converge:

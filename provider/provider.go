@@ -5,11 +5,10 @@
 //
 //	args.go, describe.go   inputs and outputs, and what the schema says of them; enums.go the closed sets
 //	shape.go, inputs.go    inputs as they arrive, all that is wrong with them in one list; beside.go against another cluster's
-//	keys.go, spec.go       keys and tokens looked at; the rest turned into plain values
+//	keys.go, spec.go       keys looked at; the rest turned into plain values
 //	cluster.go             the component from end to end
-//	bootstrap.go           walks the plan; vms.go, contact.go and remote.go make its three kinds of resource
-//	machines.go            what the VMs were last meant to be; refuses what would take a living cluster down
-//	identity.go            what must stay the same for a cluster's whole life
+//	bootstrap.go           walks the plan; vms.go, remote.go and own.go make its resources
+//	resources/             the resources of our own: identity, start, seats, ...
 //	progress.go            what the component's row says meanwhile
 //	server.go, schema.go   the plugin around it
 //
@@ -23,6 +22,8 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+
+	"github.com/k3sha/pulumi-k3sha/provider/resources"
 )
 
 // Name is the Pulumi package's name.
@@ -32,13 +33,13 @@ const Name = "k3sha"
 var Version = "0.1.0"
 
 const (
-	clusterToken  = "k3sha:index:K3sHaCluster"
-	identityToken = "k3sha:index:ClusterIdentity"
-	downloadURL   = "github://api.github.com/k3sha/pulumi-k3sha"
+	clusterToken = "k3sha:index:K3sHaCluster"
+	downloadURL  = "github://api.github.com/k3sha/pulumi-k3sha"
 )
 
 // New builds the provider: the component, the identity, and their schema.
 func New() (p.Provider, error) {
+	config := &resources.Config{}
 	prov, err := infer.NewProviderBuilder().
 		WithDisplayName("k3s HA on Proxmox VE").
 		WithDescription("A highly available k3s cluster on Proxmox VE: VMs, HAProxy and Keepalived in front, k3s with embedded etcd.").
@@ -51,13 +52,14 @@ func New() (p.Provider, error) {
 		WithLogoURL("https://raw.githubusercontent.com/k3sha/pulumi-k3sha/main/docs/logo.png").
 		WithPluginDownloadURL(downloadURL).
 		WithGoImportPath("github.com/k3sha/pulumi-k3sha/sdk/go/k3sha").
-		WithModuleMap(map[tokens.ModuleName]tokens.ModuleName{"provider": "index"}).
+		WithModuleMap(map[tokens.ModuleName]tokens.ModuleName{"provider": "index", "resources": "index"}).
 		WithComponents(infer.ComponentF(NewK3sHaCluster)).
-		WithResources(infer.Resource(ClusterIdentity{}), infer.Resource(ClusterMachines{}), infer.Resource(Contact{})).
+		WithResources(resources.All(config)...).
 		Build()
 	if err != nil {
 		return p.Provider{}, err
 	}
+	config.Install(&prov)
 	inner := prov.GetSchema
 	prov.GetSchema = func(ctx context.Context, req p.GetSchemaRequest) (p.GetSchemaResponse, error) {
 		resp, err := inner(ctx, req)

@@ -75,24 +75,24 @@ func (b *bootstrap) ofVM(step topology.Step) []pulumi.ResourceOption {
 // ignored lists the inputs that don't make a finished step run again.
 func (b *bootstrap) ignored(step topology.Step) []string {
 	switch step.Verb {
-	case topology.Read:
-		// Once per cluster, so that the kubeconfig stays known and the same. Abandoning a cluster makes it another one.
-		if b.plan.Spec.Servers.AbandonedCA == "" {
-			return []string{"connection", "create", "update", "stdin"}
-		}
+	case topology.Reach:
+		// Once per cluster, so that the kubeconfig stays known and the same.
+		return []string{"connection", "create", "update", "stdin"}
 	case topology.Join:
 		// Once per worker: what changes later is the converge step's.
 		return []string{"create", "update", "stdin"}
-	case topology.VM, topology.Contact, topology.Authorize, topology.Prepare, topology.Converge, topology.Trust:
-	}
-	return nil
-}
-
-func (b *bootstrap) triggers(step topology.Step) pulumi.ArrayInput {
-	if step.Verb != topology.Read || b.plan.Spec.Servers.AbandonedCA == "" {
+	default:
 		return nil
 	}
-	return pulumi.Array{pulumi.String(b.plan.Spec.Servers.AbandonedCA)}
+}
+
+// triggers have a step run again on another instance of its machine.
+func (b *bootstrap) triggers(step topology.Step) pulumi.ArrayInput {
+	vm, found := b.vms[step.Node.Name]
+	if !found {
+		return nil
+	}
+	return pulumi.Array{vm.Instance}
 }
 
 // connection reaches a node by SSH, pinned to the host key that first contact read.
@@ -107,8 +107,8 @@ func (b *bootstrap) connection(step topology.Step) remote.ConnectionArgs {
 		PerDialTimeout: pulumi.Int(10),
 	}
 	node := step.Node.Name
-	if step.Verb == topology.Read {
-		node = b.plan.Servers()[0].Name
+	if step.Verb == topology.Reach {
+		node = b.plan.LoadBalancers()[0].Name
 	}
 	c.HostKey = b.hostKeys[node]
 	if bastion := ssh.Bastion; bastion != nil {

@@ -86,7 +86,7 @@ func (s *server) Construct(ctx context.Context, req *rpc.ConstructRequest) (*rpc
 		}
 		if err := pctx.RegisterResourceOutputs(cluster, pulumi.Map{
 			"kubeconfig": cluster.Kubeconfig, "endpoint": cluster.Endpoint, "caCertificate": cluster.CACertificate,
-			"token": cluster.Token, "nodes": cluster.Nodes,
+			"token": cluster.Token, "nodes": cluster.Nodes, "recoveryBundle": cluster.RecoveryBundle, "certificatesUntil": cluster.CertificatesUntil,
 		}); err != nil {
 			return nil, err
 		}

@@ -29,6 +29,7 @@ func (a K3sHaClusterArgs) spec() topology.Spec {
 			ServerConfig: a.K3s.ServerConfig, WorkerConfig: a.K3s.WorkerConfig,
 			SecretsEncryption: a.K3s.SecretsEncryption, Mirror: value(a.K3s.Mirror),
 			BinarySHA256: strings.ToLower(value(a.K3s.BinarySHA256)), ScriptSHA256: strings.ToLower(value(a.K3s.InstallScriptSHA256)),
+			AdminDays: value(a.K3s.AdminCertificateDays),
 		},
 		SSH: topology.SSH{User: value(a.SSH.User), Port: value(a.SSH.Port), MissingKey: a.SSH.PrivateKey == nil},
 	}
@@ -41,7 +42,7 @@ func (a K3sHaClusterArgs) spec() topology.Spec {
 	if g := a.Servers; g != nil {
 		s.Servers = topology.Servers{
 			Group: group(g.Count, g.Slots, g.FirstAddress, g.FirstVMID, g.Cores, g.Memory, g.Disk, g.Nodes),
-			First: value(g.First), AbandonedCA: value(g.AbandonedCA), Taints: g.Taints, Labels: g.Labels,
+			First: value(g.First), StartOver: value(g.StartOver), Others: g.Others, Taints: g.Taints, Labels: g.Labels,
 		}
 	}
 	for name, g := range a.Workers {

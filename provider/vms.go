@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -18,18 +20,21 @@ const (
 	vmDeadline         = 1800 // seconds for each operation on a VM
 )
 
-// virtualMachine is a created VM: what later steps depend on, where it really is, and whether Proxmox VE shows it as running.
+// virtualMachine is a created VM: what later steps depend on, where it really is, whether Proxmox VE shows it as running, and which
+// instance of its machine it is.
 type virtualMachine struct {
 	Resource    pulumi.Resource
 	ProxmoxNode pulumi.StringOutput
 	Running     pulumi.BoolOutput
+	Instance    pulumi.StringOutput
 }
 
-// unread are the inputs that a VM keeps as they are: what only seeds it, and would replace it (the template, keys, the Proxmox node);
+// unread are the inputs that a VM keeps as they are: what only seeds it, and would replace it (the template, keys, the Proxmox node); its
+// instance, which is made up anew at each run of the program;
 // and the options of its disk, which are the template's. For those the plugin fills in defaults, but a clone does not get them (bpg
 // before 0.73.2, so v6 too): they would differ at the next update, and restart every VM for nothing.
 var unread = []string{
-	"clone", "initialization.userAccount", "nodeName",
+	"clone", "initialization.userAccount", "nodeName", "smbios",
 	"disks[0].aio", "disks[0].backup", "disks[0].cache", "disks[0].discard", "disks[0].iothread", "disks[0].replicate", "disks[0].speed", "disks[0].ssd",
 }
 
@@ -84,6 +89,7 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		ScsiHardware:    pulumi.String("virtio-scsi-pci"),
 		// The serial console is the one that cloud images write to; left out, plugins disagree about what there is then.
 		Vga:           vm.VirtualMachineVgaArgs{Type: pulumi.String("serial0")},
+		Smbios:        vm.VirtualMachineSmbiosArgs{Serial: pulumi.String(newInstance())},
 		SerialDevices: vm.VirtualMachineSerialDeviceArray{vm.VirtualMachineSerialDeviceArgs{Device: pulumi.String("socket")}},
 		// Without this the provider adds an empty CD drive, which takes a privilege on / and shows up at every preview.
 		Cdrom:         vm.VirtualMachineCdromArgs{FileId: pulumi.String("none"), Interface: pulumi.String("ide3")},
@@ -109,7 +115,16 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		return virtualMachine{}, err
 	}
 	running := machine.Started.ApplyT(func(on *bool) bool { return on == nil || *on }).(pulumi.BoolOutput)
-	return virtualMachine{Resource: machine, ProxmoxNode: machine.NodeName, Running: running}, nil
+	instance := machine.Smbios.Serial().ApplyT(func(serial *string) string { return value(serial) }).(pulumi.StringOutput)
+	return virtualMachine{Resource: machine, ProxmoxNode: machine.NodeName, Running: running, Instance: instance}, nil
+}
+
+// newInstance makes up the id of a VM that is created. One that exists keeps its own, for it is ignored afterwards: so whatever was done on
+// a machine is done again on the one that takes its place, also when the one before was lost.
+func newInstance() string {
+	random := make([]byte, 8)
+	_, _ = rand.Read(random) // crypto/rand never fails
+	return "k3sha-" + hex.EncodeToString(random)
 }
 
 // tags are sorted, lower case and unique, as Proxmox VE stores them: anything else would differ at every preview.

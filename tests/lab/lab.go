@@ -56,8 +56,11 @@ func (l *Lab) Namespace() string { return "k3sha-" + l.Name }
 
 // Guests is the lab's VM driver.
 func (l *Lab) Guests() guest.Containers {
-	return guest.Containers{Namespace: l.Namespace(), Root: l.path("rootfs"), Dir: filepath.Join(l.Dir, "vms")}
+	return guest.Containers{Namespace: l.Namespace(), Root: l.system("rootfs"), Dir: filepath.Join(l.Dir, "vms")}
 }
+
+// system is the root file system of the VMs or their apt repository: Debian's, or those in the folder of the build that LAB_SYSTEM names.
+func (l *Lab) system(name string) string { return l.path(filepath.Join(os.Getenv("LAB_SYSTEM"), name)) }
 
 func (l *Lab) path(name string) string { return filepath.Join(l.Build, name) }
 func (l *Lab) socket() string          { return filepath.Join(l.Dir, "control.sock") }

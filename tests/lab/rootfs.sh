@@ -1,12 +1,21 @@
 #!/bin/sh
 # Makes what the lab's VMs boot from, and the packages that they install:
-#   DIR/rootfs   Debian with systemd, sshd, cloud-init; neither HAProxy nor Keepalived, as in a plain cloud image
+#   DIR/rootfs   Debian 12 (bookworm) or Ubuntu 24.04 (noble) with systemd, sshd, cloud-init; neither HAProxy nor Keepalived, as in a
+#                plain cloud image
 #   DIR/apt      a small apt repository with those and what they need
-# Usage: rootfs.sh DIR
+# Usage: rootfs.sh DIR [bookworm | noble]
 set -eu
 dir=$1
-suite=bookworm
+suite=${2:-bookworm}
 include=systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,curl,ca-certificates,psmisc,procps,cloud-init,kmod,python3-minimal
+from=
+if [ "$suite" = noble ]; then
+	# Debian does not trust Ubuntu's archive; this is its key of 2018, F6EC B376 2474 EDA9 D21B 7022 8719 20D1 991B C93C.
+	from="--keyring=$(dirname "$0")/ubuntu-archive.asc --components=main,universe"
+	# What a cloud image has besides: a resolver with port 53 in use. Not netplan, whose files name a device by its permanent MAC address,
+	# which virtual cables have none of.
+	include=$include,apt,systemd-resolved,locales,lsb-release
+fi
 extra='haproxy keepalived iputils-arping'
 rm -rf "$dir/rootfs.new" "$dir/apt.new"
 mkdir -p "$dir/apt.new"
@@ -35,7 +44,8 @@ chroot "\$root" systemctl enable -q systemd-networkd
 chroot "\$root" systemctl mask -q systemd-networkd-wait-online apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer getty@tty1
 HOOK
 chmod +x "$dir/customize.sh"
-mmdebstrap --quiet --variant=minbase --include="$include" --customize-hook="$dir/customize.sh" "$suite" "$dir/rootfs.new"
+# shellcheck disable=SC2086 # two words, or none
+mmdebstrap --quiet --variant=minbase $from --include="$include" --customize-hook="$dir/customize.sh" "$suite" "$dir/rootfs.new"
 rm -f "$dir/customize.sh"
 # Epochs and other marks in the files' names would have to survive several rounds of escaping.
 for deb in "$dir"/apt.new/*.deb; do

@@ -46,7 +46,7 @@ func (l *Lab) Daemon(ctx context.Context, null bool) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/k3s/", http.StripPrefix("/k3s/", http.FileServer(http.Dir(l.Releases()))))
-	mux.Handle("/apt/", http.StripPrefix("/apt/", http.FileServer(http.Dir(l.path("apt")))))
+	mux.Handle("/apt/", http.StripPrefix("/apt/", http.FileServer(http.Dir(l.system("apt")))))
 
 	errs := make(chan error, 4)
 	if null {

@@ -64,7 +64,7 @@ func login(ctx context.Context, host Host, jump *Host, w Waits) (*ssh.Client, fu
 	answerBy := time.Now().Add(w.Answer)
 	var loginBy time.Time
 	for {
-		client, closeAll, err := try(ctx, host, jump, w.Dial)
+		client, closeAll, err := Dial(ctx, host, jump, w.Dial)
 		if err == nil {
 			return client, closeAll, nil
 		}
@@ -99,7 +99,9 @@ func login(ctx context.Context, host Host, jump *Host, w Waits) (*ssh.Client, fu
 // unchangeable is an error that no waiting cures.
 type unchangeable struct{ error }
 
-func try(ctx context.Context, host Host, jump *Host, timeout time.Duration) (*ssh.Client, func(), error) {
+// Dial tries once to log in to the machine, through the jump host if there is one. Each of the two connections may take the timeout.
+// The function that it returns closes both.
+func Dial(ctx context.Context, host Host, jump *Host, timeout time.Duration) (*ssh.Client, func(), error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*timeout)
 	defer cancel()
 	dial := (&net.Dialer{Timeout: timeout}).DialContext

@@ -6,22 +6,22 @@ import (
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
-// HAProxy renders a load balancer's HAProxy configuration. With trust the health check accepts only
-// servers whose certificate the cluster's CA has signed.
-func HAProxy(p topology.Plan, node topology.Node, trust bool) string {
+// HAProxy renders a load balancer's HAProxy configuration. Its health check accepts only servers whose certificate the cluster's CA has
+// signed.
+func HAProxy(p topology.Plan) string {
 	lb := p.Spec.LoadBalancers
 	return fill("haproxy.cfg.tmpl", struct {
-		Cluster, Node, First, Balance       string
+		Cluster, VIP, Balance               string
 		APIPort, StatusPort                 int
 		CheckInterval, CheckFall, CheckRise int
-		Trust                               bool
 		Servers, LoadBalancers              []topology.Node
+		Others                              []string
 		ExtraLines                          []string
 	}{
-		Cluster: p.Spec.ClusterName, Node: node.Name, First: p.Servers()[0].Name, Balance: lb.Balance,
+		Cluster: p.Spec.ClusterName, VIP: p.Spec.Network.VIP, Balance: lb.Balance,
 		APIPort: lb.APIPort, StatusPort: lb.StatusPort,
 		CheckInterval: lb.CheckInterval, CheckFall: lb.CheckFall, CheckRise: lb.CheckRise,
-		Trust: trust, Servers: bySlot(p.Servers()), LoadBalancers: p.LoadBalancers(), ExtraLines: lb.ExtraLines,
+		Servers: bySlot(p.Servers()), LoadBalancers: p.LoadBalancers(), Others: p.Spec.Servers.Others, ExtraLines: lb.ExtraLines,
 	})
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
-// Secrets are the values that scripts need and that no file of a plan may hold.
+// Secrets are the values that scripts need and that no file of a plan may hold: they come from other resources.
 type Secrets struct {
 	Token, AgentToken, CA, CAHash, AuthorizedKeys string
 }
@@ -18,6 +18,10 @@ type variable struct{ name, value string }
 // Script renders the script of a step: its variables, quoted; the parts that it shares; its own file.
 func Script(p topology.Plan, step topology.Step, secrets Secrets) string {
 	parts, vars := parts(p, step, secrets)
+	return compose(parts, vars)
+}
+
+func compose(parts []string, vars []variable) string {
 	var b strings.Builder
 	for _, v := range vars {
 		fmt.Fprintf(&b, "%s=%s\n", v.name, Quote(v.value))
@@ -56,7 +60,7 @@ func Deadline(v topology.Verb) int {
 	switch v {
 	case topology.Contact, topology.Prepare, topology.Converge, topology.Join:
 		return 900
-	case topology.VM, topology.Authorize, topology.Read, topology.Trust:
+	case topology.VM, topology.Authorize, topology.Admit, topology.Release, topology.Start, topology.Reach:
 	}
 	return 300
 }
@@ -86,10 +90,8 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			append(vars, variable{"SSH_USER", s.SSH.User}, variable{"AUTHORIZED_KEYS", secrets.AuthorizedKeys},
 				// New network settings make cloud-init put the keys of the VM's creation back; this step follows.
 				variable{"NETWORK", fmt.Sprint(s.Network.CIDR, s.Network.Gateway, s.Network.DNS, s.Network.SearchDomain)})
-	case topology.Read:
-		return []string{"lib.sh", "read-cluster.sh"}, vars
-	case topology.Trust:
-		return []string{"lib.sh", "lib-loadbalancer.sh", "trust-loadbalancer.sh"}, append(vars, variable{"CA", secrets.CA}, variable{"LB_PEERS", ""})
+	case topology.Reach:
+		return []string{"lib.sh", "lib-loadbalancer.sh", "reach-cluster.sh"}, vars
 	case topology.Prepare:
 		if n.Role == topology.LoadBalancer {
 			return []string{"lib.sh", "lib-packages.sh", "prepare-loadbalancer.sh"}, vars
@@ -99,23 +101,23 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"BINARY_SHA256", s.K3s.BinarySHA256}, variable{"SCRIPT_SHA256", s.K3s.ScriptSHA256})
 	case topology.Join:
 		return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "join-worker.sh"}, append(append(vars, k3s...), workerVars(s, n, secrets)...)
-	case topology.VM, topology.Converge:
+	case topology.VM, topology.Converge, topology.Admit, topology.Release, topology.Start:
 	}
 
 	switch n.Role {
 	case topology.LoadBalancer:
 		return []string{"lib.sh", "lib-loadbalancer.sh", "converge-loadbalancer.sh"}, append(vars,
-			variable{"LAST", last(p, n)}, variable{"LB_MACS", macs(p)}, variable{"LB_PEERS", peers(p, n)},
-			variable{"INTERFACE", s.LoadBalancers.Interface}, variable{"ABANDONED_CA", s.Servers.AbandonedCA},
-			variable{"HAPROXY_UNTRUSTING", HAProxy(p, n, false)}, variable{"HAPROXY_TRUSTING", HAProxy(p, n, true)},
+			variable{"LAST", last(p, n)}, variable{"LB_MACS", macs(p)},
+			variable{"INTERFACE", s.LoadBalancers.Interface}, variable{"CA", secrets.CA}, variable{"HAPROXY", HAProxy(p)},
 			variable{"KEEPALIVED", Keepalived(p, n)}, variable{"KEEPALIVED_UNIT", file("keepalived-unit.conf")},
 			variable{"LB_CHECK", withoutComments(file("lb-check"))})
 	case topology.Server:
 		return []string{"lib.sh", "lib-k3s.sh", "converge-server.sh"}, append(append(vars, k3s...),
-			variable{"VIP_WAIT", "120"}, variable{"RECHECK_WAIT", "3"},
+			variable{"VIP_WAIT", "120"}, variable{"VM", s.Name + "-" + topology.StepName(topology.VM, n.Name)}, variable{"START", s.Servers.StartOver},
 			variable{"TOKEN", secrets.Token}, variable{"AGENT_TOKEN", secrets.AgentToken},
+			variable{"CA", secrets.CA}, variable{"CA_HASH", secrets.CAHash},
 			variable{"SECRETS", secrets.Token + "\n" + secrets.AgentToken}, // what no journal line may show
-			variable{"JOIN", JoinConfig(s)}, variable{"CONFIG", ServerConfig(s, n)})
+			variable{"JOIN", JoinConfig(s)}, variable{"CONFIG", ServerConfig(s, n)}, variable{"K3S_UNIT", file("k3s-unit.conf")})
 	case topology.Worker:
 	}
 	return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "converge-worker.sh"}, append(append(vars, k3s...), workerVars(s, n, secrets)...)
@@ -135,16 +137,6 @@ func macs(p topology.Plan) string {
 		out = append(out, strings.ToUpper(lb.MAC))
 	}
 	return strings.Join(out, "\n")
-}
-
-func peers(p topology.Plan, n topology.Node) string {
-	var out []string
-	for _, lb := range p.LoadBalancers() {
-		if lb.Name != n.Name {
-			out = append(out, lb.IP)
-		}
-	}
-	return strings.Join(out, " ")
 }
 
 // workerVars gives a worker the agents' token with the CA's hash in front: k3s then verifies the cluster before it

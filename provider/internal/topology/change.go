@@ -39,22 +39,17 @@ func (p Plan) Machines() map[string]Machine {
 	return out
 }
 
-// CheckChange says what must not be done to the VMs of a cluster: servers taken away, addresses and VM ids changed, disks shrunk, and
-// more than one server or all load balancers restarted in one update, unless together says so.
+// CheckChange says what must not be done to the VMs of a cluster: addresses and VM ids changed, disks shrunk, and more than one server or all load balancers restarted in one update, unless together says so.
 func CheckChange(before, now map[string]Machine, together bool) []Problem {
 	var out []Problem
 	add := func(path, format string, args ...any) {
 		out = append(out, Problem{Path: path, Reason: fmt.Sprintf(format, args...)})
 	}
-	var removed []string
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		old := before[name]
 		m, stays := now[name]
 		if !stays {
-			if old.Role == Server {
-				removed = append(removed, name)
-			}
-			continue
+			continue // it leaves its seat before its VM goes
 		}
 		slot := fmt.Sprintf("%s.nodes.%d.", groupOf(m), m.Slot)
 		if m.IP != old.IP {
@@ -66,9 +61,6 @@ func CheckChange(before, now map[string]Machine, together bool) []Problem {
 		if m.Disk < old.Disk {
 			add(slot+"disk", "the disk of %s has %d GiB and cannot shrink to %d; give at least %d", name, old.Disk, m.Disk, old.Disk)
 		}
-	}
-	if len(removed) > 0 {
-		add("servers", "%s would go away, and etcd with its quorum: taking servers out of a cluster is not handled yet; bring the slots back", words(removed))
 	}
 	if !together {
 		out = append(out, restarts(before, now)...)

@@ -26,6 +26,8 @@ const (
 	DefaultAPIPort        = 6443
 	DefaultStatusPort     = 8405
 
+	DefaultAdminDays = 365
+
 	DefaultSSHUser = "ubuntu"
 	DefaultSSHPort = 22
 )
@@ -73,6 +75,7 @@ func ApplyDefaults(s Spec) Spec {
 		on := true
 		s.K3s.SecretsEncryption = &on
 	}
+	setDefault(&s.K3s.AdminDays, DefaultAdminDays)
 	setDefault(&s.SSH.User, DefaultSSHUser)
 	setDefault(&s.SSH.Port, DefaultSSHPort)
 	if s.SSH.Bastion != nil {

@@ -11,11 +11,18 @@ const (
 	Contact   Verb = "contact"   // wait for cloud-init, read the SSH host key
 	Authorize Verb = "authorize" // keep authorized_keys
 	Prepare   Verb = "prepare"   // packages and downloads; changes nothing that runs
+	Admit     Verb = "admit"     // take the node's seat in the cluster; it is left when the node goes
 	Converge  Verb = "converge"  // configure, start, join or upgrade what the node is for
-	Read      Verb = "read"      // read the CA, the token and the admin's kubeconfig, once per cluster
-	Trust     Verb = "trust"     // teach a load balancer the cluster's CA
 	Join      Verb = "join"      // bring a new worker into the cluster
+
+	// These are the cluster's, once each.
+	Release Verb = "release" // the release that servers may start
+	Start   Verb = "start"   // the one right to start the cluster, given to one machine
+	Reach   Verb = "reach"   // wait until the API answers through the VIP
 )
+
+// Cluster stands for the cluster as a whole in the names of its own steps.
+const Cluster = "cluster"
 
 // Step is one unit of work on one node. After lists the steps that must be done before it.
 type Step struct {
@@ -41,39 +48,43 @@ type Plan struct {
 //
 //  1. every VM is created and reached, and fetches what it needs: side by side, apart from the clone lanes
 //  2. load balancers are configured, one after the other, so that the VIP answers
-//  3. the first server starts; the VIP tells it whether to initialise or to join
-//  4. CA, token and kubeconfig are read; load balancers learn the CA, one after the other
+//  3. beside them the first server starts: it has the right to, and the cluster's CAs
+//  4. the API answers through the VIP
 //  5. the other servers join through the VIP one at a time: etcd takes one learner at a time
 //  6. workers join through the VIP, all together, without waiting for step 5
 //  7. workers converge when all servers have: only then may they run a newer version
 //
-// Later updates go through the same list, so a version rolls through servers one by one, then workers.
+// Before a server or a worker joins, it takes its seat: what another machine of its name has left in the cluster goes. Later updates go
+// through the same list, so a version rolls through servers one by one, then workers.
 func NewPlan(s Spec) Plan {
 	p := Plan{Spec: s, Nodes: s.Nodes()}
-	vms := p.createVMs()
-	for _, n := range vms {
+	for _, n := range p.createVMs() {
 		p.add(Contact, n, StepName(VM, n.Name))
 		p.add(Authorize, n, StepName(Contact, n.Name))
 		p.add(Prepare, n, StepName(Authorize, n.Name))
 	}
-	lbs, servers := p.byRole(LoadBalancer), p.Servers()
-
-	balanced := p.chain(Converge, lbs, nil)
+	servers := p.Servers()
 	first := servers[0]
+	balanced := p.chain(p.LoadBalancers(), Prepare, nil)
+
 	// A release that one server cannot fetch becomes nobody's.
 	var fetched []string
 	for _, n := range servers {
 		fetched = append(fetched, StepName(Prepare, n.Name))
 	}
-	p.add(Converge, first, append(fetched, balanced...)...)
-	p.add(Read, Node{Name: "cluster", Role: Server, IP: first.IP}, StepName(Converge, first.Name))
-	trusted := p.chain(Trust, lbs, []string{StepName(Read, "cluster")})
-	joined := p.chain(Converge, servers[1:], trusted)
-	if len(joined) == 0 {
-		joined = trusted
+	p.add(Release, Node{Name: Cluster}, fetched...)
+	p.add(Start, Node{Name: Cluster, IP: first.IP}, StepName(Prepare, first.Name))
+	p.add(Admit, first, StepName(Start, Cluster))
+	p.add(Converge, first, StepName(Admit, first.Name), StepName(Release, Cluster))
+	p.add(Reach, Node{Name: Cluster, IP: p.LoadBalancers()[0].IP}, append([]string{StepName(Converge, first.Name)}, balanced...)...)
+	serves := []string{StepName(Reach, Cluster)}
+
+	for _, n := range slices.Concat(servers[1:], p.Workers()) {
+		p.add(Admit, n, append([]string{StepName(Prepare, n.Name)}, serves...)...)
 	}
-	for _, w := range p.byRole(Worker) {
-		p.add(Join, w, append([]string{StepName(Prepare, w.Name)}, trusted...)...)
+	joined := p.chain(servers[1:], Admit, serves)
+	for _, w := range p.Workers() {
+		p.add(Join, w, StepName(Admit, w.Name))
 		p.add(Converge, w, append([]string{StepName(Join, w.Name)}, joined...)...)
 	}
 	return p
@@ -95,18 +106,11 @@ func (p *Plan) createVMs() []Node {
 	return order
 }
 
-// chain adds the same verb for several nodes, one after the other, and returns the last one's name.
-func (p *Plan) chain(v Verb, nodes []Node, after []string) []string {
+// chain converges several nodes, one after the other, each after a step of its own, and returns what is done last.
+func (p *Plan) chain(nodes []Node, own Verb, after []string) []string {
 	for _, n := range nodes {
-		edges := slices.Clone(after)
-		if v == Converge {
-			edges = append(edges, StepName(Prepare, n.Name))
-		}
-		p.add(v, n, edges...)
-		after = []string{StepName(v, n.Name)}
-	}
-	if len(nodes) == 0 {
-		return nil
+		p.add(Converge, n, append(slices.Clone(after), StepName(own, n.Name))...)
+		after = []string{StepName(Converge, n.Name)}
 	}
 	return after
 }

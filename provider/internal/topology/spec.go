@@ -16,6 +16,7 @@ const (
 // Spec is a cluster as the user described it, in plain values. Zero values mean "not given"
 // until ApplyDefaults has run; what has a meaning of its own when zero is a pointer.
 type Spec struct {
+	Name          string // of the component
 	ClusterName   string
 	Proxmox       Proxmox
 	Network       Network
@@ -78,10 +79,11 @@ type Override struct {
 // Servers is the group that runs the control plane and etcd.
 type Servers struct {
 	Group
-	First       int
-	AbandonedCA string
-	Taints      []string
-	Labels      map[string]string
+	First     int
+	StartOver string   // another text: the old cluster is given up
+	Others    []string // servers of the same cluster that are not the program's
+	Taints    []string
+	Labels    map[string]string
 }
 
 // Pool is a group of workers.
@@ -119,6 +121,7 @@ type K3s struct {
 	BinarySHA256      string
 	ScriptSHA256      string
 	Etcd              Etcd
+	AdminDays         int // how long the kubeconfig's certificate is good
 }
 
 // Etcd holds the two timers that decide how long writes stall when the etcd leader is lost.

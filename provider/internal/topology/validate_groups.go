@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,8 +45,35 @@ func (v *validator) counts() {
 	if servers > 0 && !slices.Contains(s.Servers.slots(), s.Servers.First) {
 		v.add("servers.first", "slot %d is not one of the servers' slots %s; name one of them", s.Servers.First, joinInts(s.Servers.slots()))
 	}
-	if ca := s.Servers.AbandonedCA; ca != "" && !sha256Hex.MatchString(strings.TrimPrefix(ca, "sha256:")) {
-		v.add("servers.abandonedCa", "%q is not the hash of a CA; copy it from the message that asked for it, sha256: and 64 hex digits", ca)
+	if text := s.Servers.StartOver; text != "" && !startOverPattern.MatchString(text) {
+		v.add("servers.startOver", "%q is not a mark; give any new word of up to 64 letters, digits and - _ . : like the day's date", text)
+	}
+	v.others()
+}
+
+var startOverPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$`)
+
+// others checks the addresses of servers that are not the program's.
+func (v *validator) others() {
+	own := map[string]string{v.spec.Network.VIP: "the VIP", v.spec.Network.Gateway: "the gateway"}
+	for _, n := range v.spec.Nodes() {
+		own[n.IP] = n.Name + "'s, which this program makes"
+	}
+	seen := map[string]bool{}
+	for i, text := range v.spec.Servers.Others {
+		path := fmt.Sprintf("servers.others[%d]", i)
+		addr, wrong := address(text)
+		switch {
+		case wrong != "":
+			v.add(path, "%q %s; give the address of a living server of this cluster", text, wrong)
+		case unusable(addr) != "":
+			v.add(path, "%s is %s address; give the address of a living server of this cluster", text, unusable(addr))
+		case own[text] != "":
+			v.add(path, "%s is %s; list servers of this cluster that no slot stands for", text, own[text])
+		case seen[text]:
+			v.add(path, "%s is listed twice; list each server once", text)
+		}
+		seen[text] = true
 	}
 }
 

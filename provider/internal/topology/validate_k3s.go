@@ -131,8 +131,17 @@ func (v *validator) k3s() {
 	if k.BinarySHA256 != "" && k.BinarySHA256 == k.ScriptSHA256 {
 		v.add("k3s.installScriptSha256", "is the same as k3s.binarySha256, and they are of two files; give each its own")
 	}
+	if days := k.AdminDays; days < minAdminDays || days > maxAdminDays {
+		v.add("k3s.adminCertificateDays", "%d days are out of range; give %d to %d (it is renewed in its last 60)", days, minAdminDays, maxAdminDays)
+	}
 	v.etcd()
 }
+
+// The admin's certificate is renewed in its last 60 days, and cannot outlive its CA's ten years.
+const (
+	minAdminDays = 90
+	maxAdminDays = 3650
+)
 
 func sanName(san string) bool {
 	if len(san) > 253 || digitsPattern.MatchString(san) {

@@ -3,12 +3,6 @@
 lock
 mkdir -p $conf
 chmod 0755 $conf
-put 0644 $conf/haproxy-untrusting.cfg "$HAPROXY_UNTRUSTING"
-put 0644 $conf/haproxy-trusting.cfg "$HAPROXY_TRUSTING"
-if [ -n "$ABANDONED_CA" ] && [ -s $conf/ca.pem ] &&
-	[ "$(sha256sum <$conf/ca.pem | cut -d' ' -f1)" = "${ABANDONED_CA#sha256:}" ]; then
-	rm -f $conf/ca.pem
-fi
 apply_haproxy
 
 interface=$INTERFACE
@@ -42,7 +36,7 @@ fi
 systemctl is-active -q keepalived || die_of keepalived "Keepalived does not run; see its journal above"
 if [ -z "$LAST" ]; then exit 0; fi
 wait_until 60 vip_answers ||
-	die_of keepalived "the VIP $VIP does not answer for cluster $CLUSTER on port $STATUS_PORT after 60 s (got: $(card || echo nothing)); does another host or VRRP router id use it?"
+	die_of keepalived "the VIP $VIP does not answer for cluster $CLUSTER on port $STATUS_PORT after 60 s (got: $(vip_name || echo nothing)); does another host or VRRP router id use it?"
 
 # holders: how many of the load balancers answer for the VIP. One that asks doesn't hear itself; one that is being
 # removed still runs, and does not count.

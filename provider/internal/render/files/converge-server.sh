@@ -1,36 +1,35 @@
-# Brings a server to what it should be: initialised or joined, configured, at the wanted release.
-# Every server runs this same script. Whether a blank one may initialise is not said here: the VIP decides.
+# Brings a server to what it should be: started or joined, configured, at the wanted release.
+# Every server runs this same script. Whether a blank one may start the cluster is not said here: one machine has been given the right.
 role=$etc/config.yaml.d/k3sha-role.yaml
+right=/var/lib/k3sha/right
 lock
 
-field() { printf '%s' "$card" | sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p"; }
-read_card() { card=$(curl -sf --max-time 2 "http://$VIP:$STATUS_PORT/cluster"); }
+# proven: something behind the VIP proves by TLS, to the CA that the state has, that it is a server of this cluster.
+proven() {
+	seen=0
+	curl -s -o /dev/null --connect-timeout 2 --max-time 4 --cacert $etc/cluster-ca.pem "https://$VIP:$API_PORT/readyz" || seen=$?
+	[ $seen -eq 0 ]
+}
 
-# decide: sets $decision to "initialise" or "join" for a server without etcd data, and $ca; or refuses.
+# unused: this machine has the right to start the cluster, and has not used it up.
+unused() { [ -s $right ] && ! cmp -s $right $right-used; }
+
+# decide: sets $decision to "start" or "join" for a server without etcd data, or refuses.
 decide() {
-	wait_until "$VIP_WAIT" read_card ||
-		die "the VIP $VIP has not answered on port $STATUS_PORT for $VIP_WAIT s, so nobody can say whether the cluster lives; bring a load balancer back, then run pulumi up again"
-	[ "$(field cluster)" = "$CLUSTER" ] ||
-		die "the VIP $VIP belongs to cluster $(field cluster), not to $CLUSTER; give this cluster a network.vip of its own"
-	ca=$(field ca)
-	if [ "$(field servers)" -ge 1 ]; then
-		if [ "$ca" = none ] && [ -z "$looked_again" ]; then
-			# HAProxy counts a server as living until its first check has failed: look again, at everything.
-			looked_again=yes
-			sleep "$RECHECK_WAIT"
-			decide
-			return
-		fi
+	if proven; then
 		decision="join"
-	elif [ "$ca" != none ]; then
-		die "cluster $CLUSTER (CA $ca) has lived, but none of its servers answers, and this one has an empty disk; it will not start a second cluster. Bring a server back, or restore one from an etcd snapshot (k3s server --cluster-reset --cluster-reset-restore-path=FILE). If the cluster is lost for good, set servers.abandonedCa to \"$ca\" to start anew"
-	elif [ "$(field first)" = "$NODE" ]; then
-		decision=initialise
+	elif unused; then
+		decision=start
+	elif wait_until "$VIP_WAIT" proven; then
+		decision="join"
 	else
-		die "cluster $CLUSTER has no server yet, and $(field first) is the one that may initialise it; run pulumi up again when that has succeeded"
+		case $seen in
+		51 | 60) what="something answers at the VIP $VIP that is no server of cluster $CLUSTER" ;;
+		*) what="no server of cluster $CLUSTER has answered at the VIP $VIP for $VIP_WAIT s" ;;
+		esac
+		die "$what, and this machine, whose disk is empty, has no right to start the cluster; it will not start a second one. Bring a server or a load balancer back, or restore a server from an etcd snapshot (k3s server --cluster-reset --cluster-reset-restore-path=FILE). If the cluster is lost for good, set servers.startOver to a new word to start it anew, empty"
 	fi
 }
-looked_again=
 
 kubectl() { k3s kubectl --kubeconfig $etc/k3s.yaml --request-timeout=5s "$@" 2>/dev/null; }
 
@@ -68,7 +67,7 @@ answers() {
 }
 
 # A first start that was interrupted, on a cluster that has never lived: k3s refuses data of a start that was killed before it had saved
-# its bootstrap data, for ever. stuck: it does. set_aside, begin_anew: nothing is lost, so it starts with an empty disk once more.
+# its bootstrap data, for ever. stuck: it does. begin_anew: nothing is lost, so it starts with an empty disk once more.
 unfinished=
 stuck() {
 	[ -n "$unfinished" ] || return 1
@@ -76,50 +75,50 @@ stuck() {
 	[ "$count" -ge "$restarts_before" ] || restarts_before=0
 	[ $((count - restarts_before)) -ge 2 ]
 }
-set_aside() {
+begin_anew() {
 	systemctl stop "$UNIT" || true
 	rm -rf $data/server/db-unfinished
 	mv $data/server/db $data/server/db-unfinished
 	unfinished=
 	restarts_before=0
-}
-begin_anew() {
-	set_aside
 	start_k3s
 }
-answers_here() {
-	code=$(curl -sk -o /dev/null --max-time 3 -w '%{http_code}' https://127.0.0.1:6443/readyz) || return 1
-	[ "$code" = 200 ] || [ "$code" = 401 ]
+
+# bury: k3s has been taken out of etcd, and its data are worth nothing any more.
+bury() {
+	systemctl stop "$UNIT" || true
+	rm -rf $data/server/db-removed
+	mv $data/server/db $data/server/db-removed
 }
 
+put 0644 $etc/cluster-ca.pem "$CA"
 put 0600 $etc/config.yaml "$CONFIG"
 put 0600 $etc/agent-token "$AGENT_TOKEN"
+# A server that has left the cluster must not come back by itself, which k3s would do as long as it knows a server to join.
+put 0644 "/etc/systemd/system/$UNIT.service.d/k3sha.conf" "$K3S_UNIT"
 bad=
 decision=
+if [ -e $data/server/db/etcd/tombstone ]; then bury; fi
 if [ -d $data/server/db/etcd/member ]; then
-	decision=start
+	decision=keep
 	# An interrupted first start stays the first start until its API is ready.
-	if grep -qs cluster-init $role; then unfinished=yes; else put 0600 $role "$JOIN"; fi
+	if unused; then
+		unfinished=yes
+	elif [ "$START" != "$(cat /var/lib/k3sha/start 2>/dev/null)" ]; then
+		die "this machine holds the data of the cluster that servers.startOver has given up; make its VM anew: pulumi up --replace '**::$VM'"
+	else
+		put 0600 $role "$JOIN"
+	fi
 	may_upgrade
-fi
-# Until then another server may have been made the first, and started the cluster: then this one joins it.
-if [ -n "$unfinished" ] && ! answers_here; then
+else
 	decide
-	if [ "$decision" = join ]; then set_aside; else decision=start; fi
-fi
-if [ ! -d $data/server/db/etcd/member ]; then
-	[ "$decision" = join ] || decide
 	case "$decision" in
 	join)
 		put 0600 $role "$JOIN"
 		# With the CA's hash in the token k3s verifies the cluster before it sends any secret.
-		if [ "$ca" != none ]; then
-			put 0600 $etc/token "K10${ca#sha256:}::server:$TOKEN"
-		else
-			put 0600 $etc/token "$TOKEN"
-		fi
+		put 0600 $etc/token "K10$CA_HASH::server:$TOKEN"
 		;;
-	initialise)
+	start)
 		put 0600 $role 'cluster-init: true
 '
 		put 0600 $etc/token "$TOKEN"
@@ -129,11 +128,12 @@ fi
 [ -s $etc/token ] || put 0600 $etc/token "$TOKEN"
 
 if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || ! systemctl is-active -q "$UNIT"; then
-	if [ "$decision" = start ] && systemctl is-active -q "$UNIT"; then
+	if [ "$decision" = keep ] && systemctl is-active -q "$UNIT"; then
 		wait_until 120 others_vote ||
 			die "will not restart k3s, for quorum would be lost: not Ready, not voting or not answering: ${bad% }; bring that back first, then run pulumi up again"
 	fi
 	install_k3s server
+	systemctl daemon-reload
 	start_k3s
 fi
 up() {
@@ -148,6 +148,15 @@ fi
 if loops; then
 	die_of "$UNIT" "k3s ends again and again; mend that, then run pulumi up again"
 fi
-# From here on a start of this server can never initialise anything.
+# From here on a start of this server can never start a cluster.
 put 0600 $role "$JOIN"
+put 0600 /var/lib/k3sha/start "$START"
+if [ -s $right ]; then cp $right $right-used; fi
 wanted >$started
+
+# The nearest end of k3s' own certificates, which it renews when it starts in their last 90 days: the step's output.
+for file in $data/server/tls/*.crt $data/server/tls/etcd/*.crt $data/agent/*.crt; do
+	case $file in *-ca.crt | *-ca.nochain.crt) continue ;; esac
+	[ -s "$file" ] || continue
+	date -u -d "$(openssl x509 -noout -enddate -in "$file" | cut -d= -f2)" +%Y-%m-%dT%H:%M:%SZ
+done | sort | head -n 1

@@ -21,11 +21,11 @@ unregistered() {
 # admits: the supervisor behind the VIP takes workers. Without asking first, k3s would wait 5 to 10 s between its own tries.
 admits() {
 	printf 'user = "node:%s"\n' "$AGENT_TOKEN" |
-		curl -sf -o /dev/null --max-time 3 --cacert $etc/vip-ca.pem -K - "https://$VIP:$API_PORT/v1-k3s/readyz"
+		curl -sf -o /dev/null --max-time 3 --cacert $etc/cluster-ca.pem -K - "https://$VIP:$API_PORT/v1-k3s/readyz"
 }
 
 converge_worker() {
-	put 0644 $etc/vip-ca.pem "$CA"
+	put 0644 $etc/cluster-ca.pem "$CA"
 	put 0600 $etc/config.yaml "$CONFIG"
 	put 0600 $etc/token "$TOKEN"
 	if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || ! systemctl is-active -q "$UNIT" || unregistered; then

@@ -1,4 +1,4 @@
-package provider
+package resources
 
 import (
 	"context"
@@ -6,15 +6,11 @@ import (
 	"fmt"
 	"strings"
 
+	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
-	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
-	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
-	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
-
-const contactToken = "k3sha:index:Contact"
 
 // Contact is the first contact with a VM: waits until it has booted, runs the first script, and keeps the host key to which every
 // later connection is pinned. It happens once in a VM's life, so nothing but the VM's replacement changes it.
@@ -22,12 +18,13 @@ type Contact struct{}
 
 // ContactArgs are the inputs of a first contact.
 type ContactArgs struct {
-	Node    string           `pulumi:"node"`
-	VM      ContactVM        `pulumi:"vm"`
-	Host    ContactHost      `pulumi:"host"`
-	Jump    *ContactJumpHost `pulumi:"jump,optional"`
-	Command string           `pulumi:"command"`
-	Script  string           `pulumi:"script"`
+	Node     string           `pulumi:"node"`
+	VM       ContactVM        `pulumi:"vm"`
+	Host     ContactHost      `pulumi:"host"`
+	Jump     *ContactJumpHost `pulumi:"jump,optional"`
+	Instance string           `pulumi:"instance"`
+	Command  string           `pulumi:"command"`
+	Script   string           `pulumi:"script"`
 }
 
 // ContactVM is what Proxmox VE says of the VM.
@@ -55,9 +52,10 @@ type ContactJumpHost struct {
 	HostKey    string `pulumi:"hostKey"`
 }
 
-// ContactState is what a first contact found.
+// ContactState is what a first contact found, and on which instance of the machine.
 type ContactState struct {
-	HostKey string `pulumi:"hostKey"`
+	HostKey  string `pulumi:"hostKey"`
+	Instance string `pulumi:"instance"`
 }
 
 var (
@@ -91,43 +89,20 @@ func (Contact) Create(ctx context.Context, req infer.CreateRequest[ContactArgs])
 		return resp, fmt.Errorf("%s: contact: %s\nProxmox VE shows VM %d on node %s as running: look at its console there. Then run pulumi up again; "+
 			"a VM that cannot be mended is made anew by pulumi up --replace '**::%s'", in.Node, text, in.VM.ID, in.VM.ProxmoxNode, in.VM.Resource)
 	}
-	resp.Output = ContactState{HostKey: out}
+	resp.Output = ContactState{HostKey: out, Instance: in.Instance}
 	return resp, nil
 }
 
-// Diff says that a contact that was made stays as it is: another key or jump host must not bring back a connection that isn't pinned.
-func (Contact) Diff(context.Context, infer.DiffRequest[ContactArgs, ContactState]) (infer.DiffResponse, error) {
-	return infer.DiffResponse{}, nil
+// Diff says that a contact that was made stays as it is, as long as the machine does: another key or jump host must not bring back a
+// connection that isn't pinned.
+func (Contact) Diff(_ context.Context, req infer.DiffRequest[ContactArgs, ContactState]) (infer.DiffResponse, error) {
+	return replacedWith("instance", req.Inputs.Instance, req.State.Instance), nil
 }
 
-// firstContact is the component's view of a Contact.
-type firstContact struct {
-	pulumi.CustomResourceState
-	HostKey pulumi.StringOutput `pulumi:"hostKey"`
-}
-
-func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
-	ssh, n, machine := b.plan.Spec.SSH, step.Node, b.vms[step.Node.Name]
-	inputs := pulumi.Map{
-		"node": pulumi.String(n.Name),
-		"vm": pulumi.Map{
-			"id": pulumi.Int(n.VMID), "proxmoxNode": machine.ProxmoxNode, "running": machine.Running,
-			"resource": pulumi.String(b.childName(topology.Step{Verb: topology.VM, Node: n})),
-		},
-		"host": pulumi.Map{
-			"address": pulumi.String(n.IP), "port": pulumi.Int(ssh.Port), "user": pulumi.String(ssh.User), "privateKey": pulumi.ToSecret(b.args.SSH.PrivateKey),
-		},
-		"command": pulumi.String(render.Command(ssh.User, render.Deadline(step.Verb))),
-		"script":  pulumi.String(render.Script(b.plan, step, render.Secrets{})),
+// replacedWith says that a resource is made anew when its machine is another one.
+func replacedWith(property, now, before string) infer.DiffResponse {
+	if now == before {
+		return infer.DiffResponse{}
 	}
-	if j := ssh.Bastion; j != nil {
-		inputs["jump"] = pulumi.Map{
-			"address": pulumi.String(j.Host), "port": pulumi.Int(j.Port), "user": pulumi.String(j.User),
-			"privateKey": pulumi.ToSecret(b.args.SSH.Bastion.PrivateKey), "hostKey": b.args.SSH.Bastion.HostKey.ToStringOutput(),
-		}
-	}
-	var c firstContact
-	err := b.ctx.RegisterResource(contactToken, b.childName(step), inputs, &c, append(b.ofVM(step),
-		pulumi.Parent(b.cluster), pulumi.DependsOn(b.predecessors(step)), pulumi.Version(Version), pulumi.PluginDownloadURL(downloadURL))...)
-	return &c, err
+	return infer.DiffResponse{HasChanges: true, DeleteBeforeReplace: true, DetailedDiff: map[string]p.PropertyDiff{property: {Kind: p.UpdateReplace}}}
 }

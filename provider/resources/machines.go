@@ -1,4 +1,4 @@
-package provider
+package resources
 
 import (
 	"context"
@@ -8,12 +8,9 @@ import (
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
-	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
-
-const machinesToken = "k3sha:index:ClusterMachines"
 
 // ClusterMachines remembers what a cluster's VMs were last meant to be. All VMs come after it, so that a change that would take a
 // cluster down is refused before anything is touched. It creates nothing outside of the state.
@@ -78,20 +75,4 @@ func (ClusterMachines) Diff(_ context.Context, req infer.DiffRequest[ClusterMach
 // Update keeps the VMs as they are meant to be now.
 func (ClusterMachines) Update(_ context.Context, req infer.UpdateRequest[ClusterMachinesArgs, ClusterMachinesState]) (infer.UpdateResponse[ClusterMachinesState], error) {
 	return infer.UpdateResponse[ClusterMachinesState]{Output: ClusterMachinesState{Machines: req.Inputs.Machines}}, nil
-}
-
-// newMachines is registered before anything else.
-func (b *bootstrap) newMachines() (pulumi.Resource, error) {
-	machines := pulumi.Map{}
-	for name, m := range b.plan.Machines() {
-		machines[name] = pulumi.Map{
-			"role": pulumi.String(string(m.Role)), "slot": pulumi.Int(m.Slot), "ip": pulumi.String(m.IP), "vmId": pulumi.Int(m.VMID),
-			"disk": pulumi.Int(m.Disk), "restarts": pulumi.ToStringMap(m.Restarts),
-		}
-	}
-	var r pulumi.CustomResourceState
-	err := b.ctx.RegisterResource(machinesToken, b.name+"-machines", pulumi.Map{
-		"machines": machines, "restartTogether": pulumi.Bool(b.plan.Spec.Proxmox.RestartTogether),
-	}, &r, pulumi.Parent(b.cluster), pulumi.Version(Version), pulumi.PluginDownloadURL(downloadURL))
-	return &r, err
 }

@@ -1,4 +1,4 @@
-package provider
+package resources
 
 import (
 	"os"
@@ -31,7 +31,7 @@ func TestWaitsOfAFirstContact(t *testing.T) {
 	if w := contact.DefaultWaits; w.Answer != 5*time.Minute || w.Login != time.Minute || w.Script > 20*time.Minute {
 		t.Errorf("%+v", w)
 	}
-	schema, err := os.ReadFile("../schema.json")
+	schema, err := os.ReadFile("../../schema.json")
 	if err != nil || !strings.Contains(string(schema), "when nothing answers for 5 minutes, or when the key is not taken for 1 minute") {
 		t.Error("the schema names others")
 	}

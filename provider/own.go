@@ -1,0 +1,240 @@
+package provider
+
+import (
+	"slices"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+	"github.com/k3sha/pulumi-k3sha/provider/resources"
+)
+
+// The component's views of the package's own resources.
+type (
+	identity struct {
+		pulumi.CustomResourceState
+		Token          pulumi.StringOutput `pulumi:"token"`
+		AgentToken     pulumi.StringOutput `pulumi:"agentToken"`
+		RecoveryBundle pulumi.StringOutput `pulumi:"recoveryBundle"`
+		CACertificate  pulumi.StringOutput `pulumi:"caCertificate"`
+		CAHash         pulumi.StringOutput `pulumi:"caHash"`
+		Adopted        pulumi.BoolOutput   `pulumi:"adopted"`
+	}
+	release struct {
+		pulumi.CustomResourceState
+		Version pulumi.StringOutput `pulumi:"k3sVersion"`
+	}
+	firstContact struct {
+		pulumi.CustomResourceState
+		HostKey pulumi.StringOutput `pulumi:"hostKey"`
+	}
+	start struct {
+		pulumi.CustomResourceState
+		Node pulumi.StringOutput `pulumi:"node"`
+	}
+	seat struct {
+		pulumi.CustomResourceState
+		MachineID pulumi.StringOutput `pulumi:"machineId"`
+	}
+	adminCertificate struct {
+		pulumi.CustomResourceState
+		Certificate pulumi.StringOutput `pulumi:"certificate"`
+		Key         pulumi.StringOutput `pulumi:"key"`
+	}
+)
+
+// register registers a resource of the package's own.
+func (b *bootstrap) register(token, name string, inputs pulumi.Map, r pulumi.CustomResource, opts ...pulumi.ResourceOption) error {
+	return b.ctx.RegisterResource(token, name, inputs, r, append([]pulumi.ResourceOption{
+		pulumi.Parent(b.cluster), pulumi.Version(Version), pulumi.PluginDownloadURL(downloadURL),
+	}, opts...)...)
+}
+
+// newMachines is registered before anything else.
+func (b *bootstrap) newMachines() (pulumi.Resource, error) {
+	machines := pulumi.Map{}
+	for name, m := range b.plan.Machines() {
+		machines[name] = pulumi.Map{
+			"role": pulumi.String(string(m.Role)), "slot": pulumi.Int(m.Slot), "ip": pulumi.String(m.IP), "vmId": pulumi.Int(m.VMID),
+			"disk": pulumi.Int(m.Disk), "restarts": pulumi.ToStringMap(m.Restarts),
+		}
+	}
+	var r pulumi.CustomResourceState
+	return &r, b.register(resources.MachinesToken, b.name+"-machines", pulumi.Map{
+		"machines": machines, "restartTogether": pulumi.Bool(b.plan.Spec.Proxmox.RestartTogether),
+	}, &r)
+}
+
+func (b *bootstrap) newIdentity() (*identity, error) {
+	inputs := pulumi.Map{"clusterName": pulumi.String(b.plan.Spec.ClusterName), "fixed": pulumi.ToStringMap(b.plan.Fixed())}
+	for key, value := range map[string]pulumi.StringInput{"token": b.args.K3s.Token, "agentToken": b.args.K3s.AgentToken, "recoveryBundle": b.args.K3s.RecoveryBundle} {
+		if value != nil {
+			inputs[key] = pulumi.ToSecret(value)
+		}
+	}
+	var id identity
+	return &id, b.register(resources.IdentityToken, b.name+"-identity", inputs, &id,
+		pulumi.AdditionalSecretOutputs([]string{"token", "agentToken", "recoveryBundle"}))
+}
+
+func (b *bootstrap) newRelease(step topology.Step) (*release, error) {
+	var r release
+	return &r, b.register(resources.ReleaseToken, b.childName(step), pulumi.Map{"k3sVersion": pulumi.String(b.plan.Spec.K3s.Version)}, &r,
+		pulumi.DependsOn(b.predecessors(step)))
+}
+
+func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
+	ssh, n, machine := b.plan.Spec.SSH, step.Node, b.vms[step.Node.Name]
+	inputs := pulumi.Map{
+		"node": pulumi.String(n.Name), "instance": machine.Instance,
+		"vm": pulumi.Map{
+			"id": pulumi.Int(n.VMID), "proxmoxNode": machine.ProxmoxNode, "running": machine.Running,
+			"resource": pulumi.String(b.childName(topology.Step{Verb: topology.VM, Node: n})),
+		},
+		"host": pulumi.Map{
+			"address": pulumi.String(n.IP), "port": pulumi.Int(ssh.Port), "user": pulumi.String(ssh.User), "privateKey": pulumi.ToSecret(b.args.SSH.PrivateKey),
+		},
+		"command": pulumi.String(render.Command(ssh.User, render.Deadline(step.Verb))),
+		"script":  pulumi.String(render.Script(b.plan, step, render.Secrets{})),
+	}
+	if j := ssh.Bastion; j != nil {
+		inputs["jump"] = pulumi.Map{
+			"address": pulumi.String(j.Host), "port": pulumi.Int(j.Port), "user": pulumi.String(j.User),
+			"privateKey": pulumi.ToSecret(b.args.SSH.Bastion.PrivateKey), "hostKey": b.args.SSH.Bastion.HostKey.ToStringOutput(),
+		}
+	}
+	var c firstContact
+	return &c, b.register(resources.ContactToken, b.childName(step), inputs, &c, append(b.ofVM(step), pulumi.DependsOn(b.predecessors(step)))...)
+}
+
+// newAccess is the provider of the resources that reach nodes and cluster. What they need for that is its configuration: the state holds
+// it once, and a seat is left with what is right on that day.
+func (b *bootstrap) newAccess() (pulumi.ProviderResource, error) {
+	s := b.plan.Spec
+	base := resources.Access{
+		Cluster: s.ClusterName, VIP: s.Network.VIP, APIPort: s.LoadBalancers.APIPort, Servers: len(b.plan.Servers()), Others: slices.Clone(s.Servers.Others),
+		User: s.SSH.User, Port: s.SSH.Port,
+	}
+	var jump *contact.Host
+	jumpKey, jumpHostKey := pulumi.String("").ToStringOutput(), pulumi.String("").ToStringOutput()
+	if j := s.SSH.Bastion; j != nil {
+		jump = &contact.Host{Address: j.Host, Port: j.Port, User: j.User}
+		jumpKey, jumpHostKey = b.args.SSH.Bastion.PrivateKey.ToStringOutput(), b.args.SSH.Bastion.HostKey.ToStringOutput()
+	}
+	var hostKeys pulumi.StringArray
+	for _, n := range slices.Concat(b.plan.LoadBalancers(), b.plan.Servers()) {
+		base.Ways = append(base.Ways, resources.Way{Node: n.Name, Address: n.IP})
+		hostKeys = append(hostKeys, b.hostKeys[n.Name])
+		if n.Role == topology.Server {
+			base.Others = append(base.Others, n.IP)
+		}
+	}
+	text := pulumi.All(b.identity.RecoveryBundle, b.args.SSH.PrivateKey, jumpKey, jumpHostKey, hostKeys.ToStringArrayOutput()).ApplyT(func(v []any) (string, error) {
+		a := base
+		bundle, err := pki.Decode(v[0].(string))
+		if err != nil {
+			return "", err
+		}
+		a.Bundle, a.PrivateKey = bundle, v[1].(string)
+		if jump != nil {
+			through := *jump
+			through.PrivateKey, through.HostKey = v[2].(string), v[3].(string)
+			a.Jump = &through
+		}
+		a.Ways = slices.Clone(base.Ways)
+		for i, key := range v[4].([]string) {
+			a.Ways[i].HostKey = key
+		}
+		return a.Text(), nil
+	})
+	var r pulumi.ProviderResourceState
+	err := b.ctx.RegisterResource("pulumi:providers:"+Name, b.name+"-access", pulumi.Map{resources.AccessKey: pulumi.ToSecret(text)}, &r,
+		pulumi.Parent(b.cluster), pulumi.Version(Version), pulumi.PluginDownloadURL(downloadURL))
+	return &r, err
+}
+
+// reaching are the options of a resource that reaches nodes or the cluster. The access is made when it is first needed: all load balancers
+// and servers have been met by then, or are waited for.
+func (b *bootstrap) reaching() ([]pulumi.ResourceOption, error) {
+	if b.access == nil {
+		access, err := b.newAccess()
+		if err != nil {
+			return nil, err
+		}
+		b.access = access
+	}
+	return []pulumi.ResourceOption{
+		pulumi.Provider(b.access), pulumi.Timeouts(&pulumi.CustomTimeouts{Create: stepDeadline, Update: stepDeadline, Delete: stepDeadline}),
+	}, nil
+}
+
+func (b *bootstrap) newStart(step topology.Step) (*start, error) {
+	opts, err := b.reaching()
+	if err != nil {
+		return nil, err
+	}
+	first := b.plan.Servers()[0]
+	var s start
+	return &s, b.register(resources.StartToken, b.childName(step), pulumi.Map{
+		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "adopted": b.identity.Adopted,
+		"node": pulumi.String(first.Name), "vm": pulumi.String(b.childName(topology.Step{Verb: topology.VM, Node: first})),
+		"address": pulumi.String(first.IP), "hostKey": b.hostKeys[first.Name],
+	}, &s, append(opts, pulumi.DependsOn(b.predecessors(step)), pulumi.DeleteBeforeReplace(true))...)
+}
+
+// newSeat: when the whole cluster is destroyed nobody leaves it.
+func (b *bootstrap) newSeat(step topology.Step) (*seat, error) {
+	opts, err := b.reaching()
+	if err != nil {
+		return nil, err
+	}
+	n := step.Node
+	var s seat
+	return &s, b.register(resources.SeatToken, b.childName(step), pulumi.Map{
+		"node": pulumi.String(n.Name), "server": pulumi.Bool(n.Role == topology.Server), "instance": b.vms[n.Name].Instance,
+		"address": pulumi.String(n.IP), "hostKey": b.hostKeys[n.Name],
+	}, &s, append(opts, pulumi.DependsOn(b.predecessors(step)), pulumi.DeletedWith(b.identity), pulumi.DeleteBeforeReplace(true))...)
+}
+
+// newOutputs fills in the component's outputs.
+func (b *bootstrap) newOutputs() error {
+	s, c, id := b.plan.Spec, b.cluster, b.identity
+	opts, err := b.reaching()
+	if err != nil {
+		return err
+	}
+	var admin adminCertificate
+	if err := b.register(resources.AdminToken, b.name+"-admin", pulumi.Map{"days": pulumi.Int(s.K3s.AdminDays)}, &admin,
+		append(opts, pulumi.AdditionalSecretOutputs([]string{"key"}))...); err != nil {
+		return err
+	}
+	// Who has the kubeconfig can use it: it comes when the API has answered through the VIP.
+	reached := b.outputs[topology.StepName(topology.Reach, topology.Cluster)]
+	c.Kubeconfig = pulumi.ToSecret(pulumi.All(id.CACertificate, admin.Certificate, admin.Key, reached).ApplyT(func(v []any) string {
+		return render.Kubeconfig(s, v[0].(string), v[1].(string), v[2].(string))
+	})).(pulumi.StringOutput)
+	c.Token = pulumi.ToSecret(pulumi.All(id.CAHash, id.Token).ApplyT(func(v []any) string {
+		return "K10" + v[0].(string) + "::server:" + v[1].(string)
+	})).(pulumi.StringOutput)
+	c.CACertificate = id.CACertificate
+	c.RecoveryBundle = pulumi.ToSecret(id.RecoveryBundle).(pulumi.StringOutput)
+	var ends []any
+	for _, n := range b.plan.Servers() {
+		ends = append(ends, b.outputs[topology.StepName(topology.Converge, n.Name)])
+	}
+	c.CertificatesUntil = pulumi.Unsecret(pulumi.All(ends...).ApplyT(func(v []any) string {
+		nearest := ""
+		for _, end := range v { // RFC 3339 in UTC sorts by time
+			if text := end.(string); text != "" && (nearest == "" || text < nearest) {
+				nearest = text
+			}
+		}
+		return nearest
+	})).(pulumi.StringOutput)
+	c.Endpoint = pulumi.String(render.Endpoint(s)).ToStringOutput()
+	c.Nodes = nodeInfos(b.plan, b.vms)
+	return nil
+}

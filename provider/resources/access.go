@@ -1,0 +1,113 @@
+package resources
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/cluster"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
+)
+
+// Access is how nodes and cluster are reached, and what proves to them that it is us. A component hands it to an explicit provider of its
+// own as one secret text: the state then holds it once, and not with each node, and a node that goes is taken out with today's keys
+// and not with those that it came with.
+type Access struct {
+	Cluster    string        `json:"cluster"`
+	VIP        string        `json:"vip"`
+	APIPort    int           `json:"apiPort"`
+	Servers    int           `json:"servers"` // how many the cluster is meant to have
+	Others     []string      `json:"others"`  // addresses of all servers
+	User       string        `json:"user"`
+	Port       int           `json:"port"`
+	PrivateKey string        `json:"privateKey"`
+	Jump       *contact.Host `json:"jump,omitempty"`
+	Ways       []Way         `json:"ways"` // nodes whose SSH leads into the network, the likeliest first
+	Bundle     pki.Bundle    `json:"bundle"`
+}
+
+// Way is a node that leads into the cluster's network.
+type Way struct {
+	Node    string `json:"node"`
+	Address string `json:"address"`
+	HostKey string `json:"hostKey"`
+}
+
+// Text is the access as the provider's configuration holds it.
+func (a Access) Text() string {
+	text, err := json.Marshal(a)
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	return string(text)
+}
+
+func (a Access) host(address, hostKey string) contact.Host {
+	return contact.Host{Address: address, Port: a.Port, User: a.User, PrivateKey: a.PrivateKey, HostKey: hostKey}
+}
+
+// toCluster is the access as package cluster takes it. A node that is spoken to anyway is the first way.
+func (a Access) toCluster(first ...Way) cluster.Access {
+	out := cluster.Access{
+		Cluster: a.Cluster, VIP: a.VIP, APIPort: a.APIPort, Servers: a.Servers, Jump: a.Jump,
+		ServerCA: a.Bundle.Authorities.Server.Certificate, ClientCA: cluster.Pair(a.Bundle.Authorities.Client),
+	}
+	for _, way := range slices.Concat(first, a.Ways) {
+		out.Ways = append(out.Ways, cluster.Way{Node: way.Node, Host: a.host(way.Address, way.HostKey)})
+	}
+	return out
+}
+
+// AccessKey is the configuration's name.
+const AccessKey = "access"
+
+// Config is the configuration of a provider: none, or a cluster's access.
+type Config struct {
+	mu     sync.Mutex
+	access *Access
+}
+
+func (c *Config) get() (Access, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.access == nil {
+		return Access{}, errors.New("this resource is a part of K3sHaCluster and cannot be made by itself")
+	}
+	return *c.access, nil
+}
+
+// Install has a provider take the configuration. It is not the framework's own, which would have every change of it replace the provider,
+// and with it all of its resources.
+func (c *Config) Install(prov *p.Provider) {
+	prov.CheckConfig = func(_ context.Context, req p.CheckRequest) (p.CheckResponse, error) {
+		return p.CheckResponse{Inputs: req.Inputs}, nil
+	}
+	prov.DiffConfig = func(_ context.Context, req p.DiffRequest) (p.DiffResponse, error) {
+		if plain(req.Inputs.Get(AccessKey)).Equals(plain(req.OldInputs.Get(AccessKey))) {
+			return p.DiffResponse{}, nil
+		}
+		return p.DiffResponse{HasChanges: true, DetailedDiff: map[string]p.PropertyDiff{AccessKey: {Kind: p.Update, InputDiff: true}}}, nil
+	}
+	prov.Configure = func(_ context.Context, req p.ConfigureRequest) error {
+		text := plain(req.Args.Get(AccessKey))
+		if !text.IsString() {
+			return nil
+		}
+		var access Access
+		if err := json.Unmarshal([]byte(text.AsString()), &access); err != nil {
+			return errors.New("the provider's configuration is not the one that K3sHaCluster gives it") // its words might quote it
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.access = &access
+		return nil
+	}
+}
+
+func plain(v property.Value) property.Value { return v.WithSecret(false).WithDependencies(nil) }

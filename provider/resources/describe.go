@@ -1,0 +1,198 @@
+package resources
+
+import "github.com/pulumi/pulumi-go-provider/infer"
+
+// What a change of an input does, in the words that all descriptions use.
+const (
+	forbidden = "\n\nChange: refused at preview."
+	stays     = "\n\nChange: none; what was done stays done."
+)
+
+// Annotate describes the machines.
+func (c *ClusterMachines) Annotate(a infer.Annotator) {
+	a.Describe(c, "What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. "+
+		"It refuses at preview what would take a living cluster down: addresses and VM ids changed, disks that shrink, several servers or all load balancers restarted at once. "+
+		"Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.")
+}
+
+// Annotate describes the machines' inputs.
+func (m *ClusterMachinesArgs) Annotate(a infer.Annotator) {
+	a.Describe(&m.Machines, "The VMs by name.\n\nChange: in place, or refused at preview.")
+	a.Describe(&m.RestartTogether, "Whether several servers, or all load balancers, may be restarted in one update.\n\nChange: changes nothing itself.")
+}
+
+// Annotate describes a machine.
+func (m *MachineArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Machine")
+	a.Describe(m, "A VM of a cluster.")
+	a.Describe(&m.Role, "What it is for.")
+	a.Describe(&m.Slot, "Its slot in its group.")
+	a.Describe(&m.IP, "Its IPv4 address."+forbidden)
+	a.Describe(&m.VMID, "Proxmox VE's id of it."+forbidden)
+	a.Describe(&m.Disk, "Its disk in GiB.\n\nChange: it can grow; less is refused at preview.")
+	a.Describe(&m.Restarts, "The settings whose change restarts it, by the input that holds them.\n\nChange: refused at preview for several servers, or all load balancers, at once.")
+}
+
+// Annotate describes the machines' outputs.
+func (m *ClusterMachinesState) Annotate(a infer.Annotator) {
+	a.Describe(&m.Machines, "The VMs by name.")
+}
+
+// once is what a change of a contact's inputs does.
+const once = "\n\nChange: none; a contact is made once in a VM's life."
+
+// Annotate describes the contact.
+func (c *Contact) Annotate(a infer.Annotator) {
+	a.Describe(c, "The first contact with a VM by SSH: waits until it has booted and keeps its host key, to which every later connection is pinned. A K3sHaCluster makes its own; it is not meant for programs. "+
+		"It ends with an error when nothing answers for 5 minutes, or when the key is not taken for 1 minute.")
+}
+
+// Annotate describes the contact's inputs.
+func (c *ContactArgs) Annotate(a infer.Annotator) {
+	a.Describe(&c.Node, "The node's name."+once)
+	a.Describe(&c.VM, "What Proxmox VE says of the VM."+once)
+	a.Describe(&c.Host, "How the VM is logged in to."+once)
+	a.Describe(&c.Jump, "The jump host in front of it. Default: none."+once)
+	a.Describe(&c.Instance, "The VM's instance.\n\nChange: it is another machine, met for the first time.")
+	a.Describe(&c.Command, "The command that runs the script."+once)
+	a.Describe(&c.Script, "The script, without secrets."+once)
+}
+
+// Annotate describes the VM of a contact.
+func (c *ContactVM) Annotate(a infer.Annotator) {
+	a.SetToken("index", "ContactVm")
+	a.Describe(c, "A VM as Proxmox VE shows it.")
+	a.Describe(&c.ID, "Its id.")
+	a.Describe(&c.ProxmoxNode, "The Proxmox node that it is on.")
+	a.Describe(&c.Running, "Whether it runs. One that doesn't is refused at once: it was left half-made.")
+	a.Describe(&c.Resource, "The name of its resource, for messages.")
+}
+
+// Annotate describes the host of a contact.
+func (c *ContactHost) Annotate(a infer.Annotator) {
+	a.SetToken("index", "ContactHost")
+	a.Describe(c, "How a machine is logged in to.")
+	a.Describe(&c.Address, "Its address.")
+	a.Describe(&c.Port, "Its SSH port.")
+	a.Describe(&c.User, "The user.")
+	a.Describe(&c.PrivateKey, "The private key. Kept as a secret.")
+}
+
+// Annotate describes the jump host of a contact.
+func (c *ContactJumpHost) Annotate(a infer.Annotator) {
+	a.SetToken("index", "ContactJumpHost")
+	a.Describe(c, "How a jump host is logged in to.")
+	a.Describe(&c.Address, "Its address.")
+	a.Describe(&c.Port, "Its SSH port.")
+	a.Describe(&c.User, "The user.")
+	a.Describe(&c.PrivateKey, "The private key. Kept as a secret.")
+	a.Describe(&c.HostKey, "Its host key, as in known_hosts without the host.")
+}
+
+// Annotate describes the contact's output.
+func (c *ContactState) Annotate(a infer.Annotator) {
+	a.Describe(&c.HostKey, "The VM's SSH host key.")
+	a.Describe(&c.Instance, "The VM's instance.")
+}
+
+// Annotate describes the identity.
+func (c *ClusterIdentity) Annotate(a infer.Annotator) {
+	a.Describe(c, "What makes a cluster the one that it is, made before any of its machines: tokens and CAs. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state.")
+}
+
+// Annotate describes the identity's inputs.
+func (i *ClusterIdentityArgs) Annotate(a infer.Annotator) {
+	a.Describe(&i.ClusterName, "The cluster's name."+forbidden)
+	a.Describe(&i.Fixed, "What must stay as it is while the cluster lives, by property.\n\nChange: entries may come and go; a changed one is refused at preview.")
+	a.Describe(&i.Token, "The servers' token. Default: made up."+forbidden)
+	a.Describe(&i.AgentToken, "The workers' token. Default: made up."+forbidden)
+	a.Describe(&i.RecoveryBundle, "The recovery bundle of the cluster that is adopted. Default: a new cluster.\n\nChange: may be taken out; another one is refused at preview.")
+}
+
+// Annotate describes the identity's outputs.
+func (s *ClusterIdentityState) Annotate(a infer.Annotator) {
+	a.Describe(&s.ClusterName, "The cluster's name.")
+	a.Describe(&s.Token, "The servers' token.")
+	a.Describe(&s.AgentToken, "The workers' token.")
+	a.Describe(&s.RecoveryBundle, "All of it with the CAs' keys, for another stack.")
+	a.Describe(&s.CACertificate, "The certificate of the CA of the API's serving certificates, PEM.")
+	a.Describe(&s.CAHash, "That CA's hash, as in full tokens of k3s.")
+	a.Describe(&s.Adopted, "Whether the identity came with a recovery bundle.")
+}
+
+// Annotate describes the release.
+func (c *ClusterRelease) Annotate(a infer.Annotator) {
+	a.Describe(c, "The k3s release that a cluster's servers may start. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state.")
+}
+
+// Annotate describes the release's input.
+func (c *ClusterReleaseArgs) Annotate(a infer.Annotator) {
+	a.Describe(&c.Version, "The release.\n\nChange: in place; a downgrade or a skipped minor version is refused at preview.")
+}
+
+// Annotate describes the release's output.
+func (c *ClusterReleaseState) Annotate(a infer.Annotator) {
+	a.Describe(&c.Version, "The release.")
+}
+
+// Annotate describes the right to start.
+func (c *ClusterStart) Annotate(a infer.Annotator) {
+	a.Describe(c, "The one right to start a cluster, given to one machine, once. A K3sHaCluster makes its own; it is not meant for programs.")
+}
+
+// Annotate describes the right's inputs.
+func (c *ClusterStartArgs) Annotate(a infer.Annotator) {
+	a.Describe(&c.StartOver, "The cluster's `servers.startOver`.\n\nChange: another mark gives the right anew; refused while a server of the cluster answers.")
+	a.Describe(&c.Node, "The machine that gets the right."+stays)
+	a.Describe(&c.VM, "The name of its VM's resource."+stays)
+	a.Describe(&c.Address, "Its address."+stays)
+	a.Describe(&c.HostKey, "Its SSH host key."+stays)
+	a.Describe(&c.Adopted, "Whether the cluster's identity came with a recovery bundle: then nobody may start it, unless `startOver` says so."+stays)
+}
+
+// Annotate describes the right that was given.
+func (c *ClusterStartState) Annotate(a infer.Annotator) {
+	a.Describe(&c.StartOver, "The mark of `servers.startOver` for which it was given.")
+	a.Describe(&c.Node, "The machine that got it; empty for an adopted cluster.")
+}
+
+// Annotate describes the seat.
+func (s *Seat) Annotate(a infer.Annotator) {
+	a.Describe(s, "A server's or worker's place in the cluster. Taken before the machine joins: a Node of its name that is another machine's is removed, with its etcd member and its password. "+
+		"Left before the machine's VM goes: its pods are evicted, and it is removed from Kubernetes and etcd, one at a time in a cluster. A K3sHaCluster makes its own; it is not meant for programs.")
+}
+
+// Annotate describes the seat's inputs.
+func (s *SeatArgs) Annotate(a infer.Annotator) {
+	a.Describe(&s.Node, "The node's name.")
+	a.Describe(&s.Server, "Whether it is a server.")
+	a.Describe(&s.Instance, "The machine's instance.\n\nChange: the seat is left and taken again.")
+	a.Describe(&s.Address, "The machine's address."+stays)
+	a.Describe(&s.HostKey, "The machine's SSH host key."+stays)
+}
+
+// Annotate describes who has the seat.
+func (s *SeatState) Annotate(a infer.Annotator) {
+	a.Describe(&s.Node, "The node's name.")
+	a.Describe(&s.Server, "Whether it is a server.")
+	a.Describe(&s.Instance, "The machine's instance.")
+	a.Describe(&s.MachineID, "The machine's own id, as Kubernetes shows it.")
+}
+
+// Annotate describes the certificate.
+func (c *AdminCertificate) Annotate(a infer.Annotator) {
+	a.Describe(c, "The administrator's certificate, which the kubeconfig holds. It renews itself in the first update of its last 60 days. A K3sHaCluster makes its own; it is not meant for programs.")
+}
+
+// Annotate describes the certificate's input.
+func (c *AdminCertificateArgs) Annotate(a infer.Annotator) {
+	a.Describe(&c.Days, "How many days it is good.\n\nChange: renews it.")
+}
+
+// Annotate describes the certificate's outputs.
+func (c *AdminCertificateState) Annotate(a infer.Annotator) {
+	a.Describe(&c.Days, "How many days it is good.")
+	a.Describe(&c.Certificate, "The certificate and its CA's, PEM.")
+	a.Describe(&c.Key, "The key, PEM.")
+	a.Describe(&c.Until, "When it ends, RFC 3339.")
+}

@@ -1,0 +1,33 @@
+// Package resources holds the resources of the package's own, which a K3sHaCluster is made of beside VMs and remote commands:
+//
+//	identity.go   what makes a cluster the one that it is: tokens and CAs
+//	machines.go   what its VMs were last meant to be
+//	release.go    the release that its servers may start
+//	contact.go    the first contact with a VM
+//	start.go      the one right to start the cluster
+//	seat.go       a server's or worker's place in the cluster: taken before it joins, left when it goes
+//	admin.go      the administrator's certificate, which renews itself
+//	access.go     how the last three reach nodes and cluster: configuration of an explicit provider, so that it is kept once
+//	describe.go   what the schema says of them
+package resources
+
+import "github.com/pulumi/pulumi-go-provider/infer"
+
+// Tokens of the resources.
+const (
+	IdentityToken = "k3sha:index:ClusterIdentity"
+	MachinesToken = "k3sha:index:ClusterMachines"
+	ReleaseToken  = "k3sha:index:ClusterRelease"
+	ContactToken  = "k3sha:index:Contact"
+	StartToken    = "k3sha:index:ClusterStart"
+	SeatToken     = "k3sha:index:Seat"
+	AdminToken    = "k3sha:index:AdminCertificate"
+)
+
+// All lists the resources. Those that reach nodes or the cluster read the access from the provider's configuration.
+func All(config *Config) []infer.InferredResource {
+	return []infer.InferredResource{
+		infer.Resource(ClusterIdentity{}), infer.Resource(ClusterMachines{}), infer.Resource(ClusterRelease{}), infer.Resource(Contact{}),
+		infer.Resource(ClusterStart{config}), infer.Resource(Seat{config}), infer.Resource(AdminCertificate{config}),
+	}
+}
