@@ -127,6 +127,14 @@ test: lint test-unit build $(B)/bin/sdkgen $(B)/bin/langhost $(B)/sdk/ready ## a
 bench-preview: build $(B)/bin/langhost ## preview and up of hundreds of workers, beside a plain program
 	cd tests/lab && go test -count=1 -timeout 60m -run TestScale -v ./e2e/
 
+.PHONY: bench-life
+bench-life: build $(B)/bin/langhost ## machines lost and replaced, servers more and fewer; beside the version before, whose commit is BEFORE
+	tests/plugin-of.sh $(BEFORE) $(B)/before
+	cd tests/lab && LAB_BEFORE=$(B)/before go test -count=1 -timeout 90m -run 'TestBenchLife|TestLongLife' -v ./e2e/
+
+# The commit of the version before identities, instances and seats.
+BEFORE := 3911a38
+
 # Groups of the long runs: LONG=TestLongGates make test-long
 LONG := TestLong
 

@@ -109,10 +109,10 @@ func (b *bootstrap) predecessors(step topology.Step) []pulumi.Resource {
 	return resources
 }
 
-// stdin is a step's script with the secrets that it needs, and no others: what a step doesn't need must neither delay
+// stdin is what a step sends to its node, with the secrets that it needs, and no others: what a step doesn't need must neither delay
 // it nor make it run again.
 func (b *bootstrap) stdin(step topology.Step) pulumi.StringOutput {
-	script := func(s render.Secrets) string { return render.Script(b.plan, step, s) }
+	script := func(s render.Secrets) string { return render.Step(b.plan, step, s) }
 	id := b.identity
 	switch {
 	case step.Verb == topology.Authorize:

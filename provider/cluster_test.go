@@ -6,18 +6,24 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/k3sha/pulumi-k3sha/provider"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
+	"github.com/k3sha/pulumi-k3sha/provider/resources"
 )
 
 // recorded is what the engine would have been asked for.
@@ -32,6 +38,7 @@ type recorded struct {
 type mocks struct {
 	mu        sync.Mutex
 	resources map[string]recorded
+	fails     string // the resource that cannot be made
 }
 
 func (m *mocks) Call(pulumi.MockCallArgs) (resource.PropertyMap, error) { return nil, nil }
@@ -47,24 +54,46 @@ func (m *mocks) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 		}
 		slices.Sort(r.dependencies)
 	}
+	if args.Name == m.fails {
+		return "", nil, errors.New("it fails")
+	}
 	m.resources[args.Name] = r
 	out := args.Inputs.Copy()
 	switch {
 	case strings.HasSuffix(args.TypeToken, "ClusterIdentity"):
-		out["token"], out["agentToken"] = resource.NewStringProperty("S3RVER"), resource.NewStringProperty("AG3NT")
+		b := identity()
+		out["token"], out["agentToken"], out["recoveryBundle"] = resource.NewStringProperty(b.Token), resource.NewStringProperty(b.AgentToken), resource.NewStringProperty(b.Encode())
+		out["caCertificate"], out["caHash"], out["adopted"] = resource.NewStringProperty(b.Authorities.Server.Certificate), resource.NewStringProperty("cafe"), resource.NewBoolProperty(false)
+	case strings.HasSuffix(args.TypeToken, "AdminCertificate"):
+		out["certificate"], out["key"] = resource.NewStringProperty("CERT"), resource.NewStringProperty("KEY")
+	case strings.HasSuffix(args.TypeToken, "Seat"):
+		out["machineId"] = resource.NewStringProperty("0123")
+	case strings.HasSuffix(args.TypeToken, "VirtualMachine"):
+		// The instance is ignored afterwards: the VM keeps the one that it was made with.
+		out["smbios"] = resource.NewObjectProperty(resource.PropertyMap{"serial": resource.NewStringProperty("k3sha-of-" + args.Name)})
 	case strings.Contains(args.Name, "-contact-"):
 		out["hostKey"] = resource.NewStringProperty("ssh-ed25519 HOSTKEY-of-" + args.Name[strings.Index(args.Name, "-contact-")+9:])
-	case strings.HasSuffix(args.Name, "-read-cluster"):
-		ca := base64.StdEncoding.EncodeToString([]byte("-----BEGIN CERTIFICATE-----\n"))
-		text, _ := json.Marshal(map[string]string{"ca": ca, "certificate": "Q0VSVA==", "key": "S0VZ", "token": "K10cafe::server:S3RVER"})
-		out["stdout"] = resource.NewStringProperty(string(text))
+	case strings.Contains(args.Name, "-converge-k3s-server-"):
+		out["stdout"] = resource.NewStringProperty(map[string]string{"1": "2027-03-01T00:00:00Z", "2": "", "3": "2027-01-31T12:00:00Z"}[args.Name[len(args.Name)-1:]])
 	case strings.Contains(args.TypeToken, "Command"):
 		out["stdout"] = resource.NewStringProperty("")
 	}
 	return args.Name + "-id", out, nil
 }
 
-func base(urn string) string { return urn[strings.LastIndex(urn, "::")+2:] }
+// identity is the cluster's, made once.
+var identity = sync.OnceValue(func() pki.Bundle {
+	authorities, err := pki.NewAuthorities(time.Now())
+	if err != nil {
+		panic(err)
+	}
+	return pki.Bundle{Format: 1, Cluster: "k3s", Token: "S3RVER", AgentToken: "AG3NT", Authorities: authorities}
+})
+
+func base(urn string) string {
+	parts := strings.Split(urn, "::")
+	return parts[len(parts)-1]
+}
 
 func newKey(t *testing.T) (private, public string) {
 	t.Helper()
@@ -101,9 +130,9 @@ func reference(private string) provider.K3sHaClusterArgs {
 }
 
 type outputs struct {
-	Kubeconfig, Endpoint, CA, Token string
-	SecretKubeconfig, SecretToken   bool
-	Nodes                           map[string]provider.NodeInfo
+	Kubeconfig, Endpoint, CA, Token, Bundle, Until string
+	Secret                                         []bool // kubeconfig, token, bundle, until
+	Nodes                                          map[string]provider.NodeInfo
 }
 
 func construct(t *testing.T, args provider.K3sHaClusterArgs) (map[string]recorded, outputs, error) {
@@ -115,15 +144,15 @@ func construct(t *testing.T, args provider.K3sHaClusterArgs) (map[string]recorde
 		if err != nil {
 			return err
 		}
-		out.SecretKubeconfig, out.SecretToken = pulumi.IsSecret(c.Kubeconfig), pulumi.IsSecret(c.Token)
-		done := make(chan struct{})
-		pulumi.All(c.Kubeconfig, c.Endpoint, c.CACertificate, c.Token, c.Nodes).ApplyT(func(v []any) string {
-			defer close(done)
+		for _, o := range []pulumi.StringOutput{c.Kubeconfig, c.Token, c.RecoveryBundle, c.CertificatesUntil} {
+			out.Secret = append(out.Secret, pulumi.IsSecret(o))
+		}
+		// Outputs of a resource that has failed never come.
+		pulumi.All(c.Kubeconfig, c.Endpoint, c.CACertificate, c.Token, c.Nodes, c.RecoveryBundle, c.CertificatesUntil).ApplyT(func(v []any) string {
 			out.Kubeconfig, out.Endpoint, out.CA, out.Token = v[0].(string), v[1].(string), v[2].(string), v[3].(string)
-			out.Nodes = v[4].(map[string]provider.NodeInfo)
+			out.Nodes, out.Bundle, out.Until = v[4].(map[string]provider.NodeInfo), v[5].(string), v[6].(string)
 			return ""
 		})
-		<-done
 		return nil
 	}, pulumi.WithMocks("project", "stack", m))
 	return m.resources, out, err
@@ -137,7 +166,9 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	nodes := []string{"k3s-lb-01", "k3s-lb-02", "k3s-server-01", "k3s-server-02", "k3s-server-03", "k3s-worker-01", "k3s-worker-02"}
-	want := map[string][]string{"prod": nil, "prod-command": nil, "prod-machines": nil, "prod-identity": {"prod-prepare-k3s-server-01", "prod-prepare-k3s-server-02", "prod-prepare-k3s-server-03"}}
+	want := map[string][]string{"prod": nil, "prod-command": nil, "prod-machines": nil, "prod-identity": nil, "prod-admin": nil, "prod-access": {
+		"prod-contact-k3s-lb-01", "prod-contact-k3s-lb-02", "prod-contact-k3s-server-01", "prod-contact-k3s-server-02", "prod-contact-k3s-server-03", "prod-identity",
+	}}
 	for i, n := range nodes {
 		want["prod-vm-"+n] = []string{"prod-command", "prod-machines"}
 		if i >= 2 {
@@ -155,17 +186,32 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 		slices.Sort(deps)
 		want["prod-"+child] = deps
 	}
-	after("converge-k3s-lb-01", "k3s-lb-01", "prepare-k3s-lb-01")
-	after("converge-k3s-lb-02", "k3s-lb-02", "prepare-k3s-lb-02", "converge-k3s-lb-01")
-	after("converge-k3s-server-01", "k3s-server-01", "prepare-k3s-server-01", "prepare-k3s-server-02", "prepare-k3s-server-03", "converge-k3s-lb-02", "identity")
-	after("read-cluster", "k3s-server-01", "converge-k3s-server-01")
-	after("trust-k3s-lb-01", "k3s-lb-01", "read-cluster")
-	after("trust-k3s-lb-02", "k3s-lb-02", "read-cluster", "trust-k3s-lb-01")
-	after("converge-k3s-server-02", "k3s-server-02", "prepare-k3s-server-02", "trust-k3s-lb-02", "identity")
-	after("converge-k3s-server-03", "k3s-server-03", "prepare-k3s-server-03", "converge-k3s-server-02", "identity")
+	after("converge-k3s-lb-01", "k3s-lb-01", "prepare-k3s-lb-01", "identity")
+	after("converge-k3s-lb-02", "k3s-lb-02", "prepare-k3s-lb-02", "converge-k3s-lb-01", "identity")
+	want["prod-release-cluster"] = []string{"prod-prepare-k3s-server-01", "prod-prepare-k3s-server-02", "prod-prepare-k3s-server-03"}
+	after("start-cluster", "k3s-server-01", "prepare-k3s-server-01", "identity")
+	after("admit-k3s-server-01", "k3s-server-01", "start-cluster")
+	after("converge-k3s-server-01", "k3s-server-01", "admit-k3s-server-01", "release-cluster", "identity")
+	after("reach-cluster", "k3s-lb-01", "converge-k3s-server-01", "converge-k3s-lb-02")
+	for _, n := range nodes[3:] {
+		after("admit-"+n, n, "prepare-"+n, "reach-cluster")
+	}
+	after("converge-k3s-server-02", "k3s-server-02", "admit-k3s-server-02", "reach-cluster", "identity")
+	after("converge-k3s-server-03", "k3s-server-03", "admit-k3s-server-03", "converge-k3s-server-02", "identity")
 	for _, w := range []string{"k3s-worker-01", "k3s-worker-02"} {
-		after("join-"+w, w, "prepare-"+w, "trust-k3s-lb-02", "read-cluster", "identity")
-		after("converge-"+w, w, "join-"+w, "converge-k3s-server-03", "read-cluster", "identity")
+		after("join-"+w, w, "admit-"+w, "identity")
+		after("converge-"+w, w, "join-"+w, "converge-k3s-server-03", "identity")
+	}
+	// What is done on a machine is done again on the one that takes its place.
+	for i, n := range nodes {
+		for _, verb := range []string{"authorize", "prepare", "converge", "join", "admit"} {
+			if _, found := want["prod-"+verb+"-"+n]; found {
+				want["prod-"+verb+"-"+n] = append(want["prod-"+verb+"-"+n], "prod-vm-"+n)
+				slices.Sort(want["prod-"+verb+"-"+n])
+			} else if verb == "admit" && i >= 2 {
+				t.Errorf("%s has no seat", n)
+			}
+		}
 	}
 	if got, names := slices.Sorted(maps.Keys(resources)), slices.Sorted(maps.Keys(want)); !slices.Equal(got, names) {
 		t.Fatalf("children:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(names, "\n"))
@@ -192,7 +238,7 @@ func TestVirtualMachineOptions(t *testing.T) {
 	vm := resources["prod-vm-k3s-server-02"]
 	rpc := vm.rpc.RegisterRPC
 	ignored := []string{
-		"clone", "initialization.userAccount", "nodeName",
+		"clone", "initialization.userAccount", "nodeName", "smbios",
 		"disks[0].aio", "disks[0].backup", "disks[0].cache", "disks[0].discard", "disks[0].iothread", "disks[0].replicate", "disks[0].speed", "disks[0].ssd",
 	}
 	if want := append(slices.Clone(ignored), "initialization.dns.domain"); !slices.Equal(rpc.GetIgnoreChanges(), want) {
@@ -218,6 +264,21 @@ func TestVirtualMachineOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	serials := map[string]bool{}
+	for name, r := range resources {
+		if strings.HasPrefix(name, "prod-vm-") {
+			serials[plain(plain(r.inputs["smbios"]).ObjectValue()["serial"]).StringValue()] = true
+		}
+	}
+	for serial := range serials {
+		if !regexp.MustCompile(`^k3sha-[0-9a-f]{16}$`).MatchString(serial) {
+			t.Errorf("instance %q", serial)
+		}
+		got = []byte(strings.ReplaceAll(string(got), serial, "INSTANCE"))
+	}
+	if len(serials) != 7 {
+		t.Errorf("%d instances of 7 machines", len(serials))
+	}
 	want := fmt.Sprintf(`{"agent":{"enabled":false},"cdrom":{"fileId":"none","interface":"ide3"},`+
 		`"clone":{"datastoreId":"local-lvm","full":true,"nodeName":"pve1","retries":3,"vmId":9000},`+
 		`"cpu":{"cores":2,"type":"x86-64-v2-AES","units":1024},"description":"server of k3s cluster k3s, managed by Pulumi",`+
@@ -226,7 +287,7 @@ func TestVirtualMachineOptions(t *testing.T) {
 		`"ipConfigs":[{"ipv4":{"address":"192.168.1.202/24","gateway":"192.168.1.1"}}],"userAccount":{"keys":[%q],"username":"ubuntu"}},`+
 		`"memory":{"dedicated":4096},"name":"k3s-server-02",`+
 		`"networkDevices":[{"bridge":"vmbr0","firewall":false,"macAddress":"BC:24:11:72:DA:62","model":"virtio"}],`+
-		`"nodeName":"pve2","onBoot":true,"operatingSystem":{"type":"l26"},"scsiHardware":"virtio-scsi-pci","serialDevices":[{"device":"socket"}],`+
+		`"nodeName":"pve2","onBoot":true,"operatingSystem":{"type":"l26"},"scsiHardware":"virtio-scsi-pci","serialDevices":[{"device":"socket"}],"smbios":{"serial":"INSTANCE"},`+
 		`"started":true,"stopOnDestroy":true,"tags":["k3s","prod","server"],"timeoutClone":1800,"timeoutCreate":1800,"timeoutMigrate":1800,"timeoutReboot":1800,`+
 		`"timeoutShutdownVm":1800,"timeoutStartVm":1800,"timeoutStopVm":300,"vga":{"type":"serial0"},"vmId":378387}`, public)
 	if string(got) != want {
@@ -242,8 +303,8 @@ func TestCommandOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	ignored := map[string][]string{
-		"read": {"connection", "create", "update", "stdin"},
-		"join": {"create", "update", "stdin"},
+		"reach": {"connection", "create", "stdin"},
+		"join":  {"create", "stdin"},
 	}
 	commands := 0
 	for name, r := range resources {
@@ -266,14 +327,17 @@ func TestCommandOptions(t *testing.T) {
 			if base(rpc.GetDeletedWith()) != "prod-vm-"+node || len(rpc.GetReplaceWith()) != 1 || base(rpc.GetReplaceWith()[0]) != "prod-vm-"+node {
 				t.Errorf("%s: deleted with %s, replaced with %v", name, rpc.GetDeletedWith(), rpc.GetReplaceWith())
 			}
+			if triggers := plain(r.inputs["triggers"]).ArrayValue(); len(triggers) != 1 || plain(triggers[0]).StringValue() != "k3sha-of-prod-vm-"+node {
+				t.Errorf("%s runs again on %v, not on another instance of its machine", name, triggers)
+			}
 		}
 		if !r.inputs["stdin"].IsSecret() {
 			t.Errorf("%s: stdin is not secret", name)
 		}
-		if r.inputs["logging"].StringValue() != "none" || r.inputs["addPreviousOutputInEnv"].BoolValue() || r.inputs["create"].StringValue() != r.inputs["update"].StringValue() || r.inputs["delete"].HasValue() {
+		if r.inputs["logging"].StringValue() != "none" || r.inputs["addPreviousOutputInEnv"].BoolValue() || r.inputs["create"].StringValue() == "" || r.inputs["update"].HasValue() || r.inputs["delete"].HasValue() {
 			t.Errorf("%s: logging, previous output, update or delete are not as for all", name)
 		}
-		for _, word := range []string{"S3RVER", "AG3NT", "PRIVATE KEY"} {
+		for _, word := range []string{"S3RVER", "AG3NT", "PRIVATE KEY", "CERTIFICATE"} {
 			if strings.Contains(r.inputs["create"].StringValue(), word) {
 				t.Errorf("%s has a secret on its command line", name)
 			}
@@ -286,8 +350,8 @@ func TestCommandOptions(t *testing.T) {
 			t.Errorf("%s: the private key is not secret", name)
 		}
 	}
-	if commands != 26 {
-		t.Errorf("%d commands, want 26", commands)
+	if commands != 24 {
+		t.Errorf("%d commands, want 24", commands)
 	}
 }
 
@@ -318,12 +382,128 @@ func TestBastion(t *testing.T) {
 			t.Errorf("%s: the bastion's key is not secret", name)
 		}
 	}
-	if seen != 26 {
-		t.Errorf("%d commands, want 26", seen)
+	if seen != 24 {
+		t.Errorf("%d commands, want 24", seen)
 	}
 	jump := plain(resources["prod-contact-k3s-lb-01"].inputs["jump"]).ObjectValue()
 	if plain(jump["address"]).StringValue() != "bastion.example.org" || plain(jump["hostKey"]).StringValue() != "ssh-ed25519 BASTION" || !jump["privateKey"].IsSecret() {
 		t.Errorf("the first contact goes through %v", jump)
+	}
+	if j := access(t, resources).Jump; j == nil || *j != (contact.Host{Address: "bastion.example.org", Port: 2222, User: "ubuntu", PrivateKey: "J0MP", HostKey: "ssh-ed25519 BASTION"}) {
+		t.Errorf("the access goes through %v", j)
+	}
+}
+
+// access is the configuration of the provider that reaches nodes and the cluster.
+func access(t *testing.T, all map[string]recorded) resources.Access {
+	t.Helper()
+	r := all["prod-access"]
+	if r.token != "pulumi:providers:k3sha" || len(r.inputs) == 0 || !r.inputs["access"].IsSecret() {
+		t.Fatalf("%s, or its configuration is not secret", r.token)
+	}
+	var a resources.Access
+	if err := json.Unmarshal([]byte(plain(r.inputs["access"]).StringValue()), &a); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// What reaches nodes and the cluster: by which provider, with what, and when it goes with what.
+func TestResourcesThatReachTheCluster(t *testing.T) {
+	t.Parallel()
+	private, _ := newKey(t)
+	args := reference(private)
+	args.Servers.StartOver, args.Servers.Others, args.Servers.First = ptr("2026-11-26"), []string{"192.168.1.99"}, ptr(2)
+	args.LoadBalancers.APIPort, args.SSH.Port, args.K3s.AdminCertificateDays = ptr(16443), ptr(2222), ptr(120)
+	all, _, err := construct(t, args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	way := func(node, address string) resources.Way {
+		return resources.Way{Node: node, Address: address, HostKey: "ssh-ed25519 HOSTKEY-of-" + node}
+	}
+	want := resources.Access{
+		Cluster: "k3s", VIP: "192.168.1.220", APIPort: 16443, Servers: 3, Others: []string{"192.168.1.99", "192.168.1.202", "192.168.1.201", "192.168.1.203"},
+		StartOver: "2026-11-26", User: "ubuntu", Port: 2222, PrivateKey: private, Bundle: identity(),
+		Ways: []resources.Way{
+			way("k3s-lb-01", "192.168.1.221"), way("k3s-lb-02", "192.168.1.222"),
+			way("k3s-server-02", "192.168.1.202"), way("k3s-server-01", "192.168.1.201"), way("k3s-server-03", "192.168.1.203"),
+		},
+	}
+	if got := access(t, all); got.Text() != want.Text() {
+		t.Errorf("access:\n%+v\nwant:\n%+v", got, want)
+	}
+	reaching := 0
+	for name, r := range all {
+		rpc := r.rpc.RegisterRPC
+		kind := strings.TrimPrefix(r.token, "k3sha:index:")
+		if by := base(rpc.GetProvider()); slices.Contains([]string{"Seat", "ClusterStart", "AdminCertificate"}, kind) != strings.HasPrefix(by, "prod-access") {
+			t.Errorf("%s is made by %q", name, by)
+		}
+		switch kind {
+		case "Seat":
+			node := strings.TrimPrefix(name, "prod-admit-")
+			if base(rpc.GetDeletedWith()) != "prod-identity" || !rpc.GetDeleteBeforeReplace() || len(rpc.GetReplaceWith()) > 0 {
+				t.Errorf("%s: deleted with %q, deleted before replaced %t, replaced with %v", name, rpc.GetDeletedWith(), rpc.GetDeleteBeforeReplace(), rpc.GetReplaceWith())
+			}
+			if plain(r.inputs["node"]).StringValue() != node || plain(r.inputs["instance"]).StringValue() != "k3sha-of-prod-vm-"+node || plain(r.inputs["startOver"]).StringValue() != "2026-11-26" ||
+				plain(r.inputs["server"]).BoolValue() != strings.Contains(node, "-server-") || plain(r.inputs["hostKey"]).StringValue() != "ssh-ed25519 HOSTKEY-of-"+node {
+				t.Errorf("%s: %v", name, r.inputs)
+			}
+		case "ClusterStart":
+			got, _ := json.Marshal(r.inputs.Mappable())
+			if string(got) != `{"address":"192.168.1.202","adopted":false,"hostKey":"ssh-ed25519 HOSTKEY-of-k3s-server-02","node":"k3s-server-02","startOver":"2026-11-26","vm":"prod-vm-k3s-server-02"}` {
+				t.Errorf("%s: %s", name, got)
+			}
+			if rpc.GetDeletedWith() != "" || len(rpc.GetReplaceWith()) > 0 {
+				t.Errorf("%s goes with a machine", name)
+			}
+		case "AdminCertificate":
+			if plain(r.inputs["days"]).NumberValue() != 120 || !slices.Equal(rpc.GetAdditionalSecretOutputs(), []string{"key"}) {
+				t.Errorf("%s: %v, secret %v", name, r.inputs, rpc.GetAdditionalSecretOutputs())
+			}
+		case "Contact":
+			node := strings.TrimPrefix(name, "prod-contact-")
+			if plain(r.inputs["instance"]).StringValue() != "k3sha-of-prod-vm-"+node || base(rpc.GetDeletedWith()) != "prod-vm-"+node || len(rpc.GetReplaceWith()) != 1 || plain(r.inputs["toolkit"]).StringValue() == "" {
+				t.Errorf("%s: %v", name, r.inputs)
+			}
+			continue
+		default:
+			continue
+		}
+		reaching++
+		if limits := rpc.GetCustomTimeouts(); limits.GetCreate() != "25m" || limits.GetDelete() != "25m" {
+			t.Errorf("%s has the timeouts %v", name, limits)
+		}
+	}
+	if reaching != 7 {
+		t.Errorf("%d resources reach the cluster, want 7", reaching)
+	}
+	for _, key := range []string{"token", "agentToken", "recoveryBundle"} {
+		if !slices.Contains(all["prod-identity"].rpc.RegisterRPC.GetAdditionalSecretOutputs(), key) {
+			t.Errorf("the identity's %s is not secret", key)
+		}
+	}
+}
+
+// A recovery bundle goes to the identity, as a secret, and nowhere else.
+func TestARecoveryBundleIsHandedOn(t *testing.T) {
+	t.Parallel()
+	private, _ := newKey(t)
+	args := reference(private)
+	args.K3s.RecoveryBundle = pulumi.String("B0NDLE")
+	all, _, err := construct(t, args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, r := range all {
+		text := fmt.Sprint(r.inputs)
+		if strings.Contains(text, "B0NDLE") != (name == "prod-identity") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	if given := all["prod-identity"].inputs["recoveryBundle"]; !given.IsSecret() || plain(given).StringValue() != "B0NDLE" {
+		t.Error("it is not secret, or another")
 	}
 }
 
@@ -345,17 +525,44 @@ func TestOutputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !out.SecretKubeconfig || !out.SecretToken {
-		t.Errorf("secret: kubeconfig %t, token %t", out.SecretKubeconfig, out.SecretToken)
+	if want := []bool{true, true, true, false}; !slices.Equal(out.Secret, want) {
+		t.Errorf("secret: kubeconfig, token, bundle, end of certificates: %v", out.Secret)
 	}
-	if out.Endpoint != "https://192.168.1.220:6443" || out.Token != "K10cafe::server:S3RVER" || out.CA != "-----BEGIN CERTIFICATE-----\n" {
+	if out.Endpoint != "https://192.168.1.220:6443" || out.Token != "K10cafe::server:S3RVER" || out.CA != identity().Authorities.Server.Certificate {
 		t.Errorf("endpoint %q, token %q, CA %q", out.Endpoint, out.Token, out.CA)
 	}
-	if !strings.Contains(out.Kubeconfig, "server: https://192.168.1.220:6443\n") || !strings.Contains(out.Kubeconfig, "client-key-data: S0VZ\n") {
-		t.Errorf("kubeconfig:\n%s", out.Kubeconfig)
+	if out.Bundle != identity().Encode() || out.Until != "2027-01-31T12:00:00Z" {
+		t.Errorf("bundle %.40q, certificates until %q", out.Bundle, out.Until)
+	}
+	ca := base64.StdEncoding.EncodeToString([]byte(out.CA))
+	for _, line := range []string{"server: https://192.168.1.220:6443", "certificate-authority-data: " + ca, "client-certificate-data: Q0VSVA==", "client-key-data: S0VZ"} {
+		if !strings.Contains(out.Kubeconfig, line+"\n") {
+			t.Errorf("no %s in the kubeconfig:\n%s", line, out.Kubeconfig)
+		}
 	}
 	if want := (provider.NodeInfo{Role: "server", IP: "192.168.1.203", MAC: "BC:24:11:72:DB:F5", VMID: 700768, ProxmoxNode: "pve3"}); out.Nodes["k3s-server-03"] != want || len(out.Nodes) != 7 {
 		t.Errorf("nodes: %v, want %v among 7", out.Nodes, want)
+	}
+}
+
+// Who has the kubeconfig can use it: it comes when the API has answered through the VIP, and what recovers the cluster before.
+func TestTheKubeconfigComesLast(t *testing.T) {
+	t.Parallel()
+	private, _ := newKey(t)
+	m := &mocks{resources: map[string]recorded{}, fails: "prod-reach-cluster"}
+	var kubeconfig, bundle string
+	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
+		c, err := provider.NewK3sHaCluster(ctx, "prod", reference(private))
+		if err != nil {
+			return err
+		}
+		keep := func(to *string) func(string) string { return func(text string) string { *to = text; return text } }
+		c.Kubeconfig.ApplyT(keep(&kubeconfig))
+		c.RecoveryBundle.ApplyT(keep(&bundle))
+		return nil
+	}, pulumi.WithMocks("project", "stack", m))
+	if err == nil || kubeconfig != "" || bundle != identity().Encode() {
+		t.Errorf("%v, kubeconfig %.40q, bundle %.40q", err, kubeconfig, bundle)
 	}
 }
 
@@ -384,13 +591,16 @@ func TestOtherResourcesStayTheSame(t *testing.T) {
 			}
 			continue
 		}
+		for _, v := range []recorded{r, now} { // the instance is new with each run, and ignored
+			delete(v.rpc.RegisterRPC.GetObject().GetFields(), "smbios")
+		}
 		was, _ := json.Marshal(r.rpc.RegisterRPC.GetObject())
 		is, _ := json.Marshal(now.rpc.RegisterRPC.GetObject())
 		if string(was) != string(is) {
 			changed[name] = true
 		}
 	}
-	if got, want := slices.Sorted(maps.Keys(changed)), []string{"prod-converge-k3s-lb-01", "prod-converge-k3s-lb-02", "prod-machines"}; !slices.Equal(got, want) {
+	if got, want := slices.Sorted(maps.Keys(changed)), []string{"prod-access", "prod-converge-k3s-lb-01", "prod-converge-k3s-lb-02", "prod-machines"}; !slices.Equal(got, want) {
 		t.Errorf("changed: %v, want %v", got, want)
 	}
 }

@@ -13,10 +13,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
@@ -58,7 +60,7 @@ func readMistakes(t *testing.T, file string) []mistake {
 	return out
 }
 
-// keysOf are the texts that KEY, KEY_PASSPHRASE and PUBKEY stand for in the tables.
+// keysOf are the texts that KEY, KEY_PASSPHRASE, PUBKEY and BUNDLE stand for in the tables.
 func keysOf(t *testing.T) *strings.Replacer {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
@@ -77,7 +79,16 @@ func keysOf(t *testing.T) *strings.Replacer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.NewReplacer("KEY_PASSPHRASE", string(pem.EncodeToMemory(locked)), "PUBKEY", strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))),
+	authorities, err := pki.NewAuthorities(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle := pki.Bundle{Cluster: "k3s", Token: "servers-token-in-it", AgentToken: "agents-token-in-it", Authorities: authorities}
+	other, damaged := bundle, bundle
+	other.Cluster, damaged.Authorities.EtcdPeer = "other", pki.Pair{}
+	return strings.NewReplacer("BUNDLE_CUT", bundle.Encode()[:2000], "BUNDLE_OTHER", other.Encode(), "BUNDLE_DAMAGED", damaged.Encode(),
+		"BUNDLE_LATER", strings.Replace(bundle.Encode(), `"k3shaRecoveryBundle":1`, `"k3shaRecoveryBundle":2`, 1), "BUNDLE", bundle.Encode(),
+		"KEY_PASSPHRASE", string(pem.EncodeToMemory(locked)), "PUBKEY", strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))),
 		"KEY", string(pem.EncodeToMemory(open)))
 }
 
@@ -137,7 +148,7 @@ func put(in any, path []any, value any, remove bool) any {
 }
 
 // secretPaths are marked as secrets, as programs do.
-var secretPaths = []string{"ssh.privateKey", "ssh.bastion.privateKey", "k3s.token", "k3s.agentToken"}
+var secretPaths = []string{"ssh.privateKey", "ssh.bastion.privateKey", "k3s.token", "k3s.agentToken", "k3s.recoveryBundle"}
 
 func (m mistake) inputs(t *testing.T, keys *strings.Replacer) resource.PropertyMap {
 	t.Helper()

@@ -97,8 +97,7 @@ func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
 		"host": pulumi.Map{
 			"address": pulumi.String(n.IP), "port": pulumi.Int(ssh.Port), "user": pulumi.String(ssh.User), "privateKey": pulumi.ToSecret(b.args.SSH.PrivateKey),
 		},
-		"command": pulumi.String(render.Command(ssh.User, render.Deadline(step.Verb))),
-		"script":  pulumi.String(render.Script(b.plan, step, render.Secrets{})),
+		"toolkit": pulumi.String(render.Toolkit()),
 	}
 	if j := ssh.Bastion; j != nil {
 		inputs["jump"] = pulumi.Map{
@@ -116,7 +115,7 @@ func (b *bootstrap) newAccess() (pulumi.ProviderResource, error) {
 	s := b.plan.Spec
 	base := resources.Access{
 		Cluster: s.ClusterName, VIP: s.Network.VIP, APIPort: s.LoadBalancers.APIPort, Servers: len(b.plan.Servers()), Others: slices.Clone(s.Servers.Others),
-		User: s.SSH.User, Port: s.SSH.Port,
+		StartOver: s.Servers.StartOver, User: s.SSH.User, Port: s.SSH.Port,
 	}
 	var jump *contact.Host
 	jumpKey, jumpHostKey := pulumi.String("").ToStringOutput(), pulumi.String("").ToStringOutput()
@@ -182,7 +181,7 @@ func (b *bootstrap) newStart(step topology.Step) (*start, error) {
 		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "adopted": b.identity.Adopted,
 		"node": pulumi.String(first.Name), "vm": pulumi.String(b.childName(topology.Step{Verb: topology.VM, Node: first})),
 		"address": pulumi.String(first.IP), "hostKey": b.hostKeys[first.Name],
-	}, &s, append(opts, pulumi.DependsOn(b.predecessors(step)), pulumi.DeleteBeforeReplace(true))...)
+	}, &s, append(opts, pulumi.DependsOn(b.predecessors(step)))...)
 }
 
 // newSeat: when the whole cluster is destroyed nobody leaves it.
@@ -195,7 +194,7 @@ func (b *bootstrap) newSeat(step topology.Step) (*seat, error) {
 	var s seat
 	return &s, b.register(resources.SeatToken, b.childName(step), pulumi.Map{
 		"node": pulumi.String(n.Name), "server": pulumi.Bool(n.Role == topology.Server), "instance": b.vms[n.Name].Instance,
-		"address": pulumi.String(n.IP), "hostKey": b.hostKeys[n.Name],
+		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "address": pulumi.String(n.IP), "hostKey": b.hostKeys[n.Name],
 	}, &s, append(opts, pulumi.DependsOn(b.predecessors(step)), pulumi.DeletedWith(b.identity), pulumi.DeleteBeforeReplace(true))...)
 }
 

@@ -32,14 +32,13 @@ func newCommandProvider(ctx *pulumi.Context, c *K3sHaCluster, name string) (pulu
 // retries alike:
 //   - the script travels on standard input, always secret; the command line is a constant without secrets
 //   - nothing is streamed to the engine; a failed command's error has its output, from which scripts keep secrets away
-//   - create and update are the same: every script converges
+//   - an update runs what a creation does, as a command without one of its own: every script converges
 //   - no delete: what runs on a VM goes with the VM
 func (b *bootstrap) newCommand(step topology.Step, stdin pulumi.StringInput) (*remote.Command, error) {
 	run := pulumi.String(render.Command(b.plan.Spec.SSH.User, render.Deadline(step.Verb)))
 	return remote.NewCommand(b.ctx, b.childName(step), &remote.CommandArgs{
 		Connection:             b.connection(step),
 		Create:                 run,
-		Update:                 run,
 		Stdin:                  pulumi.ToSecret(stdin).(pulumi.StringOutput),
 		Triggers:               b.triggers(step),
 		Logging:                remote.LoggingNone,
@@ -77,10 +76,10 @@ func (b *bootstrap) ignored(step topology.Step) []string {
 	switch step.Verb {
 	case topology.Reach:
 		// Once per cluster, so that the kubeconfig stays known and the same.
-		return []string{"connection", "create", "update", "stdin"}
+		return []string{"connection", "create", "stdin"}
 	case topology.Join:
 		// Once per worker: what changes later is the converge step's.
-		return []string{"create", "update", "stdin"}
+		return []string{"create", "stdin"}
 	default:
 		return nil
 	}

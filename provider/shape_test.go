@@ -30,14 +30,16 @@ func TestInputsThatMustBeKnown(t *testing.T) {
 			"nodes":      resource.NewArrayProperty([]resource.PropertyValue{number(1), text("pve2")}),
 			"cloneLanes": number(0),
 		}),
-		"servers": resource.NewObjectProperty(resource.PropertyMap{"count": number(2.5), "cuont": number(3), "cores": text("2")}),
+		"servers": resource.NewObjectProperty(resource.PropertyMap{"count": number(2.5), "cuont": number(3), "cores": text("2"), "others": resource.NewArrayProperty([]resource.PropertyValue{resource.MakeComputed(text(""))}), "startOver": number(2026)}),
 		"workers": resource.NewObjectProperty(resource.PropertyMap{
 			"a": resource.NewObjectProperty(resource.PropertyMap{"count": number(0), "labels": resource.NewObjectProperty(resource.PropertyMap{"x": resource.MakeComputed(text(""))})}),
 		}),
 		"k3s": resource.NewObjectProperty(resource.PropertyMap{
-			"token":        resource.MakeSecret(text("a-secret-token")), // an input: may be secret
-			"agentToken":   resource.MakeSecret(number(7)),              // but not of another type
-			"serverConfig": resource.NewObjectProperty(resource.PropertyMap{"kubelet-arg": resource.NewArrayProperty([]resource.PropertyValue{resource.MakeComputed(text(""))})}),
+			"token":                resource.MakeSecret(text("a-secret-token")), // an input: may be secret
+			"agentToken":           resource.MakeSecret(number(7)),              // but not of another type
+			"recoveryBundle":       resource.MakeComputed(text("")),             // may be unknown, too
+			"adminCertificateDays": output(false, number(0)),
+			"serverConfig":         resource.NewObjectProperty(resource.PropertyMap{"kubelet-arg": resource.NewArrayProperty([]resource.PropertyValue{resource.MakeComputed(text(""))})}),
 		}),
 	}
 	const why = "it decides what is created, so it must be known at preview: write it out or take it from the stack's configuration"
@@ -47,6 +49,7 @@ func TestInputsThatMustBeKnown(t *testing.T) {
 	inputs["loadBalancers"] = text("2")
 	want := []string{
 		"clusterName: is a secret, and this input is shown in every preview; give a value that is none",
+		"k3s.adminCertificateDays: is an output that is not known yet; " + why,
 		"k3s.agentToken: is a number; give a string",
 		"k3s.serverConfig.kubelet-arg[0]: is an output that is not known yet; " + why,
 		"loadBalancers: is a string; give an object",
@@ -57,7 +60,9 @@ func TestInputsThatMustBeKnown(t *testing.T) {
 		"proxmox.nodes[0]: is a number; give a string",
 		"servers.cores: is a string; give a whole number",
 		"servers.count: 2.5 is not a whole number",
-		"servers.cuont: there is no such property; did you mean count? there are: abandonedCa, cores, count, disk, first, firstAddress, firstVmId, labels, memory, nodes, slots, taints",
+		"servers.cuont: there is no such property; did you mean count? there are: cores, count, disk, first, firstAddress, firstVmId, labels, memory, nodes, others, slots, startOver, taints",
+		"servers.others[0]: is an output that is not known yet; " + why,
+		"servers.startOver: is a number; give a string",
 		"ssh.bastion.hostKey: is a bool; give a string",
 		"ssh.publicKeys[2]: is a number; give a string",
 		"workers.a.labels.x: is an output that is not known yet; " + why,
@@ -96,9 +101,17 @@ func TestProgressSaysWhatIsReachedAndWaitedFor(t *testing.T) {
 	for _, n := range plan.Nodes {
 		end(10, "vm-"+n.Name, "contact-"+n.Name, "authorize-"+n.Name, "prepare-"+n.Name)
 	}
-	is(12, "0 of 2 load balancers up; configuring k3s-lb-01, 2 s")
+	is(12, "0 of 2 load balancers up; configuring k3s-lb-01, 2 s; looking at the release of the cluster, 2 s; and 1 more")
 	end(15, "converge-k3s-lb-01", "converge-k3s-lb-02")
-	is(16, "2 of 2 load balancers up; joining k3s-server-01, 1 s")
-	end(20, "converge-k3s-server-01", "read-cluster", "trust-k3s-lb-01", "trust-k3s-lb-02", "converge-k3s-server-02")
+	is(16, "2 of 2 load balancers up; looking at the release of the cluster, 6 s; giving the right to start the cluster, 6 s")
+	end(17, "release-cluster", "start-cluster")
+	is(18, "2 of 2 load balancers up; taking the seat of k3s-server-01, 1 s")
+	end(18, "admit-k3s-server-01")
+	is(19, "2 of 2 load balancers up; joining k3s-server-01, 1 s")
+	end(19, "converge-k3s-server-01")
+	is(19, "2 of 2 load balancers up, 1 of 3 servers joined; waiting for the API of the cluster, 0 s")
+	end(19, "reach-cluster", "admit-k3s-server-02")
+	is(20, "2 of 2 load balancers up, 1 of 3 servers joined; taking the seat of k3s-server-03, 1 s; taking the seat of k3s-worker-01, 1 s; and 1 more")
+	end(20, "admit-k3s-server-03", "admit-k3s-worker-01", "converge-k3s-server-02")
 	is(32, "2 of 2 load balancers up, 2 of 3 servers joined; joining k3s-server-03, 12 s; joining k3s-worker-01, 12 s")
 }

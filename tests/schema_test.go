@@ -94,11 +94,12 @@ func TestPlainAndSecret(t *testing.T) {
 	spec := packageSpec(t)
 	inputs := map[string]bool{
 		"Proxmox.templateId": true, "K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true,
-		"Bastion.privateKey": true, "Bastion.hostKey": true, "Ssh.publicKeys": true,
+		"Bastion.privateKey": true, "Bastion.hostKey": true, "Ssh.publicKeys": true, "K3s.recoveryBundle": true,
 	}
 	secrets := map[string]bool{
 		"K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true, "Bastion.privateKey": true,
 		"K3sHaCluster.kubeconfig": true, "K3sHaCluster.token": true,
+		"K3s.recoveryBundle": true, "K3sHaCluster.recoveryBundle": true, "ClusterIdentity.recoveryBundle": true, "AdminCertificate.key": true,
 		"ClusterIdentity.token": true, "ClusterIdentity.agentToken": true, "ContactHost.privateKey": true, "ContactJumpHost.privateKey": true,
 	}
 	// What the package's own resources have, not programs.
@@ -117,7 +118,16 @@ func TestPlainAndSecret(t *testing.T) {
 	cluster := spec.Resources["k3sha:index:K3sHaCluster"]
 	look("K3sHaCluster", cluster.InputProperties, true)
 	look("K3sHaCluster", cluster.Properties, false)
-	look("ClusterIdentity", spec.Resources["k3sha:index:ClusterIdentity"].Properties, false)
+	for _, own := range []string{"ClusterIdentity", "AdminCertificate", "ClusterRelease", "ClusterStart", "Seat", "Contact"} {
+		r, found := spec.Resources["k3sha:index:"+own]
+		if !found {
+			t.Errorf("there is no %s", own)
+		}
+		look(own, r.Properties, false)
+		if own != "Contact" { // has types of its own, looked at below
+			look(own, r.InputProperties, false)
+		}
+	}
 	for token, typ := range spec.Types {
 		name := token[len("k3sha:index:"):]
 		look(name, typ.Properties, !slices.Contains(internal, name))

@@ -24,6 +24,7 @@ type Access struct {
 	APIPort    int           `json:"apiPort"`
 	Servers    int           `json:"servers"` // how many the cluster is meant to have
 	Others     []string      `json:"others"`  // addresses of all servers
+	StartOver  string        `json:"startOver,omitempty"`
 	User       string        `json:"user"`
 	Port       int           `json:"port"`
 	PrivateKey string        `json:"privateKey"`

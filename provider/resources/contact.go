@@ -10,6 +10,8 @@ import (
 	"github.com/pulumi/pulumi-go-provider/infer"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
 // Contact is the first contact with a VM: waits until it has booted, runs the first script, and keeps the host key to which every
@@ -23,8 +25,7 @@ type ContactArgs struct {
 	Host     ContactHost      `pulumi:"host"`
 	Jump     *ContactJumpHost `pulumi:"jump,optional"`
 	Instance string           `pulumi:"instance"`
-	Command  string           `pulumi:"command"`
-	Script   string           `pulumi:"script"`
+	Toolkit  string           `pulumi:"toolkit"`
 }
 
 // ContactVM is what Proxmox VE says of the VM.
@@ -56,10 +57,12 @@ type ContactJumpHost struct {
 type ContactState struct {
 	HostKey  string `pulumi:"hostKey"`
 	Instance string `pulumi:"instance"`
+	Toolkit  string `pulumi:"toolkit"`
 }
 
 var (
 	_ infer.CustomCreate[ContactArgs, ContactState] = Contact{}
+	_ infer.CustomUpdate[ContactArgs, ContactState] = Contact{}
 	_ infer.CustomDiff[ContactArgs, ContactState]   = Contact{}
 )
 
@@ -74,13 +77,7 @@ func (Contact) Create(ctx context.Context, req infer.CreateRequest[ContactArgs])
 		return resp, fmt.Errorf("%s: contact: VM %d on Proxmox node %s is there, but does not run: an earlier update left it half-made (its tasks in Proxmox VE say why). "+
 			"Nothing is on it yet, so make it anew: pulumi up --replace '**::%s'", in.Node, in.VM.ID, in.VM.ProxmoxNode, in.VM.Resource)
 	}
-	h := in.Host
-	host := contact.Host{Address: h.Address, Port: h.Port, User: h.User, PrivateKey: h.PrivateKey}
-	var jump *contact.Host
-	if j := in.Jump; j != nil {
-		jump = &contact.Host{Address: j.Address, Port: j.Port, User: j.User, PrivateKey: j.PrivateKey, HostKey: j.HostKey}
-	}
-	out, err := contact.Run(ctx, host, jump, in.Command, in.Script, contact.DefaultWaits)
+	out, err := in.meet(ctx, "", contact.DefaultWaits)
 	if err != nil {
 		text := strings.TrimPrefix(err.Error(), in.Node+": contact: ")
 		if at := new(contact.JumpError); errors.As(err, &at) {
@@ -89,14 +86,50 @@ func (Contact) Create(ctx context.Context, req infer.CreateRequest[ContactArgs])
 		return resp, fmt.Errorf("%s: contact: %s\nProxmox VE shows VM %d on node %s as running: look at its console there. Then run pulumi up again; "+
 			"a VM that cannot be mended is made anew by pulumi up --replace '**::%s'", in.Node, text, in.VM.ID, in.VM.ProxmoxNode, in.VM.Resource)
 	}
-	resp.Output = ContactState{HostKey: out, Instance: in.Instance}
+	resp.Output = ContactState{HostKey: out, Instance: in.Instance, Toolkit: in.Toolkit}
 	return resp, nil
 }
 
-// Diff says that a contact that was made stays as it is, as long as the machine does: another key or jump host must not bring back a
-// connection that isn't pinned.
+// meet runs the contact's script on the machine.
+func (c ContactArgs) meet(ctx context.Context, hostKey string, waits contact.Waits) (string, error) {
+	h := c.Host
+	host := contact.Host{Address: h.Address, Port: h.Port, User: h.User, PrivateKey: h.PrivateKey, HostKey: hostKey}
+	var jump *contact.Host
+	if j := c.Jump; j != nil {
+		jump = &contact.Host{Address: j.Address, Port: j.Port, User: j.User, PrivateKey: j.PrivateKey, HostKey: j.HostKey}
+	}
+	return contact.Run(ctx, host, jump, render.Command(h.User, render.Deadline(topology.Contact)), render.ContactScript(c.Node, h.Address), waits)
+}
+
+// Update brings another toolkit to a machine that has been met: its host key is pinned.
+func (Contact) Update(ctx context.Context, req infer.UpdateRequest[ContactArgs, ContactState]) (infer.UpdateResponse[ContactState], error) {
+	resp := infer.UpdateResponse[ContactState]{Output: req.State}
+	resp.Output.Toolkit = req.Inputs.Toolkit
+	if req.DryRun {
+		return resp, nil
+	}
+	if _, err := req.Inputs.meet(ctx, req.State.HostKey, stepWaits); err != nil {
+		return resp, fmt.Errorf("%s: contact: %s", req.Inputs.Node, strings.TrimPrefix(err.Error(), req.Inputs.Node+": contact: "))
+	}
+	return resp, nil
+}
+
+// WireDependencies keeps the host key known in the preview of another toolkit.
+func (Contact) WireDependencies(f infer.FieldSelector, args *ContactArgs, state *ContactState) {
+	f.OutputField(&state.HostKey).DependsOn(f.InputField(&args.Instance))
+	f.OutputField(&state.Instance).DependsOn(f.InputField(&args.Instance))
+	f.OutputField(&state.Toolkit).DependsOn(f.InputField(&args.Toolkit))
+	f.OutputField(&state.HostKey).NeverSecret()
+}
+
+// Diff says that a contact that was made stays as it is, as long as the machine and the toolkit do: another key or jump host must not bring
+// back a connection that isn't pinned.
 func (Contact) Diff(_ context.Context, req infer.DiffRequest[ContactArgs, ContactState]) (infer.DiffResponse, error) {
-	return replacedWith("instance", req.Inputs.Instance, req.State.Instance), nil
+	diff := replacedWith("instance", req.Inputs.Instance, req.State.Instance)
+	if !diff.HasChanges && req.Inputs.Toolkit != req.State.Toolkit {
+		diff = infer.DiffResponse{HasChanges: true, DetailedDiff: map[string]p.PropertyDiff{"toolkit": {Kind: p.Update, InputDiff: true}}}
+	}
+	return diff, nil
 }
 
 // replacedWith says that a resource is made anew when its machine is another one.

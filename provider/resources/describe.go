@@ -54,8 +54,7 @@ func (c *ContactArgs) Annotate(a infer.Annotator) {
 	a.Describe(&c.Host, "How the VM is logged in to."+once)
 	a.Describe(&c.Jump, "The jump host in front of it. Default: none."+once)
 	a.Describe(&c.Instance, "The VM's instance.\n\nChange: it is another machine, met for the first time.")
-	a.Describe(&c.Command, "The command that runs the script."+once)
-	a.Describe(&c.Script, "The script, without secrets."+once)
+	a.Describe(&c.Toolkit, "A hash of the parts of all scripts, which the contact brings to the VM.\n\nChange: brings the new ones; nothing else.")
 }
 
 // Annotate describes the VM of a contact.
@@ -93,6 +92,7 @@ func (c *ContactJumpHost) Annotate(a infer.Annotator) {
 func (c *ContactState) Annotate(a infer.Annotator) {
 	a.Describe(&c.HostKey, "The VM's SSH host key.")
 	a.Describe(&c.Instance, "The VM's instance.")
+	a.Describe(&c.Toolkit, "A hash of the parts of scripts that the VM has.")
 }
 
 // Annotate describes the identity.
@@ -167,6 +167,7 @@ func (s *SeatArgs) Annotate(a infer.Annotator) {
 	a.Describe(&s.Node, "The node's name.")
 	a.Describe(&s.Server, "Whether it is a server.")
 	a.Describe(&s.Instance, "The machine's instance.\n\nChange: the seat is left and taken again.")
+	a.Describe(&s.StartOver, "The cluster's `servers.startOver`.\n\nChange: a new mark takes the seat in the cluster that was started anew.")
 	a.Describe(&s.Address, "The machine's address."+stays)
 	a.Describe(&s.HostKey, "The machine's SSH host key."+stays)
 }
@@ -176,6 +177,7 @@ func (s *SeatState) Annotate(a infer.Annotator) {
 	a.Describe(&s.Node, "The node's name.")
 	a.Describe(&s.Server, "Whether it is a server.")
 	a.Describe(&s.Instance, "The machine's instance.")
+	a.Describe(&s.StartOver, "The mark of the cluster in which it is.")
 	a.Describe(&s.MachineID, "The machine's own id, as Kubernetes shows it.")
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/cluster"
@@ -19,11 +20,12 @@ type Seat struct{ config *Config }
 
 // SeatArgs say whose seat it is. Address and host key are the way to the machine; they change nothing.
 type SeatArgs struct {
-	Node     string `pulumi:"node"`
-	Server   bool   `pulumi:"server"`
-	Instance string `pulumi:"instance"`
-	Address  string `pulumi:"address"`
-	HostKey  string `pulumi:"hostKey"`
+	Node      string `pulumi:"node"`
+	Server    bool   `pulumi:"server"`
+	Instance  string `pulumi:"instance"`
+	StartOver string `pulumi:"startOver"`
+	Address   string `pulumi:"address"`
+	HostKey   string `pulumi:"hostKey"`
 }
 
 // SeatState is who has the seat.
@@ -31,11 +33,13 @@ type SeatState struct {
 	Node      string `pulumi:"node"`
 	Server    bool   `pulumi:"server"`
 	Instance  string `pulumi:"instance"`
+	StartOver string `pulumi:"startOver"` // the mark of the cluster in which it is
 	MachineID string `pulumi:"machineId"`
 }
 
 var (
 	_ infer.CustomCreate[SeatArgs, SeatState] = Seat{}
+	_ infer.CustomUpdate[SeatArgs, SeatState] = Seat{}
 	_ infer.CustomDiff[SeatArgs, SeatState]   = Seat{}
 	_ infer.CustomDelete[SeatState]           = Seat{}
 )
@@ -46,38 +50,64 @@ const reachWait = 2 * time.Minute
 // Create takes the seat.
 func (s Seat) Create(ctx context.Context, req infer.CreateRequest[SeatArgs]) (infer.CreateResponse[SeatState], error) {
 	in := req.Inputs
-	resp := infer.CreateResponse[SeatState]{ID: in.Node, Output: SeatState{Node: in.Node, Server: in.Server, Instance: in.Instance}}
+	resp := infer.CreateResponse[SeatState]{ID: in.Node, Output: SeatState{Node: in.Node, Server: in.Server, Instance: in.Instance, StartOver: in.StartOver}}
 	if req.DryRun {
 		return resp, nil
 	}
+	var err error
+	resp.Output.MachineID, err = s.take(ctx, in)
+	return resp, err
+}
+
+// Update takes a seat in the cluster that was started anew.
+func (s Seat) Update(ctx context.Context, req infer.UpdateRequest[SeatArgs, SeatState]) (infer.UpdateResponse[SeatState], error) {
+	resp := infer.UpdateResponse[SeatState]{Output: req.State}
+	if req.DryRun {
+		return resp, nil
+	}
+	id, err := s.take(ctx, req.Inputs)
+	if err == nil {
+		resp.Output.StartOver, resp.Output.MachineID = req.Inputs.StartOver, id
+	}
+	return resp, err
+}
+
+// take frees the seat for the machine, and returns its id.
+func (s Seat) take(ctx context.Context, in SeatArgs) (string, error) {
 	access, err := s.config.get()
 	if err != nil {
-		return resp, err
+		return "", err
 	}
 	way := Way{Node: in.Node, Address: in.Address, HostKey: in.HostKey}
 	out, err := access.run(ctx, topology.Admit, in.Node, way, render.AdmitScript(in.Node))
 	if err != nil {
-		return resp, err
+		return "", err
 	}
 	id, first, _ := strings.Cut(out, " ")
-	resp.Output.MachineID = id
 	if first != "" {
-		return resp, nil // it is the one that starts the cluster
+		return id, nil // it is the one that starts the cluster
 	}
 	c, err := cluster.Reach(ctx, access.toCluster(way), reachWait)
 	if err != nil {
-		return resp, fmt.Errorf("%s: admit: %w; bring the API back, then run pulumi up again. If the cluster is lost for good, set servers.startOver to a new word to start it anew, empty", in.Node, err)
+		return "", fmt.Errorf("%s: admit: %w%s", in.Node, err, lostForGood)
 	}
 	defer c.Close()
 	if _, err := c.Take(ctx, cluster.Machine{Node: in.Node, Server: in.Server, MachineID: id}); err != nil {
-		return resp, fmt.Errorf("%s: admit: %w", in.Node, err)
+		return "", fmt.Errorf("%s: admit: %w", in.Node, err)
 	}
-	return resp, nil
+	return id, nil
 }
+
+const lostForGood = ". If the cluster is lost for good, set servers.startOver to a new word to start it anew, empty"
 
 // Diff says that another machine needs the seat anew.
 func (Seat) Diff(_ context.Context, req infer.DiffRequest[SeatArgs, SeatState]) (infer.DiffResponse, error) {
-	return replacedWith("instance", req.Inputs.Instance, req.State.Instance), nil
+	diff := replacedWith("instance", req.Inputs.Instance, req.State.Instance)
+	// Taken out again, the mark has done its work.
+	if !diff.HasChanges && req.Inputs.StartOver != "" && req.Inputs.StartOver != req.State.StartOver {
+		diff = infer.DiffResponse{HasChanges: true, DetailedDiff: map[string]p.PropertyDiff{"startOver": {Kind: p.Update, InputDiff: true}}}
+	}
+	return diff, nil
 }
 
 // Delete leaves the seat.
@@ -87,9 +117,12 @@ func (s Seat) Delete(ctx context.Context, req infer.DeleteRequest[SeatState]) (i
 		return infer.DeleteResponse{}, err
 	}
 	node := req.State.Node
+	if access.StartOver != "" && access.StartOver != req.State.StartOver {
+		return infer.DeleteResponse{}, nil // the cluster in which it was has been given up
+	}
 	c, err := cluster.Reach(ctx, access.toCluster(), reachWait)
 	if err != nil {
-		return infer.DeleteResponse{}, fmt.Errorf("%s: leave: %w; bring the API back, then run pulumi up again", node, err)
+		return infer.DeleteResponse{}, fmt.Errorf("%s: leave: %w%s", node, err, lostForGood)
 	}
 	defer c.Close()
 	if err := c.Leave(ctx, cluster.Machine{Node: node, Server: req.State.Server, MachineID: req.State.MachineID}); err != nil {

@@ -78,7 +78,8 @@ func (ClusterStart) Diff(_ context.Context, req infer.DiffRequest[ClusterStartAr
 	if req.Inputs.StartOver == "" || req.Inputs.StartOver == req.State.StartOver {
 		return infer.DiffResponse{}, nil
 	}
-	return infer.DiffResponse{HasChanges: true, DeleteBeforeReplace: true, DetailedDiff: map[string]p.PropertyDiff{"startOver": {Kind: p.UpdateReplace, InputDiff: true}}}, nil
+	// Not deleted before: a right that could not be given anew stays the one that was.
+	return infer.DiffResponse{HasChanges: true, DetailedDiff: map[string]p.PropertyDiff{"startOver": {Kind: p.UpdateReplace, InputDiff: true}}}, nil
 }
 
 // run runs a script on a node, as the remote steps do.

@@ -265,8 +265,8 @@ func (r UpResult) Table(out io.Writer) {
 	_ = w.Flush()
 }
 
-// CriticalPath is how long an update must take: the longest way through boot, first server, joins and load balancers,
-// each by its own duration in this very update.
+// CriticalPath is how long an update must take: the longest way through boot, first server and joins, each by its own duration in this
+// very update. Load balancers are configured beside the first server.
 func (r UpResult) CriticalPath() float64 {
 	seconds := func(verb string, match func(node string) bool) (longest, sum float64) {
 		for _, s := range r.Steps {
@@ -280,19 +280,12 @@ func (r UpResult) CriticalPath() float64 {
 		return longest, sum
 	}
 	any := func(string) bool { return true }
-	lb := func(node string) bool { return strings.Contains(node, "-lb-") }
 	server := func(node string) bool { return strings.Contains(node, "-server-") }
 	total := 0.0
-	for _, verb := range []string{"vm", "contact", "authorize", "prepare", "read"} {
+	for _, verb := range []string{"vm", "contact", "authorize", "prepare", "admit", "start", "reach"} {
 		longest, _ := seconds(verb, any)
 		total += longest
 	}
-	for _, part := range []struct {
-		verb  string
-		match func(string) bool
-	}{{"converge", lb}, {"trust", any}, {"converge", server}} {
-		_, sum := seconds(part.verb, part.match)
-		total += sum
-	}
-	return total
+	_, joins := seconds("converge", server)
+	return total + joins
 }

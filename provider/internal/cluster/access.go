@@ -155,6 +155,16 @@ func (a Access) cluster(ctx context.Context, t *tunnel, roots *x509.CertPool, ce
 		c.drainFor = 300 * time.Second
 	}
 	c.answers = c.ask
+	c.kubelet = func(ctx context.Context, ip string) bool {
+		ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
+		defer cancel()
+		conn, err := t.dial(ctx, "tcp", net.JoinHostPort(ip, kubeletPort))
+		if err != nil {
+			return false
+		}
+		_ = conn.Close()
+		return true
+	}
 	return c, nil
 }
 

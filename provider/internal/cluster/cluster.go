@@ -20,6 +20,7 @@ type Cluster struct {
 	kube     kubernetes.Interface
 	web      *http.Client                               // trusts the API's CA, shows no certificate
 	answers  func(ctx context.Context, ip string) error // whether the API of one server answers
+	kubelet  func(ctx context.Context, ip string) bool  // whether something listens where a kubelet does
 	now      func() time.Time                           // by the cluster's clock
 	waits    waits
 	close    func()
@@ -46,6 +47,9 @@ func (c *Cluster) Close() { c.close() }
 
 // serverPort is where every k3s server answers, whatever the port on the VIP is.
 const serverPort = "6443"
+
+// kubeletPort is where the kubelet of a server or worker listens.
+const kubeletPort = "10250"
 
 // ask asks one server's own API whether it is ready. A server that wants a certificate first is one that answers.
 func (c *Cluster) ask(ctx context.Context, ip string) error {

@@ -40,10 +40,11 @@ type world struct {
 	block  map[string]bool // pods that a budget keeps
 	linger map[string]bool // pods that accept an eviction and stay
 	mute   map[string]bool // addresses of servers whose API does not answer
+	lost   map[string]bool // addresses at which no kubelet listens
 }
 
 func newWorld(servers int, objects ...runtime.Object) *world {
-	w := &world{fake: fake.NewClientset(objects...), block: map[string]bool{}, linger: map[string]bool{}, mute: map[string]bool{}}
+	w := &world{fake: fake.NewClientset(objects...), block: map[string]bool{}, linger: map[string]bool{}, mute: map[string]bool{}, lost: map[string]bool{}}
 	w.Cluster = &Cluster{
 		servers: servers, drainFor: 100 * time.Millisecond, kube: w.fake, waits: shortWaits, now: func() time.Time { return moment }, close: func() {},
 		answers: func(_ context.Context, ip string) error {
@@ -52,6 +53,7 @@ func newWorld(servers int, objects ...runtime.Object) *world {
 			}
 			return nil
 		},
+		kubelet: func(_ context.Context, ip string) bool { return !w.lost[ip] },
 	}
 	w.fake.PrependReactor("create", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		if action.GetSubresource() != "eviction" {

@@ -75,7 +75,7 @@ func (c *Cluster) silent(ctx context.Context, name string) (string, error) {
 	return "", nil
 }
 
-// alive says whether a node's kubelet is there to end pods.
+// alive says whether a node's kubelet is there to end pods. One that was lost a moment ago still looks Ready, so it is asked itself, too.
 func (c *Cluster) alive(ctx context.Context, node *corev1.Node) (bool, error) {
 	if condition(node, corev1.NodeReady) != string(corev1.ConditionTrue) {
 		return false, nil
@@ -85,5 +85,9 @@ func (c *Cluster) alive(ctx context.Context, node *corev1.Node) (bool, error) {
 		reason, err = c.silent(ctx, node.Name)
 		return true, err
 	})
-	return reason == "", err
+	if err != nil || reason != "" {
+		return false, err
+	}
+	ip := internalIP(node)
+	return ip == "" || c.kubelet(ctx, ip), nil
 }

@@ -11,8 +11,9 @@ import (
 )
 
 // mayGo waits until the cluster can do without a server, or says why it cannot. etcd itself refuses a removal in a bad moment, but k3s
-// then tries it for ever, and carries it out hours later: so the moment is chosen before the Node is deleted.
-func (c *Cluster) mayGo(ctx context.Context, server string) error {
+// then tries it for ever, and carries it out hours later: so the moment is chosen before the Node is deleted. A dead server counts for
+// nothing any more, so that the others must be healthy is all that is asked.
+func (c *Cluster) mayGo(ctx context.Context, server string, alive bool) error {
 	var ill []string
 	err := c.until(ctx, "waiting until the other servers are healthy, before "+server+" goes", c.waits.Health, func(ctx context.Context) (bool, error) {
 		list, err := c.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: etcdLabel + "=true"})
@@ -25,7 +26,7 @@ func (c *Cluster) mayGo(ctx context.Context, server string) error {
 				others = append(others, node)
 			}
 		}
-		if err := c.enough(server, len(others)); err != nil {
+		if err := c.enough(server, len(others), alive); err != nil {
 			return false, err
 		}
 		ill = nil
@@ -44,11 +45,11 @@ func (c *Cluster) mayGo(ctx context.Context, server string) error {
 }
 
 // enough says whether so many servers are enough to stay.
-func (c *Cluster) enough(server string, stay int) error {
+func (c *Cluster) enough(server string, stay int, alive bool) error {
 	if stay == 0 {
 		return finalError(server + ": the last server cannot leave; to end the cluster destroy it as a whole")
 	}
-	if need := c.servers/2 + 1; stay < need {
+	if need := c.servers/2 + 1; alive && stay < need {
 		return finalError(fmt.Sprintf("only %d of %d servers would stay; etcd needs %d, so server %s is not taken away; run pulumi up again when the others are back",
 			stay, c.servers, need, server))
 	}

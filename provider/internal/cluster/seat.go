@@ -53,7 +53,7 @@ func (c *Cluster) Take(ctx context.Context, m Machine) (string, error) {
 // removeStale removes the Node of another machine. That machine is gone: there is nothing to drain.
 func (c *Cluster) removeStale(ctx context.Context, node *corev1.Node, m Machine) error {
 	if (m.Server || isServer(node)) && node.DeletionTimestamp == nil {
-		if err := c.mayGo(ctx, node.Name); err != nil {
+		if err := c.mayGo(ctx, node.Name, false); err != nil {
 			return err
 		}
 	}
@@ -100,14 +100,14 @@ func (c *Cluster) takeOut(ctx context.Context, node *corev1.Node, server bool) (
 	if node.DeletionTimestamp != nil {
 		return c.remove(ctx, node)
 	}
-	if server { // before anything is disturbed
-		if err := c.mayGo(ctx, node.Name); err != nil {
-			return nil, err
-		}
-	}
 	alive, err := c.alive(ctx, node)
 	if err != nil {
 		return nil, err
+	}
+	if server { // before anything is disturbed
+		if err := c.mayGo(ctx, node.Name, alive); err != nil {
+			return nil, err
+		}
 	}
 	if alive {
 		already, err := c.Cordon(ctx, node.Name)
@@ -118,7 +118,7 @@ func (c *Cluster) takeOut(ctx context.Context, node *corev1.Node, server bool) (
 			return nil, err
 		}
 		if server { // a drain takes minutes
-			if err := c.mayGo(ctx, node.Name); err != nil {
+			if err := c.mayGo(ctx, node.Name, true); err != nil {
 				return nil, c.giveBack(ctx, node.Name, already, err)
 			}
 		}

@@ -125,9 +125,16 @@ func TestLeaveWorker(t *testing.T) {
 			[]string{"cordon", "evict web-0", "uncordon"},
 			true, false,
 		},
-		"not Ready":     {newWorld(1, all(server("1"), worker(func(s *seat) { s.ready = "Unknown" }), pod("web-0", name))...), machine, "", gone, false, false},
-		"stale lease":   {newWorld(1, all(server("1"), worker(func(s *seat) { s.age = 41 * time.Second }), pod("web-0", name))...), machine, "", gone, false, false},
-		"no lease":      {newWorld(1, all(server("1"), worker(func(s *seat) { s.age = -1 }), pod("web-0", name))...), machine, "", gone, false, false},
+		"not Ready":   {newWorld(1, all(server("1"), worker(func(s *seat) { s.ready = "Unknown" }), pod("web-0", name))...), machine, "", gone, false, false},
+		"stale lease": {newWorld(1, all(server("1"), worker(func(s *seat) { s.age = 41 * time.Second }), pod("web-0", name))...), machine, "", gone, false, false},
+		"no lease":    {newWorld(1, all(server("1"), worker(func(s *seat) { s.age = -1 }), pod("web-0", name))...), machine, "", gone, false, false},
+		"lost a moment ago": {
+			func() *world {
+				w := newWorld(1, all(server("1"), worker(func(s *seat) { s.ip = "10.0.0.21" }), pod("web-0", name))...)
+				w.lost["10.0.0.21"] = true
+				return w
+			}(), machine, "", gone, false, false,
+		},
 		"gone already":  {newWorld(1, all(server("1"), password("k3s-worker-01"))...), machine, "", []string{"delete " + workerSecret}, false, false},
 		"newer machine": {newWorld(1, all(server("1"), worker())...), Machine{Node: name, MachineID: "machine-before"}, "", nil, true, false},
 		"machine unknown": {
@@ -184,8 +191,11 @@ func TestLeaveServer(t *testing.T) {
 		"all of it":             {only(3, dead, func(s *seat) { s.voter = "False" }), ill("not Ready, does not vote in etcd (condition EtcdIsVoter: False), has not renewed its lease for 95 s"), nil},
 		"a server with no Node": {newWorld(3, all(server("1"), server("3"))...), "only 1 of 3 servers would stay; etcd needs 2, so server k3s-server-03 is not taken away; run pulumi up again when the others are back", nil},
 		"two of five":           {only(5), "only 2 of 5 servers would stay; etcd needs 3, so server k3s-server-03 is not taken away; run pulumi up again when the others are back", nil},
-		"from two to one":       {newWorld(1, all(server("1"), server("3"))...), "", gone},
-		"the last one":          {newWorld(1, all(server("3"), worker())...), "k3s-server-03: the last server cannot leave; to end the cluster destroy it as a whole", nil},
+		"two of five, and it is dead": {
+			func() *world { w := only(5); w.lost["10.0.0.13"] = true; return w }(), "", []string{"delete " + name, "delete " + serverSecret},
+		},
+		"from two to one": {newWorld(1, all(server("1"), server("3"))...), "", gone},
+		"the last one":    {newWorld(1, all(server("3"), worker())...), "k3s-server-03: the last server cannot leave; to end the cluster destroy it as a whole", nil},
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()

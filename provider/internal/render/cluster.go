@@ -34,8 +34,17 @@ func StartScript(in StartInput) string {
 		}
 	}
 	return compose([]string{"lib.sh", "start-cluster.sh"}, []variable{
-		{"NODE", in.Node}, {"STEP", string(topology.Start)}, {"VM", in.VM}, {"CLUSTER", in.Cluster}, {"VIP", in.VIP}, {"API_PORT", fmt.Sprint(in.APIPort)},
-		{"START", in.StartOver}, {"RIGHT", in.Right}, {"OTHERS", strings.Join(others, " ")}, {"CA", in.CA}, {"AUTHORITIES", archive(in.Authorities)},
+		{"NODE", in.Node},
+		{"STEP", string(topology.Start)},
+		{"VM", in.VM},
+		{"CLUSTER", in.Cluster},
+		{"VIP", in.VIP},
+		{"API_PORT", fmt.Sprint(in.APIPort)},
+		{"START", in.StartOver},
+		{"RIGHT", in.Right},
+		{"OTHERS", strings.Join(others, " ")},
+		{"CA", in.CA},
+		{"AUTHORITIES", archive(in.Authorities)},
 	})
 }
 

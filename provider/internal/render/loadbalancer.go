@@ -2,6 +2,7 @@ package render
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
@@ -23,6 +24,27 @@ func HAProxy(p topology.Plan) string {
 		CheckInterval: lb.CheckInterval, CheckFall: lb.CheckFall, CheckRise: lb.CheckRise,
 		Servers: bySlot(p.Servers()), LoadBalancers: p.LoadBalancers(), Others: p.Spec.Servers.Others, ExtraLines: lb.ExtraLines,
 	})
+}
+
+// HAProxyUnit renders what is added to HAProxy's systemd unit.
+func HAProxyUnit(p topology.Plan) string {
+	return fill("haproxy-unit.conf.tmpl", struct {
+		Rise    int
+		Servers []topology.Node
+		Others  []string
+	}{p.Spec.LoadBalancers.CheckRise, bySlot(p.Servers()), p.Spec.Servers.Others})
+}
+
+// servers are the arguments of lb-servers.
+func servers(p topology.Plan) string {
+	out := []string{strconv.Itoa(p.Spec.LoadBalancers.CheckRise)}
+	for _, n := range bySlot(p.Servers()) {
+		out = append(out, n.Name+"="+n.IP)
+	}
+	for _, address := range p.Spec.Servers.Others {
+		out = append(out, address+"="+address)
+	}
+	return strings.Join(out, " ")
 }
 
 // Keepalived renders a load balancer's Keepalived configuration: one VRRP instance, unicast, no preemption.

@@ -1,11 +1,13 @@
 package render_test
 
 import (
+	"crypto/sha256"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -70,16 +72,30 @@ func TestGoldenFiles(t *testing.T) {
 		s.LoadBalancers.APIPort, s.LoadBalancers.StatusPort, s.LoadBalancers.Preempt = 16443, 18405, true
 		s.LoadBalancers.ExtraLines = []string{"tcp-request connection reject unless { src 192.168.0.0/16 }"}
 	})
-	golden(t, "haproxy-untrusting", render.HAProxy(three, three.LoadBalancers()[0], false))
-	golden(t, "haproxy-trusting", render.HAProxy(three, three.LoadBalancers()[1], true))
-	golden(t, "haproxy-one-server", render.HAProxy(one, one.LoadBalancers()[0], true))
+	adopting := cluster(func(s *topology.Spec) {
+		s.Servers.First, s.Servers.Others = 3, []string{"192.168.1.99", "192.168.1.98"}
+	})
+	golden(t, "haproxy", render.HAProxy(three))
+	golden(t, "haproxy-one-server", render.HAProxy(one))
+	golden(t, "haproxy-others", render.HAProxy(adopting))
+	golden(t, "haproxy-unit", render.HAProxyUnit(adopting))
 	golden(t, "keepalived-first", render.Keepalived(three, three.LoadBalancers()[0]))
 	golden(t, "keepalived-second", render.Keepalived(three, three.LoadBalancers()[1]))
 	golden(t, "keepalived-alone", render.Keepalived(one, one.LoadBalancers()[0]))
 	golden(t, "server-config", render.ServerConfig(three.Spec, three.Servers()[1]))
 	golden(t, "worker-config", render.WorkerConfig(three.Spec, three.Workers()[0]))
-	golden(t, "kubeconfig", render.Kubeconfig(three.Spec, render.Credentials{CA: "Q0E=", Certificate: "Q0VSVA==", Key: "S0VZ"}))
+	golden(t, "kubeconfig", render.Kubeconfig(three.Spec, "CA", "CERT", "KEY"))
 	golden(t, "command", render.Command("ubuntu", 300)+"\n"+render.Command("root", 300)+"\n")
+}
+
+// scripted says whether a step is a remote command.
+func scripted(step topology.Step) bool {
+	switch step.Verb {
+	case topology.Authorize, topology.Prepare, topology.Converge, topology.Join, topology.Reach:
+		return true
+	case topology.VM, topology.Contact, topology.Admit, topology.Release, topology.Start:
+	}
+	return false
 }
 
 // A server's configuration must not change when another server or worker comes or goes, or when the order changes.
@@ -88,7 +104,7 @@ func TestScriptsOfOthersStayTheSame(t *testing.T) {
 	scripts := func(p topology.Plan) map[string]string {
 		out := map[string]string{}
 		for _, step := range p.Steps {
-			if step.Verb != topology.VM && step.Node.Role != topology.LoadBalancer && step.Node.Name != "cluster" {
+			if scripted(step) && step.Node.Role != topology.LoadBalancer && step.Node.Name != topology.Cluster {
 				out[step.Name()] = render.Script(p, step, render.Secrets{Token: "t", AgentToken: "a", CA: "c", CAHash: "h"})
 			}
 		}
@@ -108,37 +124,51 @@ func TestScriptsOfOthersStayTheSame(t *testing.T) {
 			}
 		}
 	}
-	if same != 13 { // four steps of two servers, five of one worker
-		t.Errorf("%d steps kept, want 13", same)
+	if same != 10 { // three steps of two servers, four of one worker
+		t.Errorf("%d steps kept, want 10", same)
 	}
 }
 
-// Secrets stand in a script's head only where the step needs them.
+// own are the scripts that resources of our own send.
+func own() map[string]string {
+	return map[string]string{
+		"contact": render.ContactScript("k3s-server-01", "192.168.1.201"), "admit": render.AdmitScript("k3s-server-01"),
+		"start": render.StartScript(render.StartInput{Node: "k3s-server-01", Cluster: "k3s", Authorities: map[string]string{"server-ca.crt": "CA"}}),
+	}
+}
+
 // What explains a script is not part of it: another word there would run the step again on every node.
 func TestCommentsAreNoPartOfScripts(t *testing.T) {
 	t.Parallel()
 	p := cluster(nil)
+	scripts := own()
 	for _, step := range p.Steps {
-		if step.Verb == topology.VM {
-			continue
+		if scripted(step) {
+			scripts[step.Name()] = render.Script(p, step, render.Secrets{})
 		}
-		_, body, found := strings.Cut(render.Script(p, step, render.Secrets{}), "\nset -eu\n")
+	}
+	for name, script := range scripts {
+		_, body, found := strings.Cut(script, "\nset -eu\n")
 		if !found {
-			t.Fatalf("%s does not begin with lib.sh", step.Name())
+			t.Fatalf("%s does not begin with lib.sh", name)
 		}
 		for line := range strings.Lines(body) {
 			if text := strings.TrimSpace(line); text == "" || strings.HasPrefix(text, "#") && !strings.HasPrefix(text, "# shellcheck ") {
-				t.Errorf("%s has a comment: %q", step.Name(), line)
+				t.Errorf("%s has a comment: %q", name, line)
 			}
+		}
+		if strings.Contains(script, "set -x") {
+			t.Errorf("%s traces", name)
 		}
 	}
 }
 
+// Secrets stand in a script's head only where the step needs them.
 func TestSecretsGoWhereTheyAreNeeded(t *testing.T) {
 	t.Parallel()
 	p := cluster(nil)
 	for _, step := range p.Steps {
-		if step.Verb == topology.VM {
+		if !scripted(step) {
 			continue
 		}
 		script := render.Script(p, step, render.Secrets{Token: "S3RVER", AgentToken: "AG3NT", CAHash: "h"})
@@ -150,9 +180,61 @@ func TestSecretsGoWhereTheyAreNeeded(t *testing.T) {
 		if has := strings.Contains(script, "AG3NT"); has != (server || worker) {
 			t.Errorf("%s has the agent token: %t", step.Name(), has)
 		}
-		if strings.Contains(script, "set -x") {
-			t.Errorf("%s traces", step.Name())
+	}
+}
+
+// A step sends the names of its script's parts, which the contact has brought: together they are the whole script.
+func TestStepsAndToolkitAreTheWholeScript(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	contact := render.ContactScript("k3s-server-01", "192.168.1.201")
+	packed := regexp.MustCompile(`(?m)^TOOLKIT='([A-Za-z0-9+/=]+)'$`).FindStringSubmatch(contact)
+	if packed == nil {
+		t.Fatal("the contact brings no toolkit")
+	}
+	cmd := exec.Command("sh", "-c", `base64 -d | tar -x -C "$0"`, dir)
+	cmd.Stdin = strings.NewReader(packed[1])
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	line := regexp.MustCompile(`(?m)^\. /usr/local/lib/k3sha/steps/([a-z0-9-]+-[0-9a-f]{12}\.sh)\n`)
+	guard := regexp.MustCompile(`(?m)^\[ -r /usr/local/lib/k3sha/steps/lib-[0-9a-f]{12}\.sh \] \|\| .*\n`)
+	p, used := cluster(func(s *topology.Spec) { s.Name = "prod" }), map[string]bool{}
+	for _, step := range p.Steps {
+		if !scripted(step) {
+			continue
 		}
+		secrets := render.Secrets{Token: "t", AgentToken: "a", CA: "c", CAHash: "h", AuthorizedKeys: "it's\n"}
+		sent := render.Step(p, step, secrets)
+		machine := step.Node.Name
+		if step.Verb == topology.Reach {
+			machine = "k3s-lb-01" // which has no step of the cluster's own name
+		}
+		lost := fmt.Sprintf("%s: %s: the parts of the scripts are gone from this machine; bring them back by: pulumi up --replace '**::prod-contact-%s'\n", step.Node.Name, step.Verb, machine)
+		gone := exec.Command("sh")
+		gone.Stdin = strings.NewReader(strings.ReplaceAll(sent, "/usr/local/lib/k3sha/steps", dir+"/none"))
+		if out, err := gone.CombinedOutput(); err == nil || string(out) != lost {
+			t.Errorf("without the toolkit: %s", out)
+		}
+		whole := line.ReplaceAllStringFunc(guard.ReplaceAllString(sent, ""), func(sourced string) string {
+			name := line.FindStringSubmatch(sourced)[1]
+			text, err := os.ReadFile(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatalf("%s: %v", step.Name(), err)
+			}
+			if sum := fmt.Sprintf("%x", sha256.Sum256(text)); !strings.HasSuffix(name, "-"+sum[:12]+".sh") {
+				t.Errorf("%s is not named after what is in it", name)
+			}
+			used[name] = true
+			return string(text)
+		})
+		if whole != render.Script(p, step, secrets) {
+			t.Errorf("%s is another script than the whole", step.Name())
+		}
+	}
+	brought, err := os.ReadDir(dir)
+	if err != nil || len(brought) != len(used) {
+		t.Errorf("%d parts are brought, %d are used (%v)", len(brought), len(used), err)
 	}
 }
 
@@ -171,44 +253,24 @@ func FuzzQuote(f *testing.F) {
 	})
 }
 
-func TestParseCredentials(t *testing.T) {
+// What a worker is told from the cluster: enough for the token that verifies it, and a mark that has it join a cluster that was started anew.
+func TestWorkersAreToldOfTheCluster(t *testing.T) {
 	t.Parallel()
-	ca := "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg==" // "-----BEGIN CERTIFICATE-----\n"
-	for input, want := range map[string]string{
-		fmt.Sprintf(`{"ca":%q,"certificate":"YQ==","key":"Yg==","token":"K10abc::server:pw"}`, ca): "",
-		`secret garbage`: "the first server's credentials are not the JSON that its read step prints",
-		`{"ca":"%%"}`:    "the first server's kubeconfig does not hold a CA certificate",
-		fmt.Sprintf(`{"ca":%q,"certificate":"YQ==","key":"Yg==","token":"pw"}`, ca): "the first server's credentials lack a token of the form K10...::server:..., a certificate or a key",
-	} {
-		got := ""
-		c, err := render.ParseCredentials(input)
-		if err != nil {
-			got = err.Error()
-		}
-		if got != want {
-			t.Errorf("%s: %q, want %q", input, got, want)
-		}
-		if want == "" && c.CAHash() != "abc" {
-			t.Errorf("hash %q", c.CAHash())
-		}
-	}
-}
-
-// With the CA's hash in its token, k3s verifies the cluster before it sends the token.
-func TestAWorkersTokenNamesTheCA(t *testing.T) {
-	t.Parallel()
-	p := cluster(nil)
 	seen := 0
+	p := cluster(func(s *topology.Spec) { s.Servers.StartOver = "2026-11-26" })
 	for _, step := range p.Steps {
 		if step.Node.Role != topology.Worker || step.Verb != topology.Join && step.Verb != topology.Converge {
 			continue
 		}
 		seen++
-		if script := render.Script(p, step, render.Secrets{AgentToken: "AG3NT", CAHash: "cafe"}); !strings.Contains(script, "\nTOKEN='K10cafe::node:AG3NT'\n") {
-			t.Errorf("%s has another token", step.Name())
+		script := render.Script(p, step, render.Secrets{AgentToken: "AG3NT", CAHash: "cafe", CA: "CERT"})
+		for _, line := range []string{"CA_HASH='cafe'", "AGENT_TOKEN='AG3NT'", "CA='CERT'", "START='2026-11-26'"} {
+			if !strings.Contains(script, "\n"+line+"\n") {
+				t.Errorf("%s has no %s", step.Name(), line)
+			}
 		}
 	}
-	if seen == 0 {
-		t.Error("no worker's step was looked at")
+	if seen != 2 {
+		t.Errorf("%d workers' steps were looked at, want 2", seen)
 	}
 }

@@ -15,7 +15,28 @@ type Secrets struct {
 // variable is one line of a script's head.
 type variable struct{ name, value string }
 
-// Script renders the script of a step: its variables, quoted; the parts that it shares; its own file.
+// Step renders what a step sends to its node: its variables, quoted, and the names of the parts of its script, which are there already. What
+// is in them is in their names, so that a step runs again when its script changes; the state holds no script.
+func Step(p topology.Plan, step topology.Step, secrets Secrets) string {
+	parts, vars := parts(p, step, secrets)
+	var b strings.Builder
+	head(&b, vars)
+	machine := step.Node.Name
+	if step.Verb == topology.Reach { // the cluster's own step, on a load balancer
+		machine = p.LoadBalancers()[0].Name
+	}
+	fmt.Fprintf(&b, missingTools, toolkitDir, toolName(parts[0]), step.Node.Name, step.Verb, p.Spec.Name+"-"+topology.StepName(topology.Contact, machine))
+	for _, part := range parts {
+		fmt.Fprintf(&b, ". %s/%s\n", toolkitDir, toolName(part))
+	}
+	return b.String()
+}
+
+// missingTools is said where somebody has cleared the place of the scripts' parts.
+const missingTools = `[ -r %s/%s ] || { echo "%s: %s: the parts of the scripts are gone from this machine; bring them back by: pulumi up --replace '**::%s'" >&2; exit 1; }
+`
+
+// Script renders the script of a step as a whole: its variables, quoted; the parts that it shares; its own file.
 func Script(p topology.Plan, step topology.Step, secrets Secrets) string {
 	parts, vars := parts(p, step, secrets)
 	return compose(parts, vars)
@@ -23,13 +44,17 @@ func Script(p topology.Plan, step topology.Step, secrets Secrets) string {
 
 func compose(parts []string, vars []variable) string {
 	var b strings.Builder
-	for _, v := range vars {
-		fmt.Fprintf(&b, "%s=%s\n", v.name, Quote(v.value))
-	}
+	head(&b, vars)
 	for _, part := range parts {
 		b.WriteString(withoutComments(file(part)))
 	}
 	return b.String()
+}
+
+func head(b *strings.Builder, vars []variable) {
+	for _, v := range vars {
+		fmt.Fprintf(b, "%s=%s\n", v.name, Quote(v.value))
+	}
 }
 
 // withoutComments drops the lines that only explain: another word there must not run a step again on every node.
@@ -83,8 +108,6 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 	k3s := []variable{{"UNIT", unit}, {"K3S_VERSION", s.K3s.Version}, {"READY_WAIT", "400"}}
 
 	switch step.Verb {
-	case topology.Contact:
-		return []string{"lib.sh", "contact-node.sh"}, vars
 	case topology.Authorize:
 		return []string{"lib.sh", "authorize-node.sh"},
 			append(vars, variable{"SSH_USER", s.SSH.User}, variable{"AUTHORIZED_KEYS", secrets.AuthorizedKeys},
@@ -101,7 +124,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"BINARY_SHA256", s.K3s.BinarySHA256}, variable{"SCRIPT_SHA256", s.K3s.ScriptSHA256})
 	case topology.Join:
 		return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "join-worker.sh"}, append(append(vars, k3s...), workerVars(s, n, secrets)...)
-	case topology.VM, topology.Converge, topology.Admit, topology.Release, topology.Start:
+	case topology.VM, topology.Contact, topology.Converge, topology.Admit, topology.Release, topology.Start:
 	}
 
 	switch n.Role {
@@ -109,6 +132,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 		return []string{"lib.sh", "lib-loadbalancer.sh", "converge-loadbalancer.sh"}, append(vars,
 			variable{"LAST", last(p, n)}, variable{"LB_MACS", macs(p)},
 			variable{"INTERFACE", s.LoadBalancers.Interface}, variable{"CA", secrets.CA}, variable{"HAPROXY", HAProxy(p)},
+			variable{"HAPROXY_UNIT", HAProxyUnit(p)}, variable{"SERVERS", servers(p)}, variable{"LB_SERVERS", withoutComments(file("lb-servers"))},
 			variable{"KEEPALIVED", Keepalived(p, n)}, variable{"KEEPALIVED_UNIT", file("keepalived-unit.conf")},
 			variable{"LB_CHECK", withoutComments(file("lb-check"))})
 	case topology.Server:
@@ -116,7 +140,6 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"VIP_WAIT", "120"}, variable{"VM", s.Name + "-" + topology.StepName(topology.VM, n.Name)}, variable{"START", s.Servers.StartOver},
 			variable{"TOKEN", secrets.Token}, variable{"AGENT_TOKEN", secrets.AgentToken},
 			variable{"CA", secrets.CA}, variable{"CA_HASH", secrets.CAHash},
-			variable{"SECRETS", secrets.Token + "\n" + secrets.AgentToken}, // what no journal line may show
 			variable{"JOIN", JoinConfig(s)}, variable{"CONFIG", ServerConfig(s, n)}, variable{"K3S_UNIT", file("k3s-unit.conf")})
 	case topology.Worker:
 	}
@@ -139,14 +162,13 @@ func macs(p topology.Plan) string {
 	return strings.Join(out, "\n")
 }
 
-// workerVars gives a worker the agents' token with the CA's hash in front: k3s then verifies the cluster before it
-// sends the token.
+// workerVars: with the CA's hash in its token k3s verifies the cluster before it sends it.
 func workerVars(s topology.Spec, n topology.Node, secrets Secrets) []variable {
 	return []variable{
 		{"AGENT_TOKEN", secrets.AgentToken},
-		{"SECRETS", secrets.AgentToken},
 		{"CA", secrets.CA},
-		{"TOKEN", "K10" + secrets.CAHash + "::node:" + secrets.AgentToken},
+		{"CA_HASH", secrets.CAHash},
+		{"START", s.Servers.StartOver}, // a cluster that was started anew does not know the worker
 		{"CONFIG", WorkerConfig(s, n)},
 	}
 }

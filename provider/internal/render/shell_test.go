@@ -22,13 +22,13 @@ import (
 func shell(t *testing.T, dir, head string, parts []string, body string) (stdout, stderr string, err error) {
 	t.Helper()
 	var script strings.Builder
-	script.WriteString("NODE=k3s-server-01 STEP=converge UNIT=k3s\n" + head + "\n")
+	script.WriteString("NODE=k3s-server-01 STEP=converge UNIT=k3s TOKEN= AGENT_TOKEN= CA_HASH=\n" + head + "\n")
 	for _, part := range parts {
 		text, err := os.ReadFile(filepath.Join("files", part))
 		if err != nil {
 			t.Fatal(err)
 		}
-		functions, _, _ := strings.Cut(string(text), "\nput 0600 $etc/config.yaml")
+		functions, _, _ := strings.Cut(string(text), "\nput 0644 $etc/cluster-ca.pem")
 		functions = strings.NewReplacer("\nlock\n", "\n", "/var/lib/k3sha", dir+"/k3sha", "/var/lib/rancher/k3s", dir+"/rancher", "export LC_ALL=C PATH=", "export LC_ALL=C PATH="+dir+"/bin:").Replace(functions)
 		script.WriteString(functions + "\n")
 	}
@@ -291,6 +291,11 @@ exit 7`)
 // First contact: the machine must be the one that is meant, and its host key must outlive new network settings.
 func TestContactLooksAtTheMachine(t *testing.T) {
 	t.Parallel()
+	packed, err := exec.Command("sh", "-c", "cd files && tar -c lib.sh lib-k3s.sh | base64 -w 0").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	toolkit := string(packed)
 	for name, c := range map[string]struct{ host, status, want, failure string }{
 		"the node":          {"k3s-server-01", "exit 0", "ssh-ed25519 AAAA", ""},
 		"with a domain":     {"k3s-server-01.example.org", "exit 2", "ssh-ed25519 AAAA", ""},
@@ -300,6 +305,11 @@ func TestContactLooksAtTheMachine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
+			for _, old := range []string{"steps", "steps.k3sha-old", "steps.k3sha-new"} { // from a run before, and from one that was cut off
+				if err := os.MkdirAll(dir+"/lib/"+old+"/before", 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
 			program(t, dir, "cloud-init", `[ "$2" = --wait ] || exit 0`+"\n"+c.status)
 			for file, text := range map[string]string{"hostname": c.host, "key.pub": "ssh-ed25519 AAAA root@k3s\n"} {
 				if err := os.WriteFile(dir+"/"+file, []byte(text), 0o600); err != nil {
@@ -311,12 +321,16 @@ func TestContactLooksAtTheMachine(t *testing.T) {
 				t.Fatal(err)
 			}
 			body := strings.NewReplacer("lock\n", "\n", "/proc/sys/kernel/hostname", dir+"/hostname", "/etc/ssh/ssh_host_ed25519_key", dir+"/key", "/etc/cloud", dir+"/cloud").Replace(string(text))
-			out, stderr, _ := shell(t, dir, "NODE_IP=192.168.1.201", []string{"lib.sh"}, body)
+			out, stderr, _ := shell(t, dir, "NODE_IP=192.168.1.201 TOOLKIT_DIR="+dir+"/lib/steps TOOLKIT="+toolkit, []string{"lib.sh"}, body)
 			if out != c.want || strings.TrimPrefix(stderr, "k3s-server-01: converge: ") != c.failure {
 				t.Errorf("got %q, %q, want %q, %q", out, stderr, c.want, c.failure)
 			}
 			if kept, _ := os.ReadFile(dir + "/cloud/cloud.cfg.d/99-k3sha.cfg"); c.failure == "" && string(kept) != "ssh_deletekeys: false\n" {
 				t.Errorf("cloud-init is told: %q", kept)
+			}
+			left, err := exec.Command("sh", "-c", `cd "$0" && find . -type f -o -type d -name before | sort | tr '\n' ' '`, dir+"/lib").Output()
+			if c.failure == "" && (err != nil || string(left) != "./steps/lib-k3s.sh ./steps/lib.sh ") {
+				t.Errorf("the node has %q (%v)", left, err)
 			}
 		})
 	}
@@ -327,12 +341,20 @@ func TestAWorkerAsks(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	program(t, dir, "systemctl", "echo 0")
-	program(t, dir, "curl", `case "$*" in *"--cacert /etc/rancher/k3s/vip-ca.pem"*"https://192.168.1.220:6443/v1-k3s/readyz") cat ;; *) exit 60 ;; esac`)
+	program(t, dir, "curl", `case "$*" in *"--cacert /etc/rancher/k3s/cluster-ca.pem"*"https://192.168.1.220:6443/v1-k3s/readyz") cat ;; *) exit 60 ;; esac`)
 	program(t, dir, "k3s", `echo "$ANSWER" >&2; exit "$CODE"`)
 	parts := []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh"}
 	const head = "VIP=192.168.1.220 API_PORT=6443 AGENT_TOKEN=agents-token"
 	if out, _, err := shell(t, dir, head, parts, "admits"); err != nil || out != `user = "node:agents-token"` {
 		t.Errorf("asks with %q: %v", out, err)
+	}
+	// With the CA's hash in its token, k3s verifies the cluster before it sends the token; and no journal line shows it.
+	if out, _, err := shell(t, dir, head+" CA_HASH=cafe", parts, `printf '%s' "$TOKEN"`); err != nil || out != "K10cafe::node:agents-token" {
+		t.Errorf("joins by %q: %v", out, err)
+	}
+	program(t, dir, "journalctl", `echo "level=fatal msg=\"not authorized: K10cafe::node:agents-token\""`)
+	if _, stderr, _ := shell(t, dir, head+" CA_HASH=cafe", parts, "die_of k3s-agent 'it ends'"); !strings.Contains(stderr, "not authorized") || strings.Contains(stderr, "agents-token") {
+		t.Errorf("says %q", stderr)
 	}
 	for answer, want := range map[string]string{
 		`Error from server (NotFound): nodes "k3s-worker-01" not found 1`: "gone",
@@ -344,6 +366,32 @@ func TestAWorkerAsks(t *testing.T) {
 		out, _, _ := shell(t, dir, head+"\nexport ANSWER="+render.Quote(answer)+" CODE="+code, parts, "if unregistered; then echo gone; else echo there; fi")
 		if out != want {
 			t.Errorf("%q: %s, want %s", answer, out, want)
+		}
+	}
+}
+
+// The VIP is believed for what it says and proves: the cluster's name, and a certificate by the cluster's CA.
+func TestTheVIPAnswersForThisClusterAlone(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ alive, status, vip, api string }{
+		"ours":             {"k3s", "401", "ours", "ours"},
+		"ours, open":       {"k3s", "200", "ours", "ours"},
+		"no API yet":       {"k3s", "503", "ours", "none"},
+		"another's":        {"k3s-2", "401", "none", "ours"},
+		"another's, in it": {"edge k3s", "401", "none", "ours"},
+		"an old page":      {"ok", "401", "none", "ours"},
+		"nobody":           {"", "", "none", "none"},
+	} {
+		dir := t.TempDir()
+		program(t, dir, "curl", `case "$*" in
+*"http://192.168.1.220:8405/alive") [ -n "$ALIVE" ] && echo "$ALIVE" || exit 7 ;;
+*"--cacert /etc/haproxy/k3sha/ca.pem"*"https://192.168.1.220:6443/readyz") [ -n "$STATUS" ] && printf %s "$STATUS" || exit 7 ;;
+*) exit 60 ;;
+esac`)
+		out, _, _ := shell(t, dir, "export CLUSTER=k3s VIP=192.168.1.220 API_PORT=6443 STATUS_PORT=8405 ALIVE="+render.Quote(c.alive)+" STATUS="+c.status, []string{"lib.sh", "lib-loadbalancer.sh"},
+			"if vip_answers; then echo ours; else echo none; fi; if api_answers; then echo ours; else echo none; fi")
+		if out != c.vip+"\n"+c.api {
+			t.Errorf("%s: %q", name, out)
 		}
 	}
 }

@@ -56,9 +56,15 @@ func TestCheckChange(t *testing.T) {
 		"two by their overrides": {func(s *topology.Spec) {
 			s.Servers.Nodes = map[string]topology.Override{"1": {Cores: 4}, "3": {Memory: 8192}}
 		}, []string{"servers.cores: Proxmox VE would restart k3s-server-01 in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.cores, or " + together, "servers.memory: Proxmox VE would restart k3s-server-03 in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.memory, or " + together}},
-		"one server":      {func(s *topology.Spec) { s.Servers.Count = ptr(1) }, []string{"servers: k3s-server-02 and k3s-server-03 would go away, and etcd with its quorum: taking servers out of a cluster is not handled yet; bring the slots back"}},
-		"not even so":     {func(s *topology.Spec) { s.Servers.Count, s.Proxmox.RestartTogether = ptr(1), true }, []string{"servers: k3s-server-02 and k3s-server-03 would go away, and etcd with its quorum: taking servers out of a cluster is not handled yet; bring the slots back"}},
-		"other slots":     {func(s *topology.Spec) { s.Servers.Slots = []int{1, 2, 4} }, []string{"servers: k3s-server-03 would go away, and etcd with its quorum: taking servers out of a cluster is not handled yet; bring the slots back"}},
+		"one server": {func(s *topology.Spec) { s.Servers.Count = ptr(1) }, nil}, // each leaves its seat: that asks for quorum
+		"one of the others restarts beside it": {func(s *topology.Spec) {
+			s.Servers.Slots = []int{1, 2, 4}
+			override(&s.Servers.Group, "2", topology.Override{Memory: 8192})
+		}, nil},
+		"two of those that stay restart": {func(s *topology.Spec) {
+			s.Servers.Slots, s.Servers.Memory = []int{1, 2, 4}, 8192
+		}, []string{"servers.memory: Proxmox VE would restart k3s-server-01 and k3s-server-02 in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.memory, or " + together}},
+		"other slots":     {func(s *topology.Spec) { s.Servers.Slots = []int{1, 2, 4} }, nil},
 		"another address": {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{IP: "192.168.1.99"}) }, []string{"servers.nodes.1.ip: k3s-server-01 has 192.168.1.201, by which the others know it, so it cannot become 192.168.1.99; set it back"}},
 		"another id":      {func(s *topology.Spec) { override(&s.LoadBalancers.Group, "2", topology.Override{VMID: 777}) }, []string{"loadBalancers.nodes.2.vmId: k3s-lb-02 is VM 376880, and would be destroyed to become 777; set it back"}},
 		"a smaller disk":  {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{Disk: 16}) }, []string{"servers.nodes.1.disk: the disk of k3s-server-01 has 32 GiB and cannot shrink to 16; give at least 32"}},

@@ -80,15 +80,20 @@ func TestPlanOfTheReferenceCluster(t *testing.T) {
 		"vm-k3s-worker-02 < vm-k3s-server-03",
 		"converge-k3s-lb-01 < prepare-k3s-lb-01",
 		"converge-k3s-lb-02 < converge-k3s-lb-01 prepare-k3s-lb-02",
-		"converge-k3s-server-01 < prepare-k3s-server-01 prepare-k3s-server-02 prepare-k3s-server-03 converge-k3s-lb-02",
-		"read-cluster < converge-k3s-server-01",
-		"trust-k3s-lb-01 < read-cluster",
-		"trust-k3s-lb-02 < trust-k3s-lb-01",
-		"converge-k3s-server-02 < trust-k3s-lb-02 prepare-k3s-server-02",
-		"converge-k3s-server-03 < converge-k3s-server-02 prepare-k3s-server-03",
-		"join-k3s-worker-01 < prepare-k3s-worker-01 trust-k3s-lb-02",
+		"release-cluster < prepare-k3s-server-01 prepare-k3s-server-02 prepare-k3s-server-03",
+		"start-cluster < prepare-k3s-server-01",
+		"admit-k3s-server-01 < start-cluster",
+		"converge-k3s-server-01 < admit-k3s-server-01 release-cluster", // and no load balancer
+		"reach-cluster < converge-k3s-server-01 converge-k3s-lb-02",
+		"admit-k3s-server-02 < prepare-k3s-server-02 reach-cluster",
+		"admit-k3s-server-03 < prepare-k3s-server-03 reach-cluster",
+		"admit-k3s-worker-01 < prepare-k3s-worker-01 reach-cluster",
+		"admit-k3s-worker-02 < prepare-k3s-worker-02 reach-cluster",
+		"converge-k3s-server-02 < reach-cluster admit-k3s-server-02",
+		"converge-k3s-server-03 < converge-k3s-server-02 admit-k3s-server-03",
+		"join-k3s-worker-01 < admit-k3s-worker-01",
 		"converge-k3s-worker-01 < join-k3s-worker-01 converge-k3s-server-03",
-		"join-k3s-worker-02 < prepare-k3s-worker-02 trust-k3s-lb-02",
+		"join-k3s-worker-02 < admit-k3s-worker-02",
 		"converge-k3s-worker-02 < join-k3s-worker-02 converge-k3s-server-03",
 	}
 	if !slices.Equal(got, want) {
@@ -113,19 +118,70 @@ func TestPredecessorsComeFirst(t *testing.T) {
 				s := reference()
 				s.Servers.Count, s.LoadBalancers.Count = ptr(servers), ptr(lbs)
 				s.Workers = map[string]topology.Pool{"w": {Group: topology.Group{Count: ptr(workers), FirstAddress: "192.168.1.2"}}}
-				seen := map[string]bool{}
-				for _, step := range topology.NewPlan(topology.ApplyDefaults(s)).Steps {
+				at := fmt.Sprintf("%d servers, %d load balancers, %d workers", servers, lbs, workers)
+				behind := map[string]map[string]bool{} // all that has to be done before a step, at any distance
+				plan := topology.NewPlan(topology.ApplyDefaults(s))
+				for _, step := range plan.Steps {
+					if behind[step.Name()] != nil {
+						t.Errorf("%s: %s stands twice", at, step.Name())
+					}
+					all := map[string]bool{}
 					for _, before := range step.After {
-						if !seen[before] {
-							t.Errorf("%d servers, %d load balancers, %d workers: %s before %s", servers, lbs, workers, step.Name(), before)
+						if behind[before] == nil {
+							t.Errorf("%s: %s before %s", at, step.Name(), before)
 						}
+						all[before] = true
+						maps.Copy(all, behind[before])
 					}
-					if seen[step.Name()] {
-						t.Errorf("%s stands twice", step.Name())
-					}
-					seen[step.Name()] = true
+					behind[step.Name()] = all
+				}
+				properties(t, at, plan, behind)
+			}
+		}
+	}
+}
+
+// properties are what must be true of every plan.
+func properties(t *testing.T, at string, plan topology.Plan, behind map[string]map[string]bool) {
+	t.Helper()
+	after := func(step, before string) {
+		t.Helper()
+		if all, found := behind[step]; !found || !all[before] {
+			t.Errorf("%s: %s does not come after %s", at, step, before)
+		}
+	}
+	servers := plan.Servers()
+	first := servers[0]
+	after("admit-"+first.Name, "start-cluster")
+	for _, lb := range plan.LoadBalancers() {
+		after("reach-cluster", "converge-"+lb.Name)
+		if behind["converge-"+first.Name]["converge-"+lb.Name] {
+			t.Errorf("%s: the first server waits for %s", at, lb.Name)
+		}
+	}
+	for _, other := range servers {
+		after("converge-"+first.Name, "prepare-"+other.Name) // a release that one cannot fetch becomes nobody's
+		after("converge-"+other.Name, "release-cluster")
+	}
+	for i, n := range slices.Concat(servers, plan.Workers()) {
+		joins := "converge-" + n.Name
+		if n.Role == topology.Worker {
+			joins = "join-" + n.Name
+			for _, server := range servers {
+				after("converge-"+n.Name, "converge-"+server.Name)
+				if server.Name != first.Name && behind[joins]["converge-"+server.Name] {
+					t.Errorf("%s: %s waits for %s before it joins", at, n.Name, server.Name)
 				}
 			}
+		}
+		after(joins, "admit-"+n.Name)
+		after("admit-"+n.Name, "prepare-"+n.Name)
+		if i > 0 {
+			after("admit-"+n.Name, "reach-cluster")
+			after("admit-"+n.Name, "converge-"+first.Name)
+		}
+		if 0 < i && i < len(servers) {
+			after(joins, "converge-"+servers[i-1].Name) // etcd takes one learner at a time
 		}
 	}
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,8 @@ const (
 	next    = "v1.31.7+k3s1"
 	minor   = "v1.32.6+k3s1" // made of another minor release of Kubernetes
 	vip     = "192.168.1.220"
+
+	resourcesInAll = 52 // of the reference cluster
 )
 
 // TestLabReferenceCluster is the life of the reference cluster, one step on the other.
@@ -31,8 +34,8 @@ func TestLabReferenceCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, _ := p.must(time.Minute, "preview")
-		if r.Changes["create"] != 45 {
-			t.Errorf("preview creates %d resources, want 45: %v", r.Changes["create"], r.Changes)
+		if r.Changes["create"] != resourcesInAll {
+			t.Errorf("preview creates %d resources, want %d: %v", r.Changes["create"], resourcesInAll, r.Changes)
 		}
 		var log []pve.Request
 		if err := p.Control("GET", "/log", nil, &log); err != nil {
@@ -103,19 +106,15 @@ func TestLabReferenceCluster(t *testing.T) {
 	t.Run("the VIP is held once, and says which cluster this is", func(t *testing.T) {
 		p.t = t
 		expect(t, "holders of the VIP", p.holders(vip), []string{"k3s-lb-01"})
-		var card struct {
-			Cluster, LoadBalancer, First, CA string
-			Servers                          int
+		if got := p.in("k3s-lb-02", "", "curl", "-s", "http://"+vip+":8405/alive"); got != "k3s" {
+			t.Errorf("the VIP says that it is of cluster %q", got)
 		}
-		text, err := p.Command("curl", "-s", "http://"+vip+":8405/cluster").Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(text, &card); err != nil {
-			t.Fatalf("%v: %s", err, text)
-		}
-		if card.Cluster != "k3s" || card.First != "k3s-server-01" || card.Servers != 3 || !strings.HasPrefix(card.CA, "sha256:") {
-			t.Errorf("card: %s", text)
+		// Nothing but load balancers may ask, and there is nothing that a machine would believe on the way to its first start.
+		for _, path := range []string{"/alive", "/backends", "/cluster"} {
+			code, err := p.Command("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://"+vip+":8405"+path).Output()
+			if err != nil || string(code) != "403" {
+				t.Errorf("%s answers %s to a stranger (%v)", path, code, err)
+			}
 		}
 		for _, server := range []string{"k3s-server-01", "k3s-server-02", "k3s-server-03"} {
 			config := p.in(server, "", "sh", "-c", "cat /etc/rancher/k3s/config.yaml /etc/rancher/k3s/config.yaml.d/*")
@@ -134,7 +133,7 @@ func TestLabReferenceCluster(t *testing.T) {
 		p.t = t
 		before, kubeconfig := p.logins(), p.kubeconfig()
 		r, _ := p.up()
-		if r.Changed() != 0 || r.Changes["same"] != 45 {
+		if r.Changed() != 0 || r.Changes["same"] != resourcesInAll {
 			t.Errorf("changes: %v", r.Changes)
 		}
 		if after := p.logins(); after != before {
@@ -185,7 +184,7 @@ func TestLabReferenceCluster(t *testing.T) {
 	t.Run("a third worker", func(t *testing.T) {
 		p.t = t
 		p.program("count: 2", "count: 3")
-		want := []string{"create k3s-authorize-k3s-worker-03", "create k3s-contact-k3s-worker-03", "create k3s-converge-k3s-worker-03", "create k3s-join-k3s-worker-03", "create k3s-prepare-k3s-worker-03", "create k3s-vm-k3s-worker-03", "update k3s-machines"}
+		want := []string{"create k3s-admit-k3s-worker-03", "create k3s-authorize-k3s-worker-03", "create k3s-contact-k3s-worker-03", "create k3s-converge-k3s-worker-03", "create k3s-join-k3s-worker-03", "create k3s-prepare-k3s-worker-03", "create k3s-vm-k3s-worker-03", "update k3s-machines"}
 		_, out := p.must(time.Minute, "preview", "--diff")
 		for _, name := range want {
 			if _, name, _ = strings.Cut(name, " "); !strings.Contains(out, name) {
@@ -195,6 +194,17 @@ func TestLabReferenceCluster(t *testing.T) {
 		r, _ := p.up()
 		expect(t, "changed", withoutOutputs(changedNames(r)), want)
 		p.cluster(release, kubernetesNodes("k3s-worker-03")...)
+	})
+
+	t.Run("a worker is lost", func(t *testing.T) {
+		p.t = t
+		p.lose("k3s-worker-03")
+		p.regained(time.Second, "--refresh")
+	})
+
+	t.Run("the administrator's certificate renews itself", func(t *testing.T) {
+		p.t = t
+		p.renews()
 	})
 
 	t.Run("destroy leaves nothing", func(t *testing.T) {
@@ -237,16 +247,36 @@ func checkSecrets(t *testing.T, p *place, printed string, commands []string) {
 	if err := json.Unmarshal(clear, &export); err != nil {
 		t.Fatal(err)
 	}
-	secrets := map[string]string{}
+	secrets, authorities := map[string]string{}, map[string]string{}
 	for _, r := range export.Deployment.Resources {
 		if r.Type == "k3sha:index:ClusterIdentity" {
-			for _, name := range []string{"token", "agentToken"} {
+			plain := func(name string) (text string) {
 				m, _ := r.Outputs[name].(map[string]any)
-				text, _ := m["plaintext"].(string)
-				secrets[name] = strings.Trim(text, `"`)
+				quoted, _ := m["plaintext"].(string)
+				if err := json.Unmarshal([]byte(quoted), &text); err != nil {
+					t.Fatalf("%s is no secret text: %v", name, err)
+				}
+				return text
+			}
+			for _, name := range []string{"token", "agentToken"} {
+				secrets[name] = plain(name)
+			}
+			var bundle struct {
+				Authorities map[string]struct{ Key string }
+			}
+			if err := json.Unmarshal([]byte(plain("recoveryBundle")), &bundle); err != nil {
+				t.Fatal(err)
+			}
+			for name, ca := range bundle.Authorities {
+				// A line of the key, as no form of it lacks.
+				authorities[name+" CA's key"] = strings.Split(ca.Key, "\n")[1]
 			}
 		}
 	}
+	if len(authorities) != 5 {
+		t.Fatalf("the test found %d CAs", len(authorities))
+	}
+	maps.Copy(secrets, authorities)
 	for _, line := range strings.Split(p.kubeconfig(), "\n") {
 		if key, found := strings.CutPrefix(strings.TrimSpace(line), "client-key-data: "); found {
 			secrets["admin key"] = key
@@ -290,6 +320,13 @@ func checkSecrets(t *testing.T, p *place, printed string, commands []string) {
 			journalctl -q --no-pager | grep -cFf /run/patterns; rm -f /run/patterns`
 		if found := p.in(node, patterns.String(), "sh", "-c", script); found != "0" {
 			t.Errorf("%s: world-readable files, then journal lines with a secret: %s", node, found)
+		}
+		// CAs' keys are where k3s itself keeps them, and nowhere else.
+		script = `cat >/run/patterns; find / -xdev -type f -exec grep -lFf /run/patterns {} + 2>/dev/null | grep -v '^/run/patterns$'; rm -f /run/patterns`
+		for _, file := range strings.Fields(p.in(node, strings.Join(slices.Collect(maps.Values(authorities)), "\n")+"\n", "sh", "-c", script)) {
+			if !strings.Contains(node, "-server-") || !strings.HasPrefix(file, "/var/lib/rancher/k3s/server/tls/") {
+				t.Errorf("%s has a CA's key in %s", node, file)
+			}
 		}
 	}
 }

@@ -107,6 +107,16 @@ resources:
 			t.Errorf("still changing: %v", changedNames(r))
 		}
 	})
+
+	t.Run("a server that was lost comes back through it", func(t *testing.T) {
+		p.t = t
+		p.lose("k3s-server-02")
+		p.up("--refresh")
+		p.cluster(release, kubernetesNodes()...)
+		if n := p.members("k3s-server-02"); n != 3 {
+			t.Errorf("etcd has %d members", n)
+		}
+	})
 }
 
 // newKey makes a private key, and returns its file.

@@ -82,7 +82,7 @@ func TestLabReadmeProgram(t *testing.T) {
 	}
 	p := newPlace(t, newLab(t, "program", true), "program")
 	p.write(strings.Replace(block[1], "name: my-cluster", "name: k3s-ha", 1))
-	if r, _ := p.must(time.Minute, "preview"); r.Changes["create"] != 45 {
+	if r, _ := p.must(time.Minute, "preview"); r.Changes["create"] != resourcesInAll {
 		t.Errorf("README's program creates %v", r.Changes)
 	}
 }

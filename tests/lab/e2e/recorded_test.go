@@ -123,7 +123,7 @@ func TestLabRecordedStates(t *testing.T) {
 					t.Errorf("%s %s", s.Op, s.Name)
 				}
 			}
-			if r.Changes["same"]+r.Changes["update"] != 45 {
+			if r.Changes["same"]+r.Changes["update"] != resourcesInAll {
 				t.Errorf("changes: %v", r.Changes)
 			}
 			if filepath.Base(filepath.Dir(file)) == pluginVersion(t, p.Build) && r.Changed() > 0 {

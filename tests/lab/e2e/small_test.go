@@ -1,13 +1,10 @@
 package e2e
 
 import (
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 )
-
-var quotedHash = regexp.MustCompile(`servers\.abandonedCa to "(sha256:[0-9a-f]{64})"`)
 
 // TestLongSmallCluster is a cluster of one server and one load balancer: what goes wrong, what changes, what is refused.
 func TestLongSmallCluster(t *testing.T) {
@@ -73,18 +70,43 @@ func TestLongSmallCluster(t *testing.T) {
 	t.Run("a cluster that has lived is not started anew, unless it is said so", func(t *testing.T) {
 		p.t = t
 		same := with("virtualRouterId: 51\n", "virtualRouterId: 77\n        statusPort: 8500\n")
+		// Nobody may take the last server away, alive as it is.
 		_, out, err := p.try(5*time.Minute, "up", "--yes", "--skip-preview", "--replace", p.urn("k3s-vm-k3s-server-01"))
-		hash := quotedHash.FindStringSubmatch(strings.ReplaceAll(out, `\"`, `"`))
-		if err == nil || !strings.Contains(out, "has lived, but none of its servers answers") || hash == nil {
-			t.Fatalf("a blank first server was not refused: %v\n%s", err, tail(out))
+		if want := "k3s-server-01: the last server cannot leave; to end the cluster destroy it as a whole"; err == nil || !strings.Contains(out, want) {
+			t.Fatalf("the last server was taken away: %v\n%s", err, tail(out))
 		}
-		p.program(append(same, "        count: 1\n        firstAddress: 192.168.1.201\n", "        count: 1\n        abandonedCa: "+hash[1]+"\n        firstAddress: 192.168.1.201\n")...)
+		p.cluster(release, "k3s-server-01")
+
+		// Lost with all that it had: an empty machine in its place does not start a second cluster.
+		p.lose("k3s-server-01")
+		_, out, err = p.try(9*time.Minute, "up", "--yes", "--skip-preview", "--refresh")
+		if want := "If the cluster is lost for good, set servers.startOver to a new word to start it anew, empty"; err == nil || !strings.Contains(out, want) {
+			t.Fatalf("an empty server was not refused: %v\n%s", err, tail(out))
+		}
+		if out := p.in("k3s-server-01", "", "sh", "-c", "ls /var/lib/rancher/k3s/server/db 2>&1; cat /var/lib/k3sha/right 2>&1"); strings.Contains(out, "etcd") || !strings.Contains(out, "right: No such file") {
+			t.Errorf("it has started something: %s", out)
+		}
+		over := append(same, "        count: 1\n        firstAddress: 192.168.1.201\n", "        count: 1\n        startOver: again\n        firstAddress: 192.168.1.201\n")
+		p.program(over...)
 		before := p.kubeconfig()
 		p.up()
-		p.forgetKubeconfig()
-		if p.kubeconfig() == before {
-			t.Error("the kubeconfig is the lost cluster's")
+		p.cluster(release, "k3s-server-01")
+		if p.kubeconfig() != before {
+			t.Error("the kubeconfig has changed, and tokens and CAs are the same")
 		}
+		if r, _ := p.up(); r.Changed() != 0 {
+			t.Errorf("still changing: %v", changedNames(r))
+		}
+		// The mark may go. Another one is refused while the cluster lives.
+		p.program(same...)
+		p.up()
+		p.program(append(same, "        count: 1\n        firstAddress: 192.168.1.201\n", "        count: 1\n        startOver: once-more\n        firstAddress: 192.168.1.201\n")...)
+		_, out, err = p.try(5*time.Minute, "up", "--yes", "--skip-preview")
+		if want := "k3s-server-01: start: "; err == nil || !strings.Contains(out, want) {
+			t.Errorf("a living cluster was started over: %v\n%s", err, tail(out))
+		}
+		p.program(same...)
+		p.up()
 		p.cluster(release, "k3s-server-01")
 	})
 }

@@ -118,8 +118,7 @@ func (c Containers) segment(vlan int) string {
 
 func (c Containers) network(vm pve.Guest) error {
 	ns, port := c.NetNS(vm.ID), Port(vm.ID)
-	_ = ip("netns", "del", ns)
-	_ = ip("-n", c.Namespace, "link", "del", port)
+	c.unplug(vm.ID)
 	for _, args := range [][]string{
 		{"netns", "add", ns},
 		{"-n", c.Namespace, "link", "add", port, "type", "veth", "peer", "name", "eth0", "address", vm.MAC, "netns", ns},
@@ -130,7 +129,39 @@ func (c Containers) network(vm pve.Guest) error {
 			return err
 		}
 	}
+	if !vm.Firewall {
+		return nil
+	}
+	return c.firewall(vm)
+}
+
+// firewallBridge is a guest's own bridge, by Proxmox VE's name for it.
+func firewallBridge(id int) string { return fmt.Sprintf("fwbr%di0", id) }
+
+// firewall puts a bridge between a guest's cable and the network, where Proxmox VE's rules are; there are none in the lab.
+func (c Containers) firewall(vm pve.Guest) error {
+	bridge, in, out := firewallBridge(vm.ID), fmt.Sprintf("fwln%di0", vm.ID), fmt.Sprintf("fwpr%dp0", vm.ID)
+	for _, args := range [][]string{
+		{"link", "add", bridge, "type", "bridge"},
+		{"link", "add", in, "type", "veth", "peer", "name", out},
+		{"link", "set", out, "master", c.segment(vm.VLAN), "up"},
+		{"link", "set", in, "master", bridge, "up"},
+		{"link", "set", Port(vm.ID), "master", bridge},
+		{"link", "set", bridge, "up"},
+	} {
+		if err := ip(append([]string{"-n", c.Namespace}, args...)...); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// unplug takes a guest's cables away.
+func (c Containers) unplug(id int) {
+	_ = ip("-n", c.Namespace, "link", "del", Port(id))
+	_ = ip("-n", c.Namespace, "link", "del", fmt.Sprintf("fwln%di0", id))
+	_ = ip("-n", c.Namespace, "link", "del", firewallBridge(id))
+	_ = ip("netns", "del", c.NetNS(id))
 }
 
 // limits has the guest see the memory that it was given, and writes both limits down for whoever counts with them: nothing keeps a
@@ -245,8 +276,7 @@ func (c Containers) Stop(id int) error {
 	removeControlGroup(c.NetNS(id))
 	_ = os.Remove(filepath.Join(c.dir(id), "pid"))
 	_ = syscall.Unmount(filepath.Join(c.dir(id), "root"), syscall.MNT_DETACH)
-	_ = ip("-n", c.Namespace, "link", "del", Port(id))
-	_ = ip("netns", "del", c.NetNS(id))
+	c.unplug(id)
 	return nil
 }
 

@@ -26,15 +26,17 @@ type Driver interface {
 
 // Guest is a VM as its driver sees it.
 type Guest struct {
-	ID      int
-	Name    string
-	MAC     string
-	Memory  int
-	Cores   int
-	Bridge  string
-	VLAN    int
-	Network NetworkSeed
-	User    UserSeed
+	ID     int
+	Name   string
+	MAC    string
+	Memory int
+	Cores  int
+	Bridge string
+	VLAN   int
+	// Firewall puts the guest behind a bridge of its own, as Proxmox VE does for its rules.
+	Firewall bool
+	Network  NetworkSeed
+	User     UserSeed
 	// InstanceID changes when user or network settings change, as Proxmox VE makes it.
 	InstanceID string
 }

@@ -455,7 +455,7 @@ func (v *vm) guest() (Guest, error) {
 	}
 	g := Guest{
 		ID: v.id, Name: v.name(), MAC: network["virtio"], Memory: atoi(v.config["memory"]), Cores: atoi(v.config["cores"]),
-		Bridge: network["bridge"], VLAN: atoi(network["tag"]),
+		Bridge: network["bridge"], VLAN: atoi(network["tag"]), Firewall: network["firewall"] == "1",
 		Network: NetworkSeed{Address: ip["ip"], Gateway: ip["gw"], Domain: v.config["searchdomain"], DNS: strings.Fields(v.config["nameserver"])},
 		User:    UserSeed{Name: v.config["ciuser"], Upgrade: v.config["ciupgrade"] != "0"},
 	}

@@ -12,8 +12,6 @@ if [ -z "$interface" ]; then
 elif [ ! -e "/sys/class/net/$interface" ]; then
 	die "there is no interface $interface; there are: $(cd /sys/class/net && echo *); set loadBalancers.interface to one of them, or leave it out"
 fi
-mkdir -p /usr/local/lib/k3sha
-chmod 0755 /usr/local/lib/k3sha
 put 0755 /usr/local/lib/k3sha/lb-check "$LB_CHECK"
 mkdir -p /etc/systemd/system/keepalived.service.d
 put 0644 /etc/systemd/system/keepalived.service.d/k3sha.conf "$KEEPALIVED_UNIT"

@@ -2,6 +2,8 @@
 # Every server runs this same script. Whether a blank one may start the cluster is not said here: one machine has been given the right.
 role=$etc/config.yaml.d/k3sha-role.yaml
 right=/var/lib/k3sha/right
+SECRETS="$TOKEN
+$AGENT_TOKEN" # what no journal line may show
 lock
 
 # proven: something behind the VIP proves by TLS, to the CA that the state has, that it is a server of this cluster.
@@ -11,8 +13,8 @@ proven() {
 	[ $seen -eq 0 ]
 }
 
-# unused: this machine has the right to start the cluster, and has not used it up.
-unused() { [ -s $right ] && ! cmp -s $right $right-used; }
+# unused: this machine has the right to start the cluster, and has not used it up. One of a mark before this one is worth nothing.
+unused() { [ -s $right ] && ! cmp -s $right $right-used && { [ -z "$START" ] || [ "$START" = "$(cut -d/ -f1 $right)" ]; }; }
 
 # decide: sets $decision to "start" or "join" for a server without etcd data, or refuses.
 decide() {
@@ -67,7 +69,7 @@ answers() {
 }
 
 # A first start that was interrupted, on a cluster that has never lived: k3s refuses data of a start that was killed before it had saved
-# its bootstrap data, for ever. stuck: it does. begin_anew: nothing is lost, so it starts with an empty disk once more.
+# its bootstrap data, for ever. stuck: it does. set_aside, begin_anew: nothing is lost, so it starts with an empty disk once more.
 unfinished=
 stuck() {
 	[ -n "$unfinished" ] || return 1
@@ -75,12 +77,15 @@ stuck() {
 	[ "$count" -ge "$restarts_before" ] || restarts_before=0
 	[ $((count - restarts_before)) -ge 2 ]
 }
-begin_anew() {
+set_aside() {
 	systemctl stop "$UNIT" || true
 	rm -rf $data/server/db-unfinished
 	mv $data/server/db $data/server/db-unfinished
 	unfinished=
 	restarts_before=0
+}
+begin_anew() {
+	set_aside
 	start_k3s
 }
 
@@ -99,19 +104,24 @@ put 0644 "/etc/systemd/system/$UNIT.service.d/k3sha.conf" "$K3S_UNIT"
 bad=
 decision=
 if [ -e $data/server/db/etcd/tombstone ]; then bury; fi
+# Until it is finished another server may have been given the right, and have started the cluster: then this one joins it.
+if [ -d $data/server/db/etcd/member ] && unused && proven && ! answers "$NODE_IP"; then
+	set_aside
+	decision="join"
+fi
 if [ -d $data/server/db/etcd/member ]; then
 	decision=keep
 	# An interrupted first start stays the first start until its API is ready.
 	if unused; then
 		unfinished=yes
-	elif [ "$START" != "$(cat /var/lib/k3sha/start 2>/dev/null)" ]; then
+	elif [ -n "$START" ] && [ "$START" != "$(cat /var/lib/k3sha/start 2>/dev/null)" ]; then
 		die "this machine holds the data of the cluster that servers.startOver has given up; make its VM anew: pulumi up --replace '**::$VM'"
 	else
 		put 0600 $role "$JOIN"
 	fi
 	may_upgrade
 else
-	decide
+	[ "$decision" = join ] || decide
 	case "$decision" in
 	join)
 		put 0600 $role "$JOIN"
@@ -150,12 +160,12 @@ if loops; then
 fi
 # From here on a start of this server can never start a cluster.
 put 0600 $role "$JOIN"
-put 0600 /var/lib/k3sha/start "$START"
+[ -z "$START" ] || put 0600 /var/lib/k3sha/start "$START"
 if [ -s $right ]; then cp $right $right-used; fi
 wanted >$started
 
 # The nearest end of k3s' own certificates, which it renews when it starts in their last 90 days: the step's output.
-for file in $data/server/tls/*.crt $data/server/tls/etcd/*.crt $data/agent/*.crt; do
+for file in "$data"/server/tls/*.crt "$data"/server/tls/etcd/*.crt "$data"/agent/*.crt; do
 	case $file in *-ca.crt | *-ca.nochain.crt) continue ;; esac
 	[ -s "$file" ] || continue
 	date -u -d "$(openssl x509 -noout -enddate -in "$file" | cut -d= -f2)" +%Y-%m-%dT%H:%M:%SZ

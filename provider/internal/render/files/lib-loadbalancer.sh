@@ -6,13 +6,20 @@ apply_haproxy() {
 	candidate=$conf/haproxy-candidate.cfg
 	put 0644 $conf/ca.pem "$CA"
 	put 0644 $candidate "$HAPROXY"
+	mkdir -p /usr/local/lib/k3sha /etc/systemd/system/haproxy.service.d
+	chmod 0755 /usr/local/lib/k3sha
+	put 0755 /usr/local/lib/k3sha/lb-servers "$LB_SERVERS"
+	put 0644 /etc/systemd/system/haproxy.service.d/k3sha.conf "$HAPROXY_UNIT"
 	found=$(haproxy -c -q -f "$candidate" 2>&1) ||
 		die "HAProxy rejects its new configuration, the old one stays: $found; check loadBalancers.extraLines"
-	sum=$(cat "$candidate" $conf/ca.pem | sha256sum)
+	sum=$(cat "$candidate" $conf/ca.pem /etc/systemd/system/haproxy.service.d/k3sha.conf | sha256sum)
 	if [ "$sum" != "$(cat $conf/applied 2>/dev/null)" ] || ! systemctl is-active -q haproxy; then
 		install -m 0644 "$candidate" /etc/haproxy/haproxy.cfg.k3sha-new
 		mv -f /etc/haproxy/haproxy.cfg.k3sha-new /etc/haproxy/haproxy.cfg
 		systemctl enable -q haproxy 2>/dev/null || die "cannot enable haproxy.service; is it masked?"
+		systemctl daemon-reload
+		# shellcheck disable=SC2086 # a list of words
+		/usr/local/lib/k3sha/lb-servers $SERVERS
 		systemctl reload-or-restart haproxy || die_of haproxy "HAProxy does not start; see its journal above"
 		printf '%s' "$sum" >$conf/applied
 	fi

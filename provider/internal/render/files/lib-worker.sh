@@ -1,4 +1,6 @@
 # Shared by the steps that bring a worker into the cluster and keep it right.
+TOKEN="K10$CA_HASH::node:$AGENT_TOKEN"
+SECRETS=$AGENT_TOKEN # what no journal line may show
 
 kubectl() { k3s kubectl --kubeconfig $data/agent/kubelet.kubeconfig --request-timeout=5s "$@" 2>/dev/null; }
 

@@ -8,15 +8,18 @@ printf '%s' "$CA" >/run/k3sha-ca.pem
 # lives ADDRESS: a server of this cluster answers there; it proves that by TLS.
 lives() { curl -s -o /dev/null --connect-timeout 2 --max-time 4 --cacert /run/k3sha-ca.pem "https://$1/readyz"; }
 
-if [ -d $data/server/db/etcd/member ]; then
-	if [ "$START" = "$(cat /var/lib/k3sha/start 2>/dev/null)" ] && [ -e $right-used ]; then exit 0; fi
-	die "this machine holds the data of a cluster; to start over, make its VM anew: pulumi up --replace '**::$VM'"
+has_data() { [ -d $data/server/db/etcd/member ]; }
+if has_data && { [ -z "$START" ] || [ "$START" = "$(cat /var/lib/k3sha/start 2>/dev/null)" ]; }; then
+	exit 0 # it has started
 fi
 for address in "$VIP:$API_PORT" $OTHERS; do
 	if lives "$address"; then
 		die "a server of cluster $CLUSTER answers at $address, so nothing is lost: take servers.startOver out again, and run pulumi up"
 	fi
 done
+if has_data; then
+	die "this machine holds the data of the cluster that servers.startOver gives up; make its VM anew: pulumi up --replace '**::$VM'"
+fi
 mkdir -p $data/server/tls/etcd
 chmod 0700 $data/server $data/server/tls $data/server/tls/etcd
 printf '%s' "$AUTHORITIES" | base64 -d | tar -x -C $data/server/tls

@@ -1,0 +1,52 @@
+package render
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+// toolkitDir is where the parts of scripts are on a node.
+const toolkitDir = "/usr/local/lib/k3sha/steps"
+
+// inline are the scripts that never are on a node: they come before the toolkit, or are sent by a resource that keeps nothing of them.
+var inline = map[string]bool{"loader.sh": true, "contact-node.sh": true, "start-cluster.sh": true, "admit-node.sh": true}
+
+// toolName is a part's name on a node, with a hash of what is in it.
+func toolName(part string) string {
+	return strings.TrimSuffix(part, ".sh") + "-" + digest(withoutComments(file(part)))[:12] + ".sh"
+}
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// toolkit are the parts of all scripts, by their names on a node.
+func toolkit() map[string]string {
+	names, err := fs.Glob(files, "files/*.sh")
+	if err != nil {
+		panic(err) // the pattern is a constant
+	}
+	out := map[string]string{}
+	for _, name := range names {
+		if part := path.Base(name); !inline[part] {
+			out[toolName(part)] = withoutComments(file(part))
+		}
+	}
+	return out
+}
+
+// Toolkit is a hash of the toolkit: another one has to be brought to the nodes.
+func Toolkit() string { return digest(archive(toolkit()))[:16] }
+
+// ContactScript meets a node, and brings it the toolkit.
+func ContactScript(node, ip string) string {
+	return compose([]string{"lib.sh", "contact-node.sh"}, []variable{
+		{"NODE", node}, {"STEP", string(topology.Contact)}, {"NODE_IP", ip}, {"TOOLKIT_DIR", toolkitDir}, {"TOOLKIT", archive(toolkit())},
+	})
+}

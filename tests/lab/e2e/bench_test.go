@@ -1,0 +1,85 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/k3sha/pulumi-k3sha/tests/lab"
+)
+
+// afterBoot is how long it took from a node's first contact, when it has booted, to the end of its last step.
+func afterBoot(r lab.UpResult, nodes ...string) float64 {
+	longest := 0.0
+	for _, node := range nodes {
+		booted, done := 0.0, 0.0
+		for _, s := range r.Steps {
+			if !strings.HasSuffix(s.Name, "-"+node) || s.Op == "same" {
+				continue
+			}
+			done = max(done, s.End)
+			if strings.Contains(s.Name, "-contact-") {
+				booted = max(booted, s.End)
+			}
+		}
+		longest = max(longest, done-booted)
+	}
+	return longest
+}
+
+// TestBenchLife is what make bench-life prints beside TestLongLife: the reference cluster with the version before (its plugin in the folder
+// LAB_BEFORE) and with this one, in turn, in the same run. Machines are noisy, so no figure fails it.
+func TestBenchLife(t *testing.T) {
+	before := os.Getenv("LAB_BEFORE")
+	if _, err := os.Stat(filepath.Join(before, "pulumi-resource-k3sha")); before == "" || err != nil {
+		t.Fatal("LAB_BEFORE names no folder with the plugin of the version before")
+	}
+	type figures struct{ cold, preview, second, kilobytes []float64 }
+	all := map[string]*figures{"before": {}, "now": {}}
+	for round := range 2 {
+		for _, which := range []string{"before", "now"} {
+			t.Run(fmt.Sprintf("%s, round %d", which, round+1), func(t *testing.T) {
+				t.Setenv("LAB_PLUGINS", map[string]string{"before": before, "now": ""}[which])
+				p := newPlace(t, newLab(t, "bench", false), "bench")
+				f := all[which]
+				r, _ := p.up()
+				f.cold = append(f.cold, r.Seconds)
+				for range 3 {
+					r, _ = p.must(time.Minute, "preview")
+					f.preview = append(f.preview, r.Seconds)
+				}
+				r, _ = p.up()
+				f.second = append(f.second, r.Seconds)
+				state, err := p.Pulumi(t.Context(), p.project, p.stack, "stack", "export").Output()
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.kilobytes = append(f.kilobytes, float64(len(state))/1024)
+			})
+		}
+	}
+	for _, row := range []struct {
+		name string
+		get  func(*figures) []float64
+	}{
+		{"up, cold, s", func(f *figures) []float64 { return f.cold }}, {"preview, s", func(f *figures) []float64 { return f.preview }},
+		{"second up, s", func(f *figures) []float64 { return f.second }}, {"state, KiB", func(f *figures) []float64 { return f.kilobytes }},
+	} {
+		was, is := row.get(all["before"]), row.get(all["now"])
+		t.Logf("%-14s before %.1f, now %.1f: ratio of the least %.2f", row.name, was, is, least(is)/least(was))
+	}
+}
+
+func least(list []float64) float64 {
+	if len(list) == 0 {
+		return 0
+	}
+	out := list[0]
+	for _, v := range list {
+		out = min(out, v)
+	}
+	return out
+}
