@@ -5,7 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as utilities from "./utilities";
 
 /**
- * What must stay the same for a cluster's whole life. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state.
+ * What makes a cluster the one that it is, made before any of its machines: tokens and CAs. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state.
  */
 export class ClusterIdentity extends pulumi.CustomResource {
     /**
@@ -35,17 +35,29 @@ export class ClusterIdentity extends pulumi.CustomResource {
     }
 
     /**
+     * Whether the identity came with a recovery bundle.
+     */
+    declare public /*out*/ readonly adopted: pulumi.Output<boolean>;
+    /**
      * The workers' token.
      */
     declare public readonly agentToken: pulumi.Output<string>;
+    /**
+     * The certificate of the CA of the API's serving certificates, PEM.
+     */
+    declare public /*out*/ readonly caCertificate: pulumi.Output<string>;
+    /**
+     * That CA's hash, as in full tokens of k3s.
+     */
+    declare public /*out*/ readonly caHash: pulumi.Output<string>;
     /**
      * The cluster's name.
      */
     declare public readonly clusterName: pulumi.Output<string>;
     /**
-     * The cluster's k3s release.
+     * All of it with the CAs' keys, for another stack.
      */
-    declare public readonly k3sVersion: pulumi.Output<string>;
+    declare public readonly recoveryBundle: pulumi.Output<string>;
     /**
      * The servers' token.
      */
@@ -68,22 +80,25 @@ export class ClusterIdentity extends pulumi.CustomResource {
             if (args?.fixed === undefined && !opts.urn) {
                 throw new Error("Missing required property 'fixed'");
             }
-            if (args?.k3sVersion === undefined && !opts.urn) {
-                throw new Error("Missing required property 'k3sVersion'");
-            }
             resourceInputs["agentToken"] = args?.agentToken ? pulumi.secret(args.agentToken) : undefined;
             resourceInputs["clusterName"] = args?.clusterName;
             resourceInputs["fixed"] = args?.fixed;
-            resourceInputs["k3sVersion"] = args?.k3sVersion;
+            resourceInputs["recoveryBundle"] = args?.recoveryBundle ? pulumi.secret(args.recoveryBundle) : undefined;
             resourceInputs["token"] = args?.token ? pulumi.secret(args.token) : undefined;
+            resourceInputs["adopted"] = undefined /*out*/;
+            resourceInputs["caCertificate"] = undefined /*out*/;
+            resourceInputs["caHash"] = undefined /*out*/;
         } else {
+            resourceInputs["adopted"] = undefined /*out*/;
             resourceInputs["agentToken"] = undefined /*out*/;
+            resourceInputs["caCertificate"] = undefined /*out*/;
+            resourceInputs["caHash"] = undefined /*out*/;
             resourceInputs["clusterName"] = undefined /*out*/;
-            resourceInputs["k3sVersion"] = undefined /*out*/;
+            resourceInputs["recoveryBundle"] = undefined /*out*/;
             resourceInputs["token"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
-        const secretOpts = { additionalSecretOutputs: ["agentToken", "token"] };
+        const secretOpts = { additionalSecretOutputs: ["agentToken", "recoveryBundle", "token"] };
         opts = pulumi.mergeOptions(opts, secretOpts);
         super(ClusterIdentity.__pulumiType, name, resourceInputs, opts);
     }
@@ -112,11 +127,11 @@ export interface ClusterIdentityArgs {
      */
     fixed: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
-     * The cluster's k3s release.
+     * The recovery bundle of the cluster that is adopted. Default: a new cluster.
      *
-     * Change: in place; a downgrade or a skipped minor version is refused at preview.
+     * Change: may be taken out; another one is refused at preview.
      */
-    k3sVersion: pulumi.Input<string>;
+    recoveryBundle?: pulumi.Input<string | undefined>;
     /**
      * The servers' token. Default: made up.
      *

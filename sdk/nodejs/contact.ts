@@ -41,6 +41,14 @@ export class Contact extends pulumi.CustomResource {
      * The VM's SSH host key.
      */
     declare public /*out*/ readonly hostKey: pulumi.Output<string>;
+    /**
+     * The VM's instance.
+     */
+    declare public readonly instance: pulumi.Output<string>;
+    /**
+     * A hash of the parts of scripts that the VM has.
+     */
+    declare public readonly toolkit: pulumi.Output<string>;
 
     /**
      * Create a Contact resource with the given unique name, arguments, and options.
@@ -53,30 +61,32 @@ export class Contact extends pulumi.CustomResource {
         let resourceInputs: pulumi.Inputs = {};
         opts = opts || {};
         if (!opts.id) {
-            if (args?.command === undefined && !opts.urn) {
-                throw new Error("Missing required property 'command'");
-            }
             if (args?.host === undefined && !opts.urn) {
                 throw new Error("Missing required property 'host'");
+            }
+            if (args?.instance === undefined && !opts.urn) {
+                throw new Error("Missing required property 'instance'");
             }
             if (args?.node === undefined && !opts.urn) {
                 throw new Error("Missing required property 'node'");
             }
-            if (args?.script === undefined && !opts.urn) {
-                throw new Error("Missing required property 'script'");
+            if (args?.toolkit === undefined && !opts.urn) {
+                throw new Error("Missing required property 'toolkit'");
             }
             if (args?.vm === undefined && !opts.urn) {
                 throw new Error("Missing required property 'vm'");
             }
-            resourceInputs["command"] = args?.command;
             resourceInputs["host"] = args?.host;
+            resourceInputs["instance"] = args?.instance;
             resourceInputs["jump"] = args?.jump;
             resourceInputs["node"] = args?.node;
-            resourceInputs["script"] = args?.script;
+            resourceInputs["toolkit"] = args?.toolkit;
             resourceInputs["vm"] = args?.vm;
             resourceInputs["hostKey"] = undefined /*out*/;
         } else {
             resourceInputs["hostKey"] = undefined /*out*/;
+            resourceInputs["instance"] = undefined /*out*/;
+            resourceInputs["toolkit"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
         super(Contact.__pulumiType, name, resourceInputs, opts);
@@ -88,17 +98,17 @@ export class Contact extends pulumi.CustomResource {
  */
 export interface ContactArgs {
     /**
-     * The command that runs the script.
-     *
-     * Change: none; a contact is made once in a VM's life.
-     */
-    command: pulumi.Input<string>;
-    /**
      * How the VM is logged in to.
      *
      * Change: none; a contact is made once in a VM's life.
      */
     host: pulumi.Input<inputs.ContactHostArgs>;
+    /**
+     * The VM's instance.
+     *
+     * Change: it is another machine, met for the first time.
+     */
+    instance: pulumi.Input<string>;
     /**
      * The jump host in front of it. Default: none.
      *
@@ -112,11 +122,11 @@ export interface ContactArgs {
      */
     node: pulumi.Input<string>;
     /**
-     * The script, without secrets.
+     * A hash of the parts of all scripts, which the contact brings to the VM.
      *
-     * Change: none; a contact is made once in a VM's life.
+     * Change: brings the new ones; nothing else.
      */
-    script: pulumi.Input<string>;
+    toolkit: pulumi.Input<string>;
     /**
      * What Proxmox VE says of the VM.
      *

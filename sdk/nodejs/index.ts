@@ -5,6 +5,11 @@ import * as pulumi from "@pulumi/pulumi";
 import * as utilities from "./utilities";
 
 // Export members:
+export { AdminCertificateArgs } from "./adminCertificate";
+export type AdminCertificate = import("./adminCertificate").AdminCertificate;
+export const AdminCertificate: typeof import("./adminCertificate").AdminCertificate = null as any;
+utilities.lazyLoad(exports, ["AdminCertificate"], () => require("./adminCertificate"));
+
 export { ClusterIdentityArgs } from "./clusterIdentity";
 export type ClusterIdentity = import("./clusterIdentity").ClusterIdentity;
 export const ClusterIdentity: typeof import("./clusterIdentity").ClusterIdentity = null as any;
@@ -14,6 +19,16 @@ export { ClusterMachinesArgs } from "./clusterMachines";
 export type ClusterMachines = import("./clusterMachines").ClusterMachines;
 export const ClusterMachines: typeof import("./clusterMachines").ClusterMachines = null as any;
 utilities.lazyLoad(exports, ["ClusterMachines"], () => require("./clusterMachines"));
+
+export { ClusterReleaseArgs } from "./clusterRelease";
+export type ClusterRelease = import("./clusterRelease").ClusterRelease;
+export const ClusterRelease: typeof import("./clusterRelease").ClusterRelease = null as any;
+utilities.lazyLoad(exports, ["ClusterRelease"], () => require("./clusterRelease"));
+
+export { ClusterStartArgs } from "./clusterStart";
+export type ClusterStart = import("./clusterStart").ClusterStart;
+export const ClusterStart: typeof import("./clusterStart").ClusterStart = null as any;
+utilities.lazyLoad(exports, ["ClusterStart"], () => require("./clusterStart"));
 
 export { ContactArgs } from "./contact";
 export type Contact = import("./contact").Contact;
@@ -30,6 +45,11 @@ export type Provider = import("./provider").Provider;
 export const Provider: typeof import("./provider").Provider = null as any;
 utilities.lazyLoad(exports, ["Provider"], () => require("./provider"));
 
+export { SeatArgs } from "./seat";
+export type Seat = import("./seat").Seat;
+export const Seat: typeof import("./seat").Seat = null as any;
+utilities.lazyLoad(exports, ["Seat"], () => require("./seat"));
+
 
 // Export enums:
 export * from "./types/enums";
@@ -45,14 +65,22 @@ const _module = {
     version: utilities.getVersion(),
     construct: (name: string, type: string, urn: string): pulumi.Resource => {
         switch (type) {
+            case "k3sha:index:AdminCertificate":
+                return new AdminCertificate(name, <any>undefined, { urn })
             case "k3sha:index:ClusterIdentity":
                 return new ClusterIdentity(name, <any>undefined, { urn })
             case "k3sha:index:ClusterMachines":
                 return new ClusterMachines(name, <any>undefined, { urn })
+            case "k3sha:index:ClusterRelease":
+                return new ClusterRelease(name, <any>undefined, { urn })
+            case "k3sha:index:ClusterStart":
+                return new ClusterStart(name, <any>undefined, { urn })
             case "k3sha:index:Contact":
                 return new Contact(name, <any>undefined, { urn })
             case "k3sha:index:K3sHaCluster":
                 return new K3sHaCluster(name, <any>undefined, { urn })
+            case "k3sha:index:Seat":
+                return new Seat(name, <any>undefined, { urn })
             default:
                 throw new Error(`unknown resource type ${type}`);
         }

@@ -12,7 +12,7 @@ import * as utilities from "./utilities";
  *
  * Creates the VMs from a cloud-init template, configures load balancers (HAProxy with health checks that ask the API, Keepalived for the virtual IP), bootstraps k3s with embedded etcd in the right order, and hands back a kubeconfig that points at the virtual IP. Later updates go the same way: load balancers one after the other, servers one by one with a gate on their etcd votes, then workers.
  *
- * A server with an empty disk never starts a second cluster: it asks the virtual IP which cluster lives there, and joins, initialises or refuses accordingly.
+ * A server with an empty disk never starts a second cluster: tokens and CAs are made before the first machine, and one machine, once, is given the right to start. Lost machines come back by `pulumi up --refresh`; nodes leave the cluster before their VMs go.
  *
  * Credentials of Proxmox VE belong to the proxmoxve provider, version 6.18.1 (or an explicit provider of version 6 or 7 passed in `providers`).
  */
@@ -32,19 +32,19 @@ export class K3sHaCluster extends pulumi.ComponentResource {
     }
 
     /**
-     * The cluster's server CA, PEM.
-     *
-     * Source: the kubeconfig of the first server; k3s serves the same at `/cacerts`.
+     * The cluster's server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.
      */
     declare public /*out*/ readonly caCertificate: pulumi.Output<string>;
+    /**
+     * When the first of k3s' own certificates on the servers ends, RFC 3339, as the last step on each of them saw it. k3s renews them when it starts in their last 90 days.
+     */
+    declare public /*out*/ readonly certificatesUntil: pulumi.Output<string>;
     /**
      * URL of the Kubernetes API at the VIP, like `https://192.168.1.220:6443`. Known at preview.
      */
     declare public /*out*/ readonly endpoint: pulumi.Output<string>;
     /**
-     * The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster's CA, the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for one year, as k3s made it.
-     *
-     * Source: /etc/rancher/k3s/k3s.yaml of the first server.
+     * The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
      */
     declare public /*out*/ readonly kubeconfig: pulumi.Output<string>;
     /**
@@ -52,9 +52,13 @@ export class K3sHaCluster extends pulumi.ComponentResource {
      */
     declare public /*out*/ readonly nodes: pulumi.Output<{[key: string]: outputs.NodeInfo}>;
     /**
-     * The servers' token in full, `K10<hash of the CA>::server:<password>`. Keep a copy: restoring an etcd snapshot needs it.
+     * What makes the cluster the one that it is: its name, its tokens, its CAs with their keys. Keep a copy away from the state: with it as `k3s.recoveryBundle` a new stack goes on with this cluster. Who has it is the cluster's administrator for ever.
+     */
+    declare public /*out*/ readonly recoveryBundle: pulumi.Output<string>;
+    /**
+     * The servers' token in full, `K10<hash of the CA>::server:<password>`. Restoring an etcd snapshot needs it.
      *
-     * Source: /var/lib/rancher/k3s/server/token.
+     * Upstream: /var/lib/rancher/k3s/server/token.
      */
     declare public /*out*/ readonly token: pulumi.Output<string>;
 
@@ -93,19 +97,23 @@ export class K3sHaCluster extends pulumi.ComponentResource {
             resourceInputs["ssh"] = args?.ssh;
             resourceInputs["workers"] = args?.workers;
             resourceInputs["caCertificate"] = undefined /*out*/;
+            resourceInputs["certificatesUntil"] = undefined /*out*/;
             resourceInputs["endpoint"] = undefined /*out*/;
             resourceInputs["kubeconfig"] = undefined /*out*/;
             resourceInputs["nodes"] = undefined /*out*/;
+            resourceInputs["recoveryBundle"] = undefined /*out*/;
             resourceInputs["token"] = undefined /*out*/;
         } else {
             resourceInputs["caCertificate"] = undefined /*out*/;
+            resourceInputs["certificatesUntil"] = undefined /*out*/;
             resourceInputs["endpoint"] = undefined /*out*/;
             resourceInputs["kubeconfig"] = undefined /*out*/;
             resourceInputs["nodes"] = undefined /*out*/;
+            resourceInputs["recoveryBundle"] = undefined /*out*/;
             resourceInputs["token"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
-        const secretOpts = { additionalSecretOutputs: ["kubeconfig", "token"] };
+        const secretOpts = { additionalSecretOutputs: ["kubeconfig", "recoveryBundle", "token"] };
         opts = pulumi.mergeOptions(opts, secretOpts);
         super(K3sHaCluster.__pulumiType, name, resourceInputs, opts, true /*remote*/);
     }

@@ -12,16 +12,22 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// What must stay the same for a cluster's whole life. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state.
+// What makes a cluster the one that it is, made before any of its machines: tokens and CAs. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state.
 type ClusterIdentity struct {
 	pulumi.CustomResourceState
 
+	// Whether the identity came with a recovery bundle.
+	Adopted pulumi.BoolOutput `pulumi:"adopted"`
 	// The workers' token.
 	AgentToken pulumi.StringOutput `pulumi:"agentToken"`
+	// The certificate of the CA of the API's serving certificates, PEM.
+	CaCertificate pulumi.StringOutput `pulumi:"caCertificate"`
+	// That CA's hash, as in full tokens of k3s.
+	CaHash pulumi.StringOutput `pulumi:"caHash"`
 	// The cluster's name.
 	ClusterName pulumi.StringOutput `pulumi:"clusterName"`
-	// The cluster's k3s release.
-	K3sVersion pulumi.StringOutput `pulumi:"k3sVersion"`
+	// All of it with the CAs' keys, for another stack.
+	RecoveryBundle pulumi.StringOutput `pulumi:"recoveryBundle"`
 	// The servers' token.
 	Token pulumi.StringOutput `pulumi:"token"`
 }
@@ -39,17 +45,18 @@ func NewClusterIdentity(ctx *pulumi.Context,
 	if args.Fixed == nil {
 		return nil, errors.New("invalid value for required argument 'Fixed'")
 	}
-	if args.K3sVersion == nil {
-		return nil, errors.New("invalid value for required argument 'K3sVersion'")
-	}
 	if args.AgentToken != nil {
 		args.AgentToken = pulumi.ToSecret(args.AgentToken).(pulumi.StringPtrInput)
+	}
+	if args.RecoveryBundle != nil {
+		args.RecoveryBundle = pulumi.ToSecret(args.RecoveryBundle).(pulumi.StringPtrInput)
 	}
 	if args.Token != nil {
 		args.Token = pulumi.ToSecret(args.Token).(pulumi.StringPtrInput)
 	}
 	secrets := pulumi.AdditionalSecretOutputs([]string{
 		"agentToken",
+		"recoveryBundle",
 		"token",
 	})
 	opts = append(opts, secrets)
@@ -98,10 +105,10 @@ type clusterIdentityArgs struct {
 	//
 	// Change: entries may come and go; a changed one is refused at preview.
 	Fixed map[string]string `pulumi:"fixed"`
-	// The cluster's k3s release.
+	// The recovery bundle of the cluster that is adopted. Default: a new cluster.
 	//
-	// Change: in place; a downgrade or a skipped minor version is refused at preview.
-	K3sVersion string `pulumi:"k3sVersion"`
+	// Change: may be taken out; another one is refused at preview.
+	RecoveryBundle *string `pulumi:"recoveryBundle"`
 	// The servers' token. Default: made up.
 	//
 	// Change: refused at preview.
@@ -122,10 +129,10 @@ type ClusterIdentityArgs struct {
 	//
 	// Change: entries may come and go; a changed one is refused at preview.
 	Fixed pulumi.StringMapInput
-	// The cluster's k3s release.
+	// The recovery bundle of the cluster that is adopted. Default: a new cluster.
 	//
-	// Change: in place; a downgrade or a skipped minor version is refused at preview.
-	K3sVersion pulumi.StringInput
+	// Change: may be taken out; another one is refused at preview.
+	RecoveryBundle pulumi.StringPtrInput
 	// The servers' token. Default: made up.
 	//
 	// Change: refused at preview.
@@ -219,9 +226,24 @@ func (o ClusterIdentityOutput) ToClusterIdentityOutputWithContext(ctx context.Co
 	return o
 }
 
+// Whether the identity came with a recovery bundle.
+func (o ClusterIdentityOutput) Adopted() pulumi.BoolOutput {
+	return o.ApplyT(func(v *ClusterIdentity) pulumi.BoolOutput { return v.Adopted }).(pulumi.BoolOutput)
+}
+
 // The workers' token.
 func (o ClusterIdentityOutput) AgentToken() pulumi.StringOutput {
 	return o.ApplyT(func(v *ClusterIdentity) pulumi.StringOutput { return v.AgentToken }).(pulumi.StringOutput)
+}
+
+// The certificate of the CA of the API's serving certificates, PEM.
+func (o ClusterIdentityOutput) CaCertificate() pulumi.StringOutput {
+	return o.ApplyT(func(v *ClusterIdentity) pulumi.StringOutput { return v.CaCertificate }).(pulumi.StringOutput)
+}
+
+// That CA's hash, as in full tokens of k3s.
+func (o ClusterIdentityOutput) CaHash() pulumi.StringOutput {
+	return o.ApplyT(func(v *ClusterIdentity) pulumi.StringOutput { return v.CaHash }).(pulumi.StringOutput)
 }
 
 // The cluster's name.
@@ -229,9 +251,9 @@ func (o ClusterIdentityOutput) ClusterName() pulumi.StringOutput {
 	return o.ApplyT(func(v *ClusterIdentity) pulumi.StringOutput { return v.ClusterName }).(pulumi.StringOutput)
 }
 
-// The cluster's k3s release.
-func (o ClusterIdentityOutput) K3sVersion() pulumi.StringOutput {
-	return o.ApplyT(func(v *ClusterIdentity) pulumi.StringOutput { return v.K3sVersion }).(pulumi.StringOutput)
+// All of it with the CAs' keys, for another stack.
+func (o ClusterIdentityOutput) RecoveryBundle() pulumi.StringOutput {
+	return o.ApplyT(func(v *ClusterIdentity) pulumi.StringOutput { return v.RecoveryBundle }).(pulumi.StringOutput)
 }
 
 // The servers' token.

@@ -18,6 +18,10 @@ type Contact struct {
 
 	// The VM's SSH host key.
 	HostKey pulumi.StringOutput `pulumi:"hostKey"`
+	// The VM's instance.
+	Instance pulumi.StringOutput `pulumi:"instance"`
+	// A hash of the parts of scripts that the VM has.
+	Toolkit pulumi.StringOutput `pulumi:"toolkit"`
 }
 
 // NewContact registers a new resource with the given unique name, arguments, and options.
@@ -27,17 +31,17 @@ func NewContact(ctx *pulumi.Context,
 		return nil, errors.New("missing one or more required arguments")
 	}
 
-	if args.Command == nil {
-		return nil, errors.New("invalid value for required argument 'Command'")
-	}
 	if args.Host == nil {
 		return nil, errors.New("invalid value for required argument 'Host'")
+	}
+	if args.Instance == nil {
+		return nil, errors.New("invalid value for required argument 'Instance'")
 	}
 	if args.Node == nil {
 		return nil, errors.New("invalid value for required argument 'Node'")
 	}
-	if args.Script == nil {
-		return nil, errors.New("invalid value for required argument 'Script'")
+	if args.Toolkit == nil {
+		return nil, errors.New("invalid value for required argument 'Toolkit'")
 	}
 	if args.Vm == nil {
 		return nil, errors.New("invalid value for required argument 'Vm'")
@@ -75,14 +79,14 @@ func (ContactState) ElementType() reflect.Type {
 }
 
 type contactArgs struct {
-	// The command that runs the script.
-	//
-	// Change: none; a contact is made once in a VM's life.
-	Command string `pulumi:"command"`
 	// How the VM is logged in to.
 	//
 	// Change: none; a contact is made once in a VM's life.
 	Host ContactHost `pulumi:"host"`
+	// The VM's instance.
+	//
+	// Change: it is another machine, met for the first time.
+	Instance string `pulumi:"instance"`
 	// The jump host in front of it. Default: none.
 	//
 	// Change: none; a contact is made once in a VM's life.
@@ -91,10 +95,10 @@ type contactArgs struct {
 	//
 	// Change: none; a contact is made once in a VM's life.
 	Node string `pulumi:"node"`
-	// The script, without secrets.
+	// A hash of the parts of all scripts, which the contact brings to the VM.
 	//
-	// Change: none; a contact is made once in a VM's life.
-	Script string `pulumi:"script"`
+	// Change: brings the new ones; nothing else.
+	Toolkit string `pulumi:"toolkit"`
 	// What Proxmox VE says of the VM.
 	//
 	// Change: none; a contact is made once in a VM's life.
@@ -103,14 +107,14 @@ type contactArgs struct {
 
 // The set of arguments for constructing a Contact resource.
 type ContactArgs struct {
-	// The command that runs the script.
-	//
-	// Change: none; a contact is made once in a VM's life.
-	Command pulumi.StringInput
 	// How the VM is logged in to.
 	//
 	// Change: none; a contact is made once in a VM's life.
 	Host ContactHostInput
+	// The VM's instance.
+	//
+	// Change: it is another machine, met for the first time.
+	Instance pulumi.StringInput
 	// The jump host in front of it. Default: none.
 	//
 	// Change: none; a contact is made once in a VM's life.
@@ -119,10 +123,10 @@ type ContactArgs struct {
 	//
 	// Change: none; a contact is made once in a VM's life.
 	Node pulumi.StringInput
-	// The script, without secrets.
+	// A hash of the parts of all scripts, which the contact brings to the VM.
 	//
-	// Change: none; a contact is made once in a VM's life.
-	Script pulumi.StringInput
+	// Change: brings the new ones; nothing else.
+	Toolkit pulumi.StringInput
 	// What Proxmox VE says of the VM.
 	//
 	// Change: none; a contact is made once in a VM's life.
@@ -219,6 +223,16 @@ func (o ContactOutput) ToContactOutputWithContext(ctx context.Context) ContactOu
 // The VM's SSH host key.
 func (o ContactOutput) HostKey() pulumi.StringOutput {
 	return o.ApplyT(func(v *Contact) pulumi.StringOutput { return v.HostKey }).(pulumi.StringOutput)
+}
+
+// The VM's instance.
+func (o ContactOutput) Instance() pulumi.StringOutput {
+	return o.ApplyT(func(v *Contact) pulumi.StringOutput { return v.Instance }).(pulumi.StringOutput)
+}
+
+// A hash of the parts of scripts that the VM has.
+func (o ContactOutput) Toolkit() pulumi.StringOutput {
+	return o.ApplyT(func(v *Contact) pulumi.StringOutput { return v.Toolkit }).(pulumi.StringOutput)
 }
 
 type ContactArrayOutput struct{ *pulumi.OutputState }

@@ -21,14 +21,22 @@ func (m *module) Version() semver.Version {
 
 func (m *module) Construct(ctx *pulumi.Context, name, typ, urn string) (r pulumi.Resource, err error) {
 	switch typ {
+	case "k3sha:index:AdminCertificate":
+		r = &AdminCertificate{}
 	case "k3sha:index:ClusterIdentity":
 		r = &ClusterIdentity{}
 	case "k3sha:index:ClusterMachines":
 		r = &ClusterMachines{}
+	case "k3sha:index:ClusterRelease":
+		r = &ClusterRelease{}
+	case "k3sha:index:ClusterStart":
+		r = &ClusterStart{}
 	case "k3sha:index:Contact":
 		r = &Contact{}
 	case "k3sha:index:K3sHaCluster":
 		r = &K3sHaCluster{}
+	case "k3sha:index:Seat":
+		r = &Seat{}
 	default:
 		return nil, fmt.Errorf("unknown resource type: %s", typ)
 	}

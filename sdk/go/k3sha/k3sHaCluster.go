@@ -16,27 +16,27 @@ import (
 //
 // Creates the VMs from a cloud-init template, configures load balancers (HAProxy with health checks that ask the API, Keepalived for the virtual IP), bootstraps k3s with embedded etcd in the right order, and hands back a kubeconfig that points at the virtual IP. Later updates go the same way: load balancers one after the other, servers one by one with a gate on their etcd votes, then workers.
 //
-// A server with an empty disk never starts a second cluster: it asks the virtual IP which cluster lives there, and joins, initialises or refuses accordingly.
+// A server with an empty disk never starts a second cluster: tokens and CAs are made before the first machine, and one machine, once, is given the right to start. Lost machines come back by `pulumi up --refresh`; nodes leave the cluster before their VMs go.
 //
 // Credentials of Proxmox VE belong to the proxmoxve provider, version 6.18.1 (or an explicit provider of version 6 or 7 passed in `providers`).
 type K3sHaCluster struct {
 	pulumi.ResourceState
 
-	// The cluster's server CA, PEM.
-	//
-	// Source: the kubeconfig of the first server; k3s serves the same at `/cacerts`.
+	// The cluster's server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.
 	CaCertificate pulumi.StringOutput `pulumi:"caCertificate"`
+	// When the first of k3s' own certificates on the servers ends, RFC 3339, as the last step on each of them saw it. k3s renews them when it starts in their last 90 days.
+	CertificatesUntil pulumi.StringOutput `pulumi:"certificatesUntil"`
 	// URL of the Kubernetes API at the VIP, like `https://192.168.1.220:6443`. Known at preview.
 	Endpoint pulumi.StringOutput `pulumi:"endpoint"`
-	// The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster's CA, the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for one year, as k3s made it.
-	//
-	// Source: /etc/rancher/k3s/k3s.yaml of the first server.
+	// The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
 	Kubeconfig pulumi.StringOutput `pulumi:"kubeconfig"`
 	// All nodes by name, load balancers included. Known at preview.
 	Nodes NodeInfoMapOutput `pulumi:"nodes"`
-	// The servers' token in full, `K10<hash of the CA>::server:<password>`. Keep a copy: restoring an etcd snapshot needs it.
+	// What makes the cluster the one that it is: its name, its tokens, its CAs with their keys. Keep a copy away from the state: with it as `k3s.recoveryBundle` a new stack goes on with this cluster. Who has it is the cluster's administrator for ever.
+	RecoveryBundle pulumi.StringOutput `pulumi:"recoveryBundle"`
+	// The servers' token in full, `K10<hash of the CA>::server:<password>`. Restoring an etcd snapshot needs it.
 	//
-	// Source: /var/lib/rancher/k3s/server/token.
+	// Upstream: /var/lib/rancher/k3s/server/token.
 	Token pulumi.StringOutput `pulumi:"token"`
 }
 
@@ -49,6 +49,7 @@ func NewK3sHaCluster(ctx *pulumi.Context,
 
 	secrets := pulumi.AdditionalSecretOutputs([]string{
 		"kubeconfig",
+		"recoveryBundle",
 		"token",
 	})
 	opts = append(opts, secrets)
@@ -191,11 +192,14 @@ func (o K3sHaClusterOutput) ToK3sHaClusterOutputWithContext(ctx context.Context)
 	return o
 }
 
-// The cluster's server CA, PEM.
-//
-// Source: the kubeconfig of the first server; k3s serves the same at `/cacerts`.
+// The cluster's server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.
 func (o K3sHaClusterOutput) CaCertificate() pulumi.StringOutput {
 	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.CaCertificate }).(pulumi.StringOutput)
+}
+
+// When the first of k3s' own certificates on the servers ends, RFC 3339, as the last step on each of them saw it. k3s renews them when it starts in their last 90 days.
+func (o K3sHaClusterOutput) CertificatesUntil() pulumi.StringOutput {
+	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.CertificatesUntil }).(pulumi.StringOutput)
 }
 
 // URL of the Kubernetes API at the VIP, like `https://192.168.1.220:6443`. Known at preview.
@@ -203,9 +207,7 @@ func (o K3sHaClusterOutput) Endpoint() pulumi.StringOutput {
 	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.Endpoint }).(pulumi.StringOutput)
 }
 
-// The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster's CA, the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for one year, as k3s made it.
-//
-// Source: /etc/rancher/k3s/k3s.yaml of the first server.
+// The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
 func (o K3sHaClusterOutput) Kubeconfig() pulumi.StringOutput {
 	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.Kubeconfig }).(pulumi.StringOutput)
 }
@@ -215,9 +217,14 @@ func (o K3sHaClusterOutput) Nodes() NodeInfoMapOutput {
 	return o.ApplyT(func(v *K3sHaCluster) NodeInfoMapOutput { return v.Nodes }).(NodeInfoMapOutput)
 }
 
-// The servers' token in full, `K10<hash of the CA>::server:<password>`. Keep a copy: restoring an etcd snapshot needs it.
+// What makes the cluster the one that it is: its name, its tokens, its CAs with their keys. Keep a copy away from the state: with it as `k3s.recoveryBundle` a new stack goes on with this cluster. Who has it is the cluster's administrator for ever.
+func (o K3sHaClusterOutput) RecoveryBundle() pulumi.StringOutput {
+	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.RecoveryBundle }).(pulumi.StringOutput)
+}
+
+// The servers' token in full, `K10<hash of the CA>::server:<password>`. Restoring an etcd snapshot needs it.
 //
-// Source: /var/lib/rancher/k3s/server/token.
+// Upstream: /var/lib/rancher/k3s/server/token.
 func (o K3sHaClusterOutput) Token() pulumi.StringOutput {
 	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.Token }).(pulumi.StringOutput)
 }

@@ -842,6 +842,10 @@ func (o EtcdPtrOutput) HeartbeatInterval() pulumi.IntPtrOutput {
 
 // What is installed on servers and workers, and how it is configured.
 type K3s struct {
+	// How many days the kubeconfig's certificate is good, 90 to 3650. It is renewed by the first `pulumi up` in its last 60. Default: 365.
+	//
+	// Change: renews it; no node notices.
+	AdminCertificateDays *int `pulumi:"adminCertificateDays"`
 	// The workers' token, its password part. Default: made up once, and kept in the state.
 	//
 	// Change: refused at preview.
@@ -870,6 +874,10 @@ type K3s struct {
 	//
 	// Upstream: `GITHUB_URL` of the install script.
 	Mirror *string `pulumi:"mirror"`
+	// Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.
+	//
+	// Change: may be taken out again; another one is refused at preview.
+	RecoveryBundle *string `pulumi:"recoveryBundle"`
 	// Whether Kubernetes secrets are encrypted in etcd. Default: true.
 	//
 	// Change: refused at preview.
@@ -921,6 +929,10 @@ type K3sInput interface {
 
 // What is installed on servers and workers, and how it is configured.
 type K3sArgs struct {
+	// How many days the kubeconfig's certificate is good, 90 to 3650. It is renewed by the first `pulumi up` in its last 60. Default: 365.
+	//
+	// Change: renews it; no node notices.
+	AdminCertificateDays *int `pulumi:"adminCertificateDays"`
 	// The workers' token, its password part. Default: made up once, and kept in the state.
 	//
 	// Change: refused at preview.
@@ -949,6 +961,10 @@ type K3sArgs struct {
 	//
 	// Upstream: `GITHUB_URL` of the install script.
 	Mirror *string `pulumi:"mirror"`
+	// Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.
+	//
+	// Change: may be taken out again; another one is refused at preview.
+	RecoveryBundle pulumi.StringPtrInput `pulumi:"recoveryBundle"`
 	// Whether Kubernetes secrets are encrypted in etcd. Default: true.
 	//
 	// Change: refused at preview.
@@ -1014,6 +1030,13 @@ func (o K3sOutput) ToK3sOutputWithContext(ctx context.Context) K3sOutput {
 	return o
 }
 
+// How many days the kubeconfig's certificate is good, 90 to 3650. It is renewed by the first `pulumi up` in its last 60. Default: 365.
+//
+// Change: renews it; no node notices.
+func (o K3sOutput) AdminCertificateDays() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v K3s) *int { return v.AdminCertificateDays }).(pulumi.IntPtrOutput)
+}
+
 // The workers' token, its password part. Default: made up once, and kept in the state.
 //
 // Change: refused at preview.
@@ -1058,6 +1081,13 @@ func (o K3sOutput) InstallScriptSha256() pulumi.StringPtrOutput {
 // Upstream: `GITHUB_URL` of the install script.
 func (o K3sOutput) Mirror() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v K3s) *string { return v.Mirror }).(pulumi.StringPtrOutput)
+}
+
+// Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.
+//
+// Change: may be taken out again; another one is refused at preview.
+func (o K3sOutput) RecoveryBundle() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v K3s) *string { return v.RecoveryBundle }).(pulumi.StringPtrOutput)
 }
 
 // Whether Kubernetes secrets are encrypted in etcd. Default: true.
@@ -2828,10 +2858,6 @@ func (o ProxmoxOutput) Vlan() pulumi.IntPtrOutput {
 
 // The servers: k3s' control plane with embedded etcd.
 type Servers struct {
-	// Hash of the CA of a cluster that is lost for good, as the refusal to start a second one gives it: `sha256:...`. Load balancers then forget that it has lived, and the first server may initialise anew. Default: none.
-	//
-	// Change: reloads the load balancers, one after the other; nothing else.
-	AbandonedCa *string `pulumi:"abandonedCa"`
 	// CPU cores of each. Default: 2.
 	//
 	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
@@ -2848,9 +2874,9 @@ type Servers struct {
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
-	// Slot of the server that may initialise a blank cluster. Once the cluster lives it joins like any other. Default: the lowest slot (1).
+	// Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
 	//
-	// Change: reloads the load balancers, one after the other; nothing else.
+	// Change: the order in which servers converge; nothing runs again.
 	First *int `pulumi:"first"`
 	// IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
 	//
@@ -2876,10 +2902,18 @@ type Servers struct {
 	Memory *int `pulumi:"memory"`
 	// Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
 	Nodes map[string]NodeOverrides `pulumi:"nodes"`
+	// Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	Others []string `pulumi:"others"`
 	// The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
 	Slots []int `pulumi:"slots"`
+	// A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. Refused by `up` while a server of the cluster answers. Default: none.
+	//
+	// Change: a new word starts over; taking it out again changes nothing.
+	StartOver *string `pulumi:"startOver"`
 	// Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 	//
 	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
@@ -2901,10 +2935,6 @@ type ServersInput interface {
 
 // The servers: k3s' control plane with embedded etcd.
 type ServersArgs struct {
-	// Hash of the CA of a cluster that is lost for good, as the refusal to start a second one gives it: `sha256:...`. Load balancers then forget that it has lived, and the first server may initialise anew. Default: none.
-	//
-	// Change: reloads the load balancers, one after the other; nothing else.
-	AbandonedCa *string `pulumi:"abandonedCa"`
 	// CPU cores of each. Default: 2.
 	//
 	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
@@ -2921,9 +2951,9 @@ type ServersArgs struct {
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
-	// Slot of the server that may initialise a blank cluster. Once the cluster lives it joins like any other. Default: the lowest slot (1).
+	// Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
 	//
-	// Change: reloads the load balancers, one after the other; nothing else.
+	// Change: the order in which servers converge; nothing runs again.
 	First *int `pulumi:"first"`
 	// IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
 	//
@@ -2949,10 +2979,18 @@ type ServersArgs struct {
 	Memory *int `pulumi:"memory"`
 	// Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
 	Nodes map[string]NodeOverridesArgs `pulumi:"nodes"`
+	// Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	Others []string `pulumi:"others"`
 	// The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
 	Slots []int `pulumi:"slots"`
+	// A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. Refused by `up` while a server of the cluster answers. Default: none.
+	//
+	// Change: a new word starts over; taking it out again changes nothing.
+	StartOver *string `pulumi:"startOver"`
 	// Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 	//
 	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
@@ -3039,13 +3077,6 @@ func (o ServersOutput) ToServersPtrOutputWithContext(ctx context.Context) Server
 	}).(ServersPtrOutput)
 }
 
-// Hash of the CA of a cluster that is lost for good, as the refusal to start a second one gives it: `sha256:...`. Load balancers then forget that it has lived, and the first server may initialise anew. Default: none.
-//
-// Change: reloads the load balancers, one after the other; nothing else.
-func (o ServersOutput) AbandonedCa() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v Servers) *string { return v.AbandonedCa }).(pulumi.StringPtrOutput)
-}
-
 // CPU cores of each. Default: 2.
 //
 // Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
@@ -3071,9 +3102,9 @@ func (o ServersOutput) Disk() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Servers) *int { return v.Disk }).(pulumi.IntPtrOutput)
 }
 
-// Slot of the server that may initialise a blank cluster. Once the cluster lives it joins like any other. Default: the lowest slot (1).
+// Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
 //
-// Change: reloads the load balancers, one after the other; nothing else.
+// Change: the order in which servers converge; nothing runs again.
 func (o ServersOutput) First() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Servers) *int { return v.First }).(pulumi.IntPtrOutput)
 }
@@ -3117,11 +3148,25 @@ func (o ServersOutput) Nodes() NodeOverridesMapOutput {
 	return o.ApplyT(func(v Servers) map[string]NodeOverrides { return v.Nodes }).(NodeOverridesMapOutput)
 }
 
+// Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o ServersOutput) Others() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v Servers) []string { return v.Others }).(pulumi.StringArrayOutput)
+}
+
 // The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 //
 // Change: adds and removes those nodes; the others stay as they are.
 func (o ServersOutput) Slots() pulumi.IntArrayOutput {
 	return o.ApplyT(func(v Servers) []int { return v.Slots }).(pulumi.IntArrayOutput)
+}
+
+// A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. Refused by `up` while a server of the cluster answers. Default: none.
+//
+// Change: a new word starts over; taking it out again changes nothing.
+func (o ServersOutput) StartOver() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Servers) *string { return v.StartOver }).(pulumi.StringPtrOutput)
 }
 
 // Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
@@ -3155,18 +3200,6 @@ func (o ServersPtrOutput) Elem() ServersOutput {
 		var ret Servers
 		return ret
 	}).(ServersOutput)
-}
-
-// Hash of the CA of a cluster that is lost for good, as the refusal to start a second one gives it: `sha256:...`. Load balancers then forget that it has lived, and the first server may initialise anew. Default: none.
-//
-// Change: reloads the load balancers, one after the other; nothing else.
-func (o ServersPtrOutput) AbandonedCa() pulumi.StringPtrOutput {
-	return o.ApplyT(func(v *Servers) *string {
-		if v == nil {
-			return nil
-		}
-		return v.AbandonedCa
-	}).(pulumi.StringPtrOutput)
 }
 
 // CPU cores of each. Default: 2.
@@ -3209,9 +3242,9 @@ func (o ServersPtrOutput) Disk() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// Slot of the server that may initialise a blank cluster. Once the cluster lives it joins like any other. Default: the lowest slot (1).
+// Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
 //
-// Change: reloads the load balancers, one after the other; nothing else.
+// Change: the order in which servers converge; nothing runs again.
 func (o ServersPtrOutput) First() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *Servers) *int {
 		if v == nil {
@@ -3285,6 +3318,18 @@ func (o ServersPtrOutput) Nodes() NodeOverridesMapOutput {
 	}).(NodeOverridesMapOutput)
 }
 
+// Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o ServersPtrOutput) Others() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Servers) []string {
+		if v == nil {
+			return nil
+		}
+		return v.Others
+	}).(pulumi.StringArrayOutput)
+}
+
 // The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 //
 // Change: adds and removes those nodes; the others stay as they are.
@@ -3295,6 +3340,18 @@ func (o ServersPtrOutput) Slots() pulumi.IntArrayOutput {
 		}
 		return v.Slots
 	}).(pulumi.IntArrayOutput)
+}
+
+// A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. Refused by `up` while a server of the cluster answers. Default: none.
+//
+// Change: a new word starts over; taking it out again changes nothing.
+func (o ServersPtrOutput) StartOver() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Servers) *string {
+		if v == nil {
+			return nil
+		}
+		return v.StartOver
+	}).(pulumi.StringPtrOutput)
 }
 
 // Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.

@@ -139,6 +139,12 @@ export interface EtcdArgs {
  */
 export interface K3sArgs {
     /**
+     * How many days the kubeconfig's certificate is good, 90 to 3650. It is renewed by the first `pulumi up` in its last 60. Default: 365.
+     *
+     * Change: renews it; no node notices.
+     */
+    adminCertificateDays?: number;
+    /**
      * The workers' token, its password part. Default: made up once, and kept in the state.
      *
      * Change: refused at preview.
@@ -178,6 +184,12 @@ export interface K3sArgs {
      * Upstream: `GITHUB_URL` of the install script.
      */
     mirror?: string;
+    /**
+     * Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.
+     *
+     * Change: may be taken out again; another one is refused at preview.
+     */
+    recoveryBundle?: pulumi.Input<string | undefined>;
     /**
      * Whether Kubernetes secrets are encrypted in etcd. Default: true.
      *
@@ -621,12 +633,6 @@ export interface ProxmoxArgs {
  */
 export interface ServersArgs {
     /**
-     * Hash of the CA of a cluster that is lost for good, as the refusal to start a second one gives it: `sha256:...`. Load balancers then forget that it has lived, and the first server may initialise anew. Default: none.
-     *
-     * Change: reloads the load balancers, one after the other; nothing else.
-     */
-    abandonedCa?: string;
-    /**
      * CPU cores of each. Default: 2.
      *
      * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
@@ -649,9 +655,9 @@ export interface ServersArgs {
      */
     disk?: number;
     /**
-     * Slot of the server that may initialise a blank cluster. Once the cluster lives it joins like any other. Default: the lowest slot (1).
+     * Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
      *
-     * Change: reloads the load balancers, one after the other; nothing else.
+     * Change: the order in which servers converge; nothing runs again.
      */
     first?: number;
     /**
@@ -689,11 +695,23 @@ export interface ServersArgs {
      */
     nodes?: {[key: string]: inputs.NodeOverridesArgs};
     /**
+     * Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     */
+    others?: string[];
+    /**
      * The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
      *
      * Change: adds and removes those nodes; the others stay as they are.
      */
     slots?: number[];
+    /**
+     * A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. Refused by `up` while a server of the cluster answers. Default: none.
+     *
+     * Change: a new word starts over; taking it out again changes nothing.
+     */
+    startOver?: string;
     /**
      * Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
      *

@@ -7,11 +7,15 @@ from . import _utilities
 import typing
 # Export this package's modules as members:
 from ._enums import *
+from .admin_certificate import *
 from .cluster_identity import *
 from .cluster_machines import *
+from .cluster_release import *
+from .cluster_start import *
 from .contact import *
 from .k3s_ha_cluster import *
 from .provider import *
+from .seat import *
 from ._inputs import *
 from . import outputs
 _utilities.register(
@@ -22,10 +26,14 @@ _utilities.register(
   "mod": "index",
   "fqn": "pulumi_k3sha",
   "classes": {
+   "k3sha:index:AdminCertificate": "AdminCertificate",
    "k3sha:index:ClusterIdentity": "ClusterIdentity",
    "k3sha:index:ClusterMachines": "ClusterMachines",
+   "k3sha:index:ClusterRelease": "ClusterRelease",
+   "k3sha:index:ClusterStart": "ClusterStart",
    "k3sha:index:Contact": "Contact",
-   "k3sha:index:K3sHaCluster": "K3sHaCluster"
+   "k3sha:index:K3sHaCluster": "K3sHaCluster",
+   "k3sha:index:Seat": "Seat"
   }
  }
 ]

@@ -566,6 +566,12 @@ class K3sArgsDict(TypedDict):
 
     Upstream: `INSTALL_K3S_VERSION`.
     """
+    admin_certificate_days: NotRequired[_builtins.int]
+    """
+    How many days the kubeconfig's certificate is good, 90 to 3650. It is renewed by the first `pulumi up` in its last 60. Default: 365.
+
+    Change: renews it; no node notices.
+    """
     agent_token: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
     The workers' token, its password part. Default: made up once, and kept in the state.
@@ -605,6 +611,12 @@ class K3sArgsDict(TypedDict):
     Change: used by later downloads.
 
     Upstream: `GITHUB_URL` of the install script.
+    """
+    recovery_bundle: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.
+
+    Change: may be taken out again; another one is refused at preview.
     """
     secrets_encryption: NotRequired[_builtins.bool]
     """
@@ -651,12 +663,14 @@ class K3sArgsDict(TypedDict):
 class K3sArgs:
     def __init__(__self__, *,
                  version: _builtins.str,
+                 admin_certificate_days: Optional[_builtins.int] = None,
                  agent_token: pulumi.Input[Optional[_builtins.str]] = None,
                  binary_sha256: Optional[_builtins.str] = None,
                  disable: Optional[Sequence[_builtins.str]] = None,
                  etcd: Optional['EtcdArgs'] = None,
                  install_script_sha256: Optional[_builtins.str] = None,
                  mirror: Optional[_builtins.str] = None,
+                 recovery_bundle: pulumi.Input[Optional[_builtins.str]] = None,
                  secrets_encryption: Optional[_builtins.bool] = None,
                  server_config: Optional[Mapping[str, Any]] = None,
                  tls_sans: Optional[Sequence[_builtins.str]] = None,
@@ -670,6 +684,9 @@ class K3sArgs:
                Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview.
                
                Upstream: `INSTALL_K3S_VERSION`.
+        :param _builtins.int admin_certificate_days: How many days the kubeconfig's certificate is good, 90 to 3650. It is renewed by the first `pulumi up` in its last 60. Default: 365.
+               
+               Change: renews it; no node notices.
         :param pulumi.Input[_builtins.str] agent_token: The workers' token, its password part. Default: made up once, and kept in the state.
                
                Change: refused at preview.
@@ -692,6 +709,9 @@ class K3sArgs:
                Change: used by later downloads.
                
                Upstream: `GITHUB_URL` of the install script.
+        :param pulumi.Input[_builtins.str] recovery_bundle: Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.
+               
+               Change: may be taken out again; another one is refused at preview.
         :param _builtins.bool secrets_encryption: Whether Kubernetes secrets are encrypted in etcd. Default: true.
                
                Change: refused at preview.
@@ -719,6 +739,8 @@ class K3sArgs:
                Upstream: /etc/rancher/k3s/config.yaml.
         """
         pulumi.set(__self__, "version", version)
+        if admin_certificate_days is not None:
+            pulumi.set(__self__, "admin_certificate_days", admin_certificate_days)
         if agent_token is not None:
             pulumi.set(__self__, "agent_token", agent_token)
         if binary_sha256 is not None:
@@ -731,6 +753,8 @@ class K3sArgs:
             pulumi.set(__self__, "install_script_sha256", install_script_sha256)
         if mirror is not None:
             pulumi.set(__self__, "mirror", mirror)
+        if recovery_bundle is not None:
+            pulumi.set(__self__, "recovery_bundle", recovery_bundle)
         if secrets_encryption is not None:
             pulumi.set(__self__, "secrets_encryption", secrets_encryption)
         if server_config is not None:
@@ -757,6 +781,20 @@ class K3sArgs:
     @version.setter
     def version(self, value: _builtins.str):
         pulumi.set(self, "version", value)
+
+    @_builtins.property
+    @pulumi.getter(name="adminCertificateDays")
+    def admin_certificate_days(self) -> Optional[_builtins.int]:
+        """
+        How many days the kubeconfig's certificate is good, 90 to 3650. It is renewed by the first `pulumi up` in its last 60. Default: 365.
+
+        Change: renews it; no node notices.
+        """
+        return pulumi.get(self, "admin_certificate_days")
+
+    @admin_certificate_days.setter
+    def admin_certificate_days(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "admin_certificate_days", value)
 
     @_builtins.property
     @pulumi.getter(name="agentToken")
@@ -845,6 +883,20 @@ class K3sArgs:
     @mirror.setter
     def mirror(self, value: Optional[_builtins.str]):
         pulumi.set(self, "mirror", value)
+
+    @_builtins.property
+    @pulumi.getter(name="recoveryBundle")
+    def recovery_bundle(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.
+
+        Change: may be taken out again; another one is refused at preview.
+        """
+        return pulumi.get(self, "recovery_bundle")
+
+    @recovery_bundle.setter
+    def recovery_bundle(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "recovery_bundle", value)
 
     @_builtins.property
     @pulumi.getter(name="secretsEncryption")
@@ -2456,12 +2508,6 @@ class ServersArgsDict(TypedDict):
     """
     The servers: k3s' control plane with embedded etcd.
     """
-    abandoned_ca: NotRequired[_builtins.str]
-    """
-    Hash of the CA of a cluster that is lost for good, as the refusal to start a second one gives it: `sha256:...`. Load balancers then forget that it has lived, and the first server may initialise anew. Default: none.
-
-    Change: reloads the load balancers, one after the other; nothing else.
-    """
     cores: NotRequired[_builtins.int]
     """
     CPU cores of each. Default: 2.
@@ -2486,9 +2532,9 @@ class ServersArgsDict(TypedDict):
     """
     first: NotRequired[_builtins.int]
     """
-    Slot of the server that may initialise a blank cluster. Once the cluster lives it joins like any other. Default: the lowest slot (1).
+    Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
 
-    Change: reloads the load balancers, one after the other; nothing else.
+    Change: the order in which servers converge; nothing runs again.
     """
     first_address: NotRequired[_builtins.str]
     """
@@ -2524,11 +2570,23 @@ class ServersArgsDict(TypedDict):
     """
     Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
     """
+    others: NotRequired[Sequence[_builtins.str]]
+    """
+    Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+    """
     slots: NotRequired[Sequence[_builtins.int]]
     """
     The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 
     Change: adds and removes those nodes; the others stay as they are.
+    """
+    start_over: NotRequired[_builtins.str]
+    """
+    A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. Refused by `up` while a server of the cluster answers. Default: none.
+
+    Change: a new word starts over; taking it out again changes nothing.
     """
     taints: NotRequired[Sequence[_builtins.str]]
     """
@@ -2542,7 +2600,6 @@ class ServersArgsDict(TypedDict):
 @pulumi.input_type
 class ServersArgs:
     def __init__(__self__, *,
-                 abandoned_ca: Optional[_builtins.str] = None,
                  cores: Optional[_builtins.int] = None,
                  count: Optional[_builtins.int] = None,
                  disk: Optional[_builtins.int] = None,
@@ -2552,14 +2609,13 @@ class ServersArgs:
                  labels: Optional[Mapping[str, _builtins.str]] = None,
                  memory: Optional[_builtins.int] = None,
                  nodes: Optional[Mapping[str, 'NodeOverridesArgs']] = None,
+                 others: Optional[Sequence[_builtins.str]] = None,
                  slots: Optional[Sequence[_builtins.int]] = None,
+                 start_over: Optional[_builtins.str] = None,
                  taints: Optional[Sequence[_builtins.str]] = None):
         """
         The servers: k3s' control plane with embedded etcd.
 
-        :param _builtins.str abandoned_ca: Hash of the CA of a cluster that is lost for good, as the refusal to start a second one gives it: `sha256:...`. Load balancers then forget that it has lived, and the first server may initialise anew. Default: none.
-               
-               Change: reloads the load balancers, one after the other; nothing else.
         :param _builtins.int cores: CPU cores of each. Default: 2.
                
                Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
@@ -2573,9 +2629,9 @@ class ServersArgs:
                Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
                
                Upstream: `disks[0].size`.
-        :param _builtins.int first: Slot of the server that may initialise a blank cluster. Once the cluster lives it joins like any other. Default: the lowest slot (1).
+        :param _builtins.int first: Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
                
-               Change: reloads the load balancers, one after the other; nothing else.
+               Change: the order in which servers converge; nothing runs again.
         :param _builtins.str first_address: IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
                
                Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -2595,17 +2651,21 @@ class ServersArgs:
                
                Upstream: `memory.dedicated`.
         :param Mapping[str, 'NodeOverridesArgs'] nodes: Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
+        :param Sequence[_builtins.str] others: Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
         :param Sequence[_builtins.int] slots: The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
                
                Change: adds and removes those nodes; the others stay as they are.
+        :param _builtins.str start_over: A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. Refused by `up` while a server of the cluster answers. Default: none.
+               
+               Change: a new word starts over; taking it out again changes nothing.
         :param Sequence[_builtins.str] taints: Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
                
                Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
                
                Upstream: k3s' `node-taint`.
         """
-        if abandoned_ca is not None:
-            pulumi.set(__self__, "abandoned_ca", abandoned_ca)
         if cores is not None:
             pulumi.set(__self__, "cores", cores)
         if count is not None:
@@ -2624,24 +2684,14 @@ class ServersArgs:
             pulumi.set(__self__, "memory", memory)
         if nodes is not None:
             pulumi.set(__self__, "nodes", nodes)
+        if others is not None:
+            pulumi.set(__self__, "others", others)
         if slots is not None:
             pulumi.set(__self__, "slots", slots)
+        if start_over is not None:
+            pulumi.set(__self__, "start_over", start_over)
         if taints is not None:
             pulumi.set(__self__, "taints", taints)
-
-    @_builtins.property
-    @pulumi.getter(name="abandonedCa")
-    def abandoned_ca(self) -> Optional[_builtins.str]:
-        """
-        Hash of the CA of a cluster that is lost for good, as the refusal to start a second one gives it: `sha256:...`. Load balancers then forget that it has lived, and the first server may initialise anew. Default: none.
-
-        Change: reloads the load balancers, one after the other; nothing else.
-        """
-        return pulumi.get(self, "abandoned_ca")
-
-    @abandoned_ca.setter
-    def abandoned_ca(self, value: Optional[_builtins.str]):
-        pulumi.set(self, "abandoned_ca", value)
 
     @_builtins.property
     @pulumi.getter
@@ -2693,9 +2743,9 @@ class ServersArgs:
     @pulumi.getter
     def first(self) -> Optional[_builtins.int]:
         """
-        Slot of the server that may initialise a blank cluster. Once the cluster lives it joins like any other. Default: the lowest slot (1).
+        Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
 
-        Change: reloads the load balancers, one after the other; nothing else.
+        Change: the order in which servers converge; nothing runs again.
         """
         return pulumi.get(self, "first")
 
@@ -2779,6 +2829,20 @@ class ServersArgs:
 
     @_builtins.property
     @pulumi.getter
+    def others(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+        """
+        return pulumi.get(self, "others")
+
+    @others.setter
+    def others(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "others", value)
+
+    @_builtins.property
+    @pulumi.getter
     def slots(self) -> Optional[Sequence[_builtins.int]]:
         """
         The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
@@ -2790,6 +2854,20 @@ class ServersArgs:
     @slots.setter
     def slots(self, value: Optional[Sequence[_builtins.int]]):
         pulumi.set(self, "slots", value)
+
+    @_builtins.property
+    @pulumi.getter(name="startOver")
+    def start_over(self) -> Optional[_builtins.str]:
+        """
+        A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. Refused by `up` while a server of the cluster answers. Default: none.
+
+        Change: a new word starts over; taking it out again changes nothing.
+        """
+        return pulumi.get(self, "start_over")
+
+    @start_over.setter
+    def start_over(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "start_over", value)
 
     @_builtins.property
     @pulumi.getter

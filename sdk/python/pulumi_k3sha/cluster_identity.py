@@ -21,8 +21,8 @@ class ClusterIdentityArgs:
     def __init__(__self__, *,
                  cluster_name: pulumi.Input[_builtins.str],
                  fixed: pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]],
-                 k3s_version: pulumi.Input[_builtins.str],
                  agent_token: pulumi.Input[Optional[_builtins.str]] = None,
+                 recovery_bundle: pulumi.Input[Optional[_builtins.str]] = None,
                  token: pulumi.Input[Optional[_builtins.str]] = None):
         """
         The set of arguments for constructing a ClusterIdentity resource.
@@ -33,21 +33,22 @@ class ClusterIdentityArgs:
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] fixed: What must stay as it is while the cluster lives, by property.
                
                Change: entries may come and go; a changed one is refused at preview.
-        :param pulumi.Input[_builtins.str] k3s_version: The cluster's k3s release.
-               
-               Change: in place; a downgrade or a skipped minor version is refused at preview.
         :param pulumi.Input[_builtins.str] agent_token: The workers' token. Default: made up.
                
                Change: refused at preview.
+        :param pulumi.Input[_builtins.str] recovery_bundle: The recovery bundle of the cluster that is adopted. Default: a new cluster.
+               
+               Change: may be taken out; another one is refused at preview.
         :param pulumi.Input[_builtins.str] token: The servers' token. Default: made up.
                
                Change: refused at preview.
         """
         pulumi.set(__self__, "cluster_name", cluster_name)
         pulumi.set(__self__, "fixed", fixed)
-        pulumi.set(__self__, "k3s_version", k3s_version)
         if agent_token is not None:
             pulumi.set(__self__, "agent_token", agent_token)
+        if recovery_bundle is not None:
+            pulumi.set(__self__, "recovery_bundle", recovery_bundle)
         if token is not None:
             pulumi.set(__self__, "token", token)
 
@@ -80,20 +81,6 @@ class ClusterIdentityArgs:
         pulumi.set(self, "fixed", value)
 
     @_builtins.property
-    @pulumi.getter(name="k3sVersion")
-    def k3s_version(self) -> pulumi.Input[_builtins.str]:
-        """
-        The cluster's k3s release.
-
-        Change: in place; a downgrade or a skipped minor version is refused at preview.
-        """
-        return pulumi.get(self, "k3s_version")
-
-    @k3s_version.setter
-    def k3s_version(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "k3s_version", value)
-
-    @_builtins.property
     @pulumi.getter(name="agentToken")
     def agent_token(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
@@ -106,6 +93,20 @@ class ClusterIdentityArgs:
     @agent_token.setter
     def agent_token(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "agent_token", value)
+
+    @_builtins.property
+    @pulumi.getter(name="recoveryBundle")
+    def recovery_bundle(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The recovery bundle of the cluster that is adopted. Default: a new cluster.
+
+        Change: may be taken out; another one is refused at preview.
+        """
+        return pulumi.get(self, "recovery_bundle")
+
+    @recovery_bundle.setter
+    def recovery_bundle(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "recovery_bundle", value)
 
     @_builtins.property
     @pulumi.getter
@@ -131,11 +132,11 @@ class ClusterIdentity(pulumi.CustomResource):
                  agent_token: pulumi.Input[Optional[_builtins.str]] = None,
                  cluster_name: pulumi.Input[Optional[_builtins.str]] = None,
                  fixed: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
-                 k3s_version: pulumi.Input[Optional[_builtins.str]] = None,
+                 recovery_bundle: pulumi.Input[Optional[_builtins.str]] = None,
                  token: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         """
-        What must stay the same for a cluster's whole life. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state.
+        What makes a cluster the one that it is, made before any of its machines: tokens and CAs. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state.
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
@@ -148,9 +149,9 @@ class ClusterIdentity(pulumi.CustomResource):
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] fixed: What must stay as it is while the cluster lives, by property.
                
                Change: entries may come and go; a changed one is refused at preview.
-        :param pulumi.Input[_builtins.str] k3s_version: The cluster's k3s release.
+        :param pulumi.Input[_builtins.str] recovery_bundle: The recovery bundle of the cluster that is adopted. Default: a new cluster.
                
-               Change: in place; a downgrade or a skipped minor version is refused at preview.
+               Change: may be taken out; another one is refused at preview.
         :param pulumi.Input[_builtins.str] token: The servers' token. Default: made up.
                
                Change: refused at preview.
@@ -162,7 +163,7 @@ class ClusterIdentity(pulumi.CustomResource):
                  args: ClusterIdentityArgs,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        What must stay the same for a cluster's whole life. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state.
+        What makes a cluster the one that it is, made before any of its machines: tokens and CAs. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state.
 
         :param str resource_name: The name of the resource.
         :param ClusterIdentityArgs args: The arguments to use to populate this resource's properties.
@@ -182,7 +183,7 @@ class ClusterIdentity(pulumi.CustomResource):
                  agent_token: pulumi.Input[Optional[_builtins.str]] = None,
                  cluster_name: pulumi.Input[Optional[_builtins.str]] = None,
                  fixed: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
-                 k3s_version: pulumi.Input[Optional[_builtins.str]] = None,
+                 recovery_bundle: pulumi.Input[Optional[_builtins.str]] = None,
                  token: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
@@ -200,11 +201,12 @@ class ClusterIdentity(pulumi.CustomResource):
             if fixed is None and not opts.urn:
                 raise TypeError("Missing required property 'fixed'")
             __props__.__dict__["fixed"] = fixed
-            if k3s_version is None and not opts.urn:
-                raise TypeError("Missing required property 'k3s_version'")
-            __props__.__dict__["k3s_version"] = k3s_version
+            __props__.__dict__["recovery_bundle"] = None if recovery_bundle is None else pulumi.Output.secret(recovery_bundle)
             __props__.__dict__["token"] = None if token is None else pulumi.Output.secret(token)
-        secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["agentToken", "token"])
+            __props__.__dict__["adopted"] = None
+            __props__.__dict__["ca_certificate"] = None
+            __props__.__dict__["ca_hash"] = None
+        secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["agentToken", "recoveryBundle", "token"])
         opts = pulumi.ResourceOptions.merge(opts, secret_opts)
         super(ClusterIdentity, __self__).__init__(
             'k3sha:index:ClusterIdentity',
@@ -228,11 +230,22 @@ class ClusterIdentity(pulumi.CustomResource):
 
         __props__ = ClusterIdentityArgs.__new__(ClusterIdentityArgs)
 
+        __props__.__dict__["adopted"] = None
         __props__.__dict__["agent_token"] = None
+        __props__.__dict__["ca_certificate"] = None
+        __props__.__dict__["ca_hash"] = None
         __props__.__dict__["cluster_name"] = None
-        __props__.__dict__["k3s_version"] = None
+        __props__.__dict__["recovery_bundle"] = None
         __props__.__dict__["token"] = None
         return ClusterIdentity(resource_name, opts=opts, __props__=__props__)
+
+    @_builtins.property
+    @pulumi.getter
+    def adopted(self) -> pulumi.Output[_builtins.bool]:
+        """
+        Whether the identity came with a recovery bundle.
+        """
+        return pulumi.get(self, "adopted")
 
     @_builtins.property
     @pulumi.getter(name="agentToken")
@@ -243,6 +256,22 @@ class ClusterIdentity(pulumi.CustomResource):
         return pulumi.get(self, "agent_token")
 
     @_builtins.property
+    @pulumi.getter(name="caCertificate")
+    def ca_certificate(self) -> pulumi.Output[_builtins.str]:
+        """
+        The certificate of the CA of the API's serving certificates, PEM.
+        """
+        return pulumi.get(self, "ca_certificate")
+
+    @_builtins.property
+    @pulumi.getter(name="caHash")
+    def ca_hash(self) -> pulumi.Output[_builtins.str]:
+        """
+        That CA's hash, as in full tokens of k3s.
+        """
+        return pulumi.get(self, "ca_hash")
+
+    @_builtins.property
     @pulumi.getter(name="clusterName")
     def cluster_name(self) -> pulumi.Output[_builtins.str]:
         """
@@ -251,12 +280,12 @@ class ClusterIdentity(pulumi.CustomResource):
         return pulumi.get(self, "cluster_name")
 
     @_builtins.property
-    @pulumi.getter(name="k3sVersion")
-    def k3s_version(self) -> pulumi.Output[_builtins.str]:
+    @pulumi.getter(name="recoveryBundle")
+    def recovery_bundle(self) -> pulumi.Output[_builtins.str]:
         """
-        The cluster's k3s release.
+        All of it with the CAs' keys, for another stack.
         """
-        return pulumi.get(self, "k3s_version")
+        return pulumi.get(self, "recovery_bundle")
 
     @_builtins.property
     @pulumi.getter

@@ -75,7 +75,7 @@ class ClusterMachines(pulumi.CustomResource):
                  restart_together: pulumi.Input[Optional[_builtins.bool]] = None,
                  __props__=None):
         """
-        What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would take a living cluster down: servers taken away, addresses and VM ids changed, disks that shrink, several servers or all load balancers restarted at once. Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.
+        What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would take a living cluster down: addresses and VM ids changed, disks that shrink, several servers or all load balancers restarted at once. Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
@@ -93,7 +93,7 @@ class ClusterMachines(pulumi.CustomResource):
                  args: ClusterMachinesArgs,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would take a living cluster down: servers taken away, addresses and VM ids changed, disks that shrink, several servers or all load balancers restarted at once. Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.
+        What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would take a living cluster down: addresses and VM ids changed, disks that shrink, several servers or all load balancers restarted at once. Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.
 
         :param str resource_name: The name of the resource.
         :param ClusterMachinesArgs args: The arguments to use to populate this resource's properties.

@@ -20,27 +20,27 @@ __all__ = ['ContactArgs', 'Contact']
 @pulumi.input_type
 class ContactArgs:
     def __init__(__self__, *,
-                 command: pulumi.Input[_builtins.str],
                  host: pulumi.Input['ContactHostArgs'],
+                 instance: pulumi.Input[_builtins.str],
                  node: pulumi.Input[_builtins.str],
-                 script: pulumi.Input[_builtins.str],
+                 toolkit: pulumi.Input[_builtins.str],
                  vm: pulumi.Input['ContactVmArgs'],
                  jump: pulumi.Input[Optional['ContactJumpHostArgs']] = None):
         """
         The set of arguments for constructing a Contact resource.
 
-        :param pulumi.Input[_builtins.str] command: The command that runs the script.
-               
-               Change: none; a contact is made once in a VM's life.
         :param pulumi.Input['ContactHostArgs'] host: How the VM is logged in to.
                
                Change: none; a contact is made once in a VM's life.
+        :param pulumi.Input[_builtins.str] instance: The VM's instance.
+               
+               Change: it is another machine, met for the first time.
         :param pulumi.Input[_builtins.str] node: The node's name.
                
                Change: none; a contact is made once in a VM's life.
-        :param pulumi.Input[_builtins.str] script: The script, without secrets.
+        :param pulumi.Input[_builtins.str] toolkit: A hash of the parts of all scripts, which the contact brings to the VM.
                
-               Change: none; a contact is made once in a VM's life.
+               Change: brings the new ones; nothing else.
         :param pulumi.Input['ContactVmArgs'] vm: What Proxmox VE says of the VM.
                
                Change: none; a contact is made once in a VM's life.
@@ -48,27 +48,13 @@ class ContactArgs:
                
                Change: none; a contact is made once in a VM's life.
         """
-        pulumi.set(__self__, "command", command)
         pulumi.set(__self__, "host", host)
+        pulumi.set(__self__, "instance", instance)
         pulumi.set(__self__, "node", node)
-        pulumi.set(__self__, "script", script)
+        pulumi.set(__self__, "toolkit", toolkit)
         pulumi.set(__self__, "vm", vm)
         if jump is not None:
             pulumi.set(__self__, "jump", jump)
-
-    @_builtins.property
-    @pulumi.getter
-    def command(self) -> pulumi.Input[_builtins.str]:
-        """
-        The command that runs the script.
-
-        Change: none; a contact is made once in a VM's life.
-        """
-        return pulumi.get(self, "command")
-
-    @command.setter
-    def command(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "command", value)
 
     @_builtins.property
     @pulumi.getter
@@ -86,6 +72,20 @@ class ContactArgs:
 
     @_builtins.property
     @pulumi.getter
+    def instance(self) -> pulumi.Input[_builtins.str]:
+        """
+        The VM's instance.
+
+        Change: it is another machine, met for the first time.
+        """
+        return pulumi.get(self, "instance")
+
+    @instance.setter
+    def instance(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "instance", value)
+
+    @_builtins.property
+    @pulumi.getter
     def node(self) -> pulumi.Input[_builtins.str]:
         """
         The node's name.
@@ -100,17 +100,17 @@ class ContactArgs:
 
     @_builtins.property
     @pulumi.getter
-    def script(self) -> pulumi.Input[_builtins.str]:
+    def toolkit(self) -> pulumi.Input[_builtins.str]:
         """
-        The script, without secrets.
+        A hash of the parts of all scripts, which the contact brings to the VM.
 
-        Change: none; a contact is made once in a VM's life.
+        Change: brings the new ones; nothing else.
         """
-        return pulumi.get(self, "script")
+        return pulumi.get(self, "toolkit")
 
-    @script.setter
-    def script(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "script", value)
+    @toolkit.setter
+    def toolkit(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "toolkit", value)
 
     @_builtins.property
     @pulumi.getter
@@ -147,11 +147,11 @@ class Contact(pulumi.CustomResource):
     def __init__(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
-                 command: pulumi.Input[Optional[_builtins.str]] = None,
                  host: pulumi.Input[Optional[Union['ContactHostArgs', 'ContactHostArgsDict']]] = None,
+                 instance: pulumi.Input[Optional[_builtins.str]] = None,
                  jump: pulumi.Input[Optional[Union['ContactJumpHostArgs', 'ContactJumpHostArgsDict']]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
-                 script: pulumi.Input[Optional[_builtins.str]] = None,
+                 toolkit: pulumi.Input[Optional[_builtins.str]] = None,
                  vm: pulumi.Input[Optional[Union['ContactVmArgs', 'ContactVmArgsDict']]] = None,
                  __props__=None):
         """
@@ -159,21 +159,21 @@ class Contact(pulumi.CustomResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[_builtins.str] command: The command that runs the script.
-               
-               Change: none; a contact is made once in a VM's life.
         :param pulumi.Input[Union['ContactHostArgs', 'ContactHostArgsDict']] host: How the VM is logged in to.
                
                Change: none; a contact is made once in a VM's life.
+        :param pulumi.Input[_builtins.str] instance: The VM's instance.
+               
+               Change: it is another machine, met for the first time.
         :param pulumi.Input[Union['ContactJumpHostArgs', 'ContactJumpHostArgsDict']] jump: The jump host in front of it. Default: none.
                
                Change: none; a contact is made once in a VM's life.
         :param pulumi.Input[_builtins.str] node: The node's name.
                
                Change: none; a contact is made once in a VM's life.
-        :param pulumi.Input[_builtins.str] script: The script, without secrets.
+        :param pulumi.Input[_builtins.str] toolkit: A hash of the parts of all scripts, which the contact brings to the VM.
                
-               Change: none; a contact is made once in a VM's life.
+               Change: brings the new ones; nothing else.
         :param pulumi.Input[Union['ContactVmArgs', 'ContactVmArgsDict']] vm: What Proxmox VE says of the VM.
                
                Change: none; a contact is made once in a VM's life.
@@ -202,11 +202,11 @@ class Contact(pulumi.CustomResource):
     def _internal_init(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
-                 command: pulumi.Input[Optional[_builtins.str]] = None,
                  host: pulumi.Input[Optional[Union['ContactHostArgs', 'ContactHostArgsDict']]] = None,
+                 instance: pulumi.Input[Optional[_builtins.str]] = None,
                  jump: pulumi.Input[Optional[Union['ContactJumpHostArgs', 'ContactJumpHostArgsDict']]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
-                 script: pulumi.Input[Optional[_builtins.str]] = None,
+                 toolkit: pulumi.Input[Optional[_builtins.str]] = None,
                  vm: pulumi.Input[Optional[Union['ContactVmArgs', 'ContactVmArgsDict']]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
@@ -217,19 +217,19 @@ class Contact(pulumi.CustomResource):
                 raise TypeError('__props__ is only valid when passed in combination with a valid opts.id to get an existing resource')
             __props__ = ContactArgs.__new__(ContactArgs)
 
-            if command is None and not opts.urn:
-                raise TypeError("Missing required property 'command'")
-            __props__.__dict__["command"] = command
             if host is None and not opts.urn:
                 raise TypeError("Missing required property 'host'")
             __props__.__dict__["host"] = host
+            if instance is None and not opts.urn:
+                raise TypeError("Missing required property 'instance'")
+            __props__.__dict__["instance"] = instance
             __props__.__dict__["jump"] = jump
             if node is None and not opts.urn:
                 raise TypeError("Missing required property 'node'")
             __props__.__dict__["node"] = node
-            if script is None and not opts.urn:
-                raise TypeError("Missing required property 'script'")
-            __props__.__dict__["script"] = script
+            if toolkit is None and not opts.urn:
+                raise TypeError("Missing required property 'toolkit'")
+            __props__.__dict__["toolkit"] = toolkit
             if vm is None and not opts.urn:
                 raise TypeError("Missing required property 'vm'")
             __props__.__dict__["vm"] = vm
@@ -257,6 +257,8 @@ class Contact(pulumi.CustomResource):
         __props__ = ContactArgs.__new__(ContactArgs)
 
         __props__.__dict__["host_key"] = None
+        __props__.__dict__["instance"] = None
+        __props__.__dict__["toolkit"] = None
         return Contact(resource_name, opts=opts, __props__=__props__)
 
     @_builtins.property
@@ -266,4 +268,20 @@ class Contact(pulumi.CustomResource):
         The VM's SSH host key.
         """
         return pulumi.get(self, "host_key")
+
+    @_builtins.property
+    @pulumi.getter
+    def instance(self) -> pulumi.Output[_builtins.str]:
+        """
+        The VM's instance.
+        """
+        return pulumi.get(self, "instance")
+
+    @_builtins.property
+    @pulumi.getter
+    def toolkit(self) -> pulumi.Output[_builtins.str]:
+        """
+        A hash of the parts of scripts that the VM has.
+        """
+        return pulumi.get(self, "toolkit")
 

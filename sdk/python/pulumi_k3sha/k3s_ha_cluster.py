@@ -175,7 +175,7 @@ class K3sHaCluster(pulumi.ComponentResource):
 
         Creates the VMs from a cloud-init template, configures load balancers (HAProxy with health checks that ask the API, Keepalived for the virtual IP), bootstraps k3s with embedded etcd in the right order, and hands back a kubeconfig that points at the virtual IP. Later updates go the same way: load balancers one after the other, servers one by one with a gate on their etcd votes, then workers.
 
-        A server with an empty disk never starts a second cluster: it asks the virtual IP which cluster lives there, and joins, initialises or refuses accordingly.
+        A server with an empty disk never starts a second cluster: tokens and CAs are made before the first machine, and one machine, once, is given the right to start. Lost machines come back by `pulumi up --refresh`; nodes leave the cluster before their VMs go.
 
         Credentials of Proxmox VE belong to the proxmoxve provider, version 6.18.1 (or an explicit provider of version 6 or 7 passed in `providers`).
 
@@ -204,7 +204,7 @@ class K3sHaCluster(pulumi.ComponentResource):
 
         Creates the VMs from a cloud-init template, configures load balancers (HAProxy with health checks that ask the API, Keepalived for the virtual IP), bootstraps k3s with embedded etcd in the right order, and hands back a kubeconfig that points at the virtual IP. Later updates go the same way: load balancers one after the other, servers one by one with a gate on their etcd votes, then workers.
 
-        A server with an empty disk never starts a second cluster: it asks the virtual IP which cluster lives there, and joins, initialises or refuses accordingly.
+        A server with an empty disk never starts a second cluster: tokens and CAs are made before the first machine, and one machine, once, is given the right to start. Lost machines come back by `pulumi up --refresh`; nodes leave the cluster before their VMs go.
 
         Credentials of Proxmox VE belong to the proxmoxve provider, version 6.18.1 (or an explicit provider of version 6 or 7 passed in `providers`).
 
@@ -262,11 +262,13 @@ class K3sHaCluster(pulumi.ComponentResource):
             __props__.__dict__["ssh"] = ssh
             __props__.__dict__["workers"] = workers
             __props__.__dict__["ca_certificate"] = None
+            __props__.__dict__["certificates_until"] = None
             __props__.__dict__["endpoint"] = None
             __props__.__dict__["kubeconfig"] = None
             __props__.__dict__["nodes"] = None
+            __props__.__dict__["recovery_bundle"] = None
             __props__.__dict__["token"] = None
-        secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["kubeconfig", "token"])
+        secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["kubeconfig", "recoveryBundle", "token"])
         opts = pulumi.ResourceOptions.merge(opts, secret_opts)
         super(K3sHaCluster, __self__).__init__(
             'k3sha:index:K3sHaCluster',
@@ -279,11 +281,17 @@ class K3sHaCluster(pulumi.ComponentResource):
     @pulumi.getter(name="caCertificate")
     def ca_certificate(self) -> pulumi.Output[_builtins.str]:
         """
-        The cluster's server CA, PEM.
-
-        Source: the kubeconfig of the first server; k3s serves the same at `/cacerts`.
+        The cluster's server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.
         """
         return pulumi.get(self, "ca_certificate")
+
+    @_builtins.property
+    @pulumi.getter(name="certificatesUntil")
+    def certificates_until(self) -> pulumi.Output[_builtins.str]:
+        """
+        When the first of k3s' own certificates on the servers ends, RFC 3339, as the last step on each of them saw it. k3s renews them when it starts in their last 90 days.
+        """
+        return pulumi.get(self, "certificates_until")
 
     @_builtins.property
     @pulumi.getter
@@ -297,9 +305,7 @@ class K3sHaCluster(pulumi.ComponentResource):
     @pulumi.getter
     def kubeconfig(self) -> pulumi.Output[_builtins.str]:
         """
-        The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster's CA, the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for one year, as k3s made it.
-
-        Source: /etc/rancher/k3s/k3s.yaml of the first server.
+        The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
         """
         return pulumi.get(self, "kubeconfig")
 
@@ -312,12 +318,20 @@ class K3sHaCluster(pulumi.ComponentResource):
         return pulumi.get(self, "nodes")
 
     @_builtins.property
+    @pulumi.getter(name="recoveryBundle")
+    def recovery_bundle(self) -> pulumi.Output[_builtins.str]:
+        """
+        What makes the cluster the one that it is: its name, its tokens, its CAs with their keys. Keep a copy away from the state: with it as `k3s.recoveryBundle` a new stack goes on with this cluster. Who has it is the cluster's administrator for ever.
+        """
+        return pulumi.get(self, "recovery_bundle")
+
+    @_builtins.property
     @pulumi.getter
     def token(self) -> pulumi.Output[_builtins.str]:
         """
-        The servers' token in full, `K10<hash of the CA>::server:<password>`. Keep a copy: restoring an etcd snapshot needs it.
+        The servers' token in full, `K10<hash of the CA>::server:<password>`. Restoring an etcd snapshot needs it.
 
-        Source: /var/lib/rancher/k3s/server/token.
+        Upstream: /var/lib/rancher/k3s/server/token.
         """
         return pulumi.get(self, "token")
 

@@ -9,16 +9,31 @@ import com.pulumi.core.annotations.ResourceType;
 import com.pulumi.core.internal.Codegen;
 import io.github.k3sha.ClusterIdentityArgs;
 import io.github.k3sha.Utilities;
+import java.lang.Boolean;
 import java.lang.String;
 import java.util.List;
 import javax.annotation.Nullable;
 
 /**
- * What must stay the same for a cluster&#39;s whole life. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state.
+ * What makes a cluster the one that it is, made before any of its machines: tokens and CAs. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state.
  * 
  */
 @ResourceType(type="k3sha:index:ClusterIdentity")
 public class ClusterIdentity extends com.pulumi.resources.CustomResource {
+    /**
+     * Whether the identity came with a recovery bundle.
+     * 
+     */
+    @Export(name="adopted", refs={Boolean.class}, tree="[0]")
+    private Output<Boolean> adopted;
+
+    /**
+     * @return Whether the identity came with a recovery bundle.
+     * 
+     */
+    public Output<Boolean> adopted() {
+        return this.adopted;
+    }
     /**
      * The workers&#39; token.
      * 
@@ -32,6 +47,34 @@ public class ClusterIdentity extends com.pulumi.resources.CustomResource {
      */
     public Output<String> agentToken() {
         return this.agentToken;
+    }
+    /**
+     * The certificate of the CA of the API&#39;s serving certificates, PEM.
+     * 
+     */
+    @Export(name="caCertificate", refs={String.class}, tree="[0]")
+    private Output<String> caCertificate;
+
+    /**
+     * @return The certificate of the CA of the API&#39;s serving certificates, PEM.
+     * 
+     */
+    public Output<String> caCertificate() {
+        return this.caCertificate;
+    }
+    /**
+     * That CA&#39;s hash, as in full tokens of k3s.
+     * 
+     */
+    @Export(name="caHash", refs={String.class}, tree="[0]")
+    private Output<String> caHash;
+
+    /**
+     * @return That CA&#39;s hash, as in full tokens of k3s.
+     * 
+     */
+    public Output<String> caHash() {
+        return this.caHash;
     }
     /**
      * The cluster&#39;s name.
@@ -48,18 +91,18 @@ public class ClusterIdentity extends com.pulumi.resources.CustomResource {
         return this.clusterName;
     }
     /**
-     * The cluster&#39;s k3s release.
+     * All of it with the CAs&#39; keys, for another stack.
      * 
      */
-    @Export(name="k3sVersion", refs={String.class}, tree="[0]")
-    private Output<String> k3sVersion;
+    @Export(name="recoveryBundle", refs={String.class}, tree="[0]")
+    private Output<String> recoveryBundle;
 
     /**
-     * @return The cluster&#39;s k3s release.
+     * @return All of it with the CAs&#39; keys, for another stack.
      * 
      */
-    public Output<String> k3sVersion() {
-        return this.k3sVersion;
+    public Output<String> recoveryBundle() {
+        return this.recoveryBundle;
     }
     /**
      * The servers&#39; token.
@@ -118,6 +161,7 @@ public class ClusterIdentity extends com.pulumi.resources.CustomResource {
             .pluginDownloadURL("github://api.github.com/k3sha/pulumi-k3sha")
             .additionalSecretOutputs(List.of(
                 "agentToken",
+                "recoveryBundle",
                 "token"
             ))
             .build();

@@ -75,22 +75,22 @@ public final class ClusterIdentityArgs extends com.pulumi.resources.ResourceArgs
     }
 
     /**
-     * The cluster&#39;s k3s release.
+     * The recovery bundle of the cluster that is adopted. Default: a new cluster.
      * 
-     * Change: in place; a downgrade or a skipped minor version is refused at preview.
+     * Change: may be taken out; another one is refused at preview.
      * 
      */
-    @Import(name="k3sVersion", required=true)
-    private Output<String> k3sVersion;
+    @Import(name="recoveryBundle")
+    private @Nullable Output<String> recoveryBundle;
 
     /**
-     * @return The cluster&#39;s k3s release.
+     * @return The recovery bundle of the cluster that is adopted. Default: a new cluster.
      * 
-     * Change: in place; a downgrade or a skipped minor version is refused at preview.
+     * Change: may be taken out; another one is refused at preview.
      * 
      */
-    public Output<String> k3sVersion() {
-        return this.k3sVersion;
+    public Optional<Output<String>> recoveryBundle() {
+        return Optional.ofNullable(this.recoveryBundle);
     }
 
     /**
@@ -118,7 +118,7 @@ public final class ClusterIdentityArgs extends com.pulumi.resources.ResourceArgs
         this.agentToken = $.agentToken;
         this.clusterName = $.clusterName;
         this.fixed = $.fixed;
-        this.k3sVersion = $.k3sVersion;
+        this.recoveryBundle = $.recoveryBundle;
         this.token = $.token;
     }
 
@@ -216,28 +216,28 @@ public final class ClusterIdentityArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param k3sVersion The cluster&#39;s k3s release.
+         * @param recoveryBundle The recovery bundle of the cluster that is adopted. Default: a new cluster.
          * 
-         * Change: in place; a downgrade or a skipped minor version is refused at preview.
+         * Change: may be taken out; another one is refused at preview.
          * 
          * @return builder
          * 
          */
-        public Builder k3sVersion(Output<String> k3sVersion) {
-            $.k3sVersion = k3sVersion;
+        public Builder recoveryBundle(@Nullable Output<String> recoveryBundle) {
+            $.recoveryBundle = recoveryBundle;
             return this;
         }
 
         /**
-         * @param k3sVersion The cluster&#39;s k3s release.
+         * @param recoveryBundle The recovery bundle of the cluster that is adopted. Default: a new cluster.
          * 
-         * Change: in place; a downgrade or a skipped minor version is refused at preview.
+         * Change: may be taken out; another one is refused at preview.
          * 
          * @return builder
          * 
          */
-        public Builder k3sVersion(String k3sVersion) {
-            return k3sVersion(Output.of(k3sVersion));
+        public Builder recoveryBundle(String recoveryBundle) {
+            return recoveryBundle(Output.of(recoveryBundle));
         }
 
         /**
@@ -271,9 +271,6 @@ public final class ClusterIdentityArgs extends com.pulumi.resources.ResourceArgs
             }
             if ($.fixed == null) {
                 throw new MissingRequiredPropertyException("ClusterIdentityArgs", "fixed");
-            }
-            if ($.k3sVersion == null) {
-                throw new MissingRequiredPropertyException("ClusterIdentityArgs", "k3sVersion");
             }
             return $;
         }

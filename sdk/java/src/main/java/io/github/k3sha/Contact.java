@@ -32,6 +32,34 @@ public class Contact extends com.pulumi.resources.CustomResource {
     public Output<String> hostKey() {
         return this.hostKey;
     }
+    /**
+     * The VM&#39;s instance.
+     * 
+     */
+    @Export(name="instance", refs={String.class}, tree="[0]")
+    private Output<String> instance;
+
+    /**
+     * @return The VM&#39;s instance.
+     * 
+     */
+    public Output<String> instance() {
+        return this.instance;
+    }
+    /**
+     * A hash of the parts of scripts that the VM has.
+     * 
+     */
+    @Export(name="toolkit", refs={String.class}, tree="[0]")
+    private Output<String> toolkit;
+
+    /**
+     * @return A hash of the parts of scripts that the VM has.
+     * 
+     */
+    public Output<String> toolkit() {
+        return this.toolkit;
+    }
 
     /**
      *

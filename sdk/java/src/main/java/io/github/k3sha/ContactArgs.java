@@ -20,25 +20,6 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
     public static final ContactArgs Empty = new ContactArgs();
 
     /**
-     * The command that runs the script.
-     * 
-     * Change: none; a contact is made once in a VM&#39;s life.
-     * 
-     */
-    @Import(name="command", required=true)
-    private Output<String> command;
-
-    /**
-     * @return The command that runs the script.
-     * 
-     * Change: none; a contact is made once in a VM&#39;s life.
-     * 
-     */
-    public Output<String> command() {
-        return this.command;
-    }
-
-    /**
      * How the VM is logged in to.
      * 
      * Change: none; a contact is made once in a VM&#39;s life.
@@ -55,6 +36,25 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Output<ContactHostArgs> host() {
         return this.host;
+    }
+
+    /**
+     * The VM&#39;s instance.
+     * 
+     * Change: it is another machine, met for the first time.
+     * 
+     */
+    @Import(name="instance", required=true)
+    private Output<String> instance;
+
+    /**
+     * @return The VM&#39;s instance.
+     * 
+     * Change: it is another machine, met for the first time.
+     * 
+     */
+    public Output<String> instance() {
+        return this.instance;
     }
 
     /**
@@ -96,22 +96,22 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The script, without secrets.
+     * A hash of the parts of all scripts, which the contact brings to the VM.
      * 
-     * Change: none; a contact is made once in a VM&#39;s life.
+     * Change: brings the new ones; nothing else.
      * 
      */
-    @Import(name="script", required=true)
-    private Output<String> script;
+    @Import(name="toolkit", required=true)
+    private Output<String> toolkit;
 
     /**
-     * @return The script, without secrets.
+     * @return A hash of the parts of all scripts, which the contact brings to the VM.
      * 
-     * Change: none; a contact is made once in a VM&#39;s life.
+     * Change: brings the new ones; nothing else.
      * 
      */
-    public Output<String> script() {
-        return this.script;
+    public Output<String> toolkit() {
+        return this.toolkit;
     }
 
     /**
@@ -136,11 +136,11 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
     private ContactArgs() {}
 
     private ContactArgs(ContactArgs $) {
-        this.command = $.command;
         this.host = $.host;
+        this.instance = $.instance;
         this.jump = $.jump;
         this.node = $.node;
-        this.script = $.script;
+        this.toolkit = $.toolkit;
         this.vm = $.vm;
     }
 
@@ -160,31 +160,6 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
 
         public Builder(ContactArgs defaults) {
             $ = new ContactArgs(Objects.requireNonNull(defaults));
-        }
-
-        /**
-         * @param command The command that runs the script.
-         * 
-         * Change: none; a contact is made once in a VM&#39;s life.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder command(Output<String> command) {
-            $.command = command;
-            return this;
-        }
-
-        /**
-         * @param command The command that runs the script.
-         * 
-         * Change: none; a contact is made once in a VM&#39;s life.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder command(String command) {
-            return command(Output.of(command));
         }
 
         /**
@@ -210,6 +185,31 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder host(ContactHostArgs host) {
             return host(Output.of(host));
+        }
+
+        /**
+         * @param instance The VM&#39;s instance.
+         * 
+         * Change: it is another machine, met for the first time.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder instance(Output<String> instance) {
+            $.instance = instance;
+            return this;
+        }
+
+        /**
+         * @param instance The VM&#39;s instance.
+         * 
+         * Change: it is another machine, met for the first time.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder instance(String instance) {
+            return instance(Output.of(instance));
         }
 
         /**
@@ -263,28 +263,28 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param script The script, without secrets.
+         * @param toolkit A hash of the parts of all scripts, which the contact brings to the VM.
          * 
-         * Change: none; a contact is made once in a VM&#39;s life.
+         * Change: brings the new ones; nothing else.
          * 
          * @return builder
          * 
          */
-        public Builder script(Output<String> script) {
-            $.script = script;
+        public Builder toolkit(Output<String> toolkit) {
+            $.toolkit = toolkit;
             return this;
         }
 
         /**
-         * @param script The script, without secrets.
+         * @param toolkit A hash of the parts of all scripts, which the contact brings to the VM.
          * 
-         * Change: none; a contact is made once in a VM&#39;s life.
+         * Change: brings the new ones; nothing else.
          * 
          * @return builder
          * 
          */
-        public Builder script(String script) {
-            return script(Output.of(script));
+        public Builder toolkit(String toolkit) {
+            return toolkit(Output.of(toolkit));
         }
 
         /**
@@ -313,17 +313,17 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         public ContactArgs build() {
-            if ($.command == null) {
-                throw new MissingRequiredPropertyException("ContactArgs", "command");
-            }
             if ($.host == null) {
                 throw new MissingRequiredPropertyException("ContactArgs", "host");
+            }
+            if ($.instance == null) {
+                throw new MissingRequiredPropertyException("ContactArgs", "instance");
             }
             if ($.node == null) {
                 throw new MissingRequiredPropertyException("ContactArgs", "node");
             }
-            if ($.script == null) {
-                throw new MissingRequiredPropertyException("ContactArgs", "script");
+            if ($.toolkit == null) {
+                throw new MissingRequiredPropertyException("ContactArgs", "toolkit");
             }
             if ($.vm == null) {
                 throw new MissingRequiredPropertyException("ContactArgs", "vm");

@@ -19,7 +19,7 @@ import javax.annotation.Nullable;
  * 
  * Creates the VMs from a cloud-init template, configures load balancers (HAProxy with health checks that ask the API, Keepalived for the virtual IP), bootstraps k3s with embedded etcd in the right order, and hands back a kubeconfig that points at the virtual IP. Later updates go the same way: load balancers one after the other, servers one by one with a gate on their etcd votes, then workers.
  * 
- * A server with an empty disk never starts a second cluster: it asks the virtual IP which cluster lives there, and joins, initialises or refuses accordingly.
+ * A server with an empty disk never starts a second cluster: tokens and CAs are made before the first machine, and one machine, once, is given the right to start. Lost machines come back by `pulumi up --refresh`; nodes leave the cluster before their VMs go.
  * 
  * Credentials of Proxmox VE belong to the proxmoxve provider, version 6.18.1 (or an explicit provider of version 6 or 7 passed in `providers`).
  * 
@@ -27,22 +27,32 @@ import javax.annotation.Nullable;
 @ResourceType(type="k3sha:index:K3sHaCluster")
 public class K3sHaCluster extends com.pulumi.resources.ComponentResource {
     /**
-     * The cluster&#39;s server CA, PEM.
-     * 
-     * Source: the kubeconfig of the first server; k3s serves the same at `/cacerts`.
+     * The cluster&#39;s server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.
      * 
      */
     @Export(name="caCertificate", refs={String.class}, tree="[0]")
     private Output<String> caCertificate;
 
     /**
-     * @return The cluster&#39;s server CA, PEM.
-     * 
-     * Source: the kubeconfig of the first server; k3s serves the same at `/cacerts`.
+     * @return The cluster&#39;s server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.
      * 
      */
     public Output<String> caCertificate() {
         return this.caCertificate;
+    }
+    /**
+     * When the first of k3s&#39; own certificates on the servers ends, RFC 3339, as the last step on each of them saw it. k3s renews them when it starts in their last 90 days.
+     * 
+     */
+    @Export(name="certificatesUntil", refs={String.class}, tree="[0]")
+    private Output<String> certificatesUntil;
+
+    /**
+     * @return When the first of k3s&#39; own certificates on the servers ends, RFC 3339, as the last step on each of them saw it. k3s renews them when it starts in their last 90 days.
+     * 
+     */
+    public Output<String> certificatesUntil() {
+        return this.certificatesUntil;
     }
     /**
      * URL of the Kubernetes API at the VIP, like `https://192.168.1.220:6443`. Known at preview.
@@ -59,18 +69,14 @@ public class K3sHaCluster extends com.pulumi.resources.ComponentResource {
         return this.endpoint;
     }
     /**
-     * The admin&#39;s kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster&#39;s CA, the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for one year, as k3s made it.
-     * 
-     * Source: /etc/rancher/k3s/k3s.yaml of the first server.
+     * The admin&#39;s kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
      * 
      */
     @Export(name="kubeconfig", refs={String.class}, tree="[0]")
     private Output<String> kubeconfig;
 
     /**
-     * @return The admin&#39;s kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless the cluster&#39;s CA, the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for one year, as k3s made it.
-     * 
-     * Source: /etc/rancher/k3s/k3s.yaml of the first server.
+     * @return The admin&#39;s kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
      * 
      */
     public Output<String> kubeconfig() {
@@ -91,18 +97,32 @@ public class K3sHaCluster extends com.pulumi.resources.ComponentResource {
         return this.nodes;
     }
     /**
-     * The servers&#39; token in full, `K10&lt;hash of the CA&gt;::server:&lt;password&gt;`. Keep a copy: restoring an etcd snapshot needs it.
+     * What makes the cluster the one that it is: its name, its tokens, its CAs with their keys. Keep a copy away from the state: with it as `k3s.recoveryBundle` a new stack goes on with this cluster. Who has it is the cluster&#39;s administrator for ever.
      * 
-     * Source: /var/lib/rancher/k3s/server/token.
+     */
+    @Export(name="recoveryBundle", refs={String.class}, tree="[0]")
+    private Output<String> recoveryBundle;
+
+    /**
+     * @return What makes the cluster the one that it is: its name, its tokens, its CAs with their keys. Keep a copy away from the state: with it as `k3s.recoveryBundle` a new stack goes on with this cluster. Who has it is the cluster&#39;s administrator for ever.
+     * 
+     */
+    public Output<String> recoveryBundle() {
+        return this.recoveryBundle;
+    }
+    /**
+     * The servers&#39; token in full, `K10&lt;hash of the CA&gt;::server:&lt;password&gt;`. Restoring an etcd snapshot needs it.
+     * 
+     * Upstream: /var/lib/rancher/k3s/server/token.
      * 
      */
     @Export(name="token", refs={String.class}, tree="[0]")
     private Output<String> token;
 
     /**
-     * @return The servers&#39; token in full, `K10&lt;hash of the CA&gt;::server:&lt;password&gt;`. Keep a copy: restoring an etcd snapshot needs it.
+     * @return The servers&#39; token in full, `K10&lt;hash of the CA&gt;::server:&lt;password&gt;`. Restoring an etcd snapshot needs it.
      * 
-     * Source: /var/lib/rancher/k3s/server/token.
+     * Upstream: /var/lib/rancher/k3s/server/token.
      * 
      */
     public Output<String> token() {

@@ -8,6 +8,7 @@ import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
 import io.github.k3sha.inputs.EtcdArgs;
 import java.lang.Boolean;
+import java.lang.Integer;
 import java.lang.Object;
 import java.lang.String;
 import java.util.List;
@@ -24,6 +25,25 @@ import javax.annotation.Nullable;
 public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
 
     public static final K3sArgs Empty = new K3sArgs();
+
+    /**
+     * How many days the kubeconfig&#39;s certificate is good, 90 to 3650. It is renewed by the first `pulumi up` in its last 60. Default: 365.
+     * 
+     * Change: renews it; no node notices.
+     * 
+     */
+    @Import(name="adminCertificateDays")
+    private @Nullable Integer adminCertificateDays;
+
+    /**
+     * @return How many days the kubeconfig&#39;s certificate is good, 90 to 3650. It is renewed by the first `pulumi up` in its last 60. Default: 365.
+     * 
+     * Change: renews it; no node notices.
+     * 
+     */
+    public Optional<Integer> adminCertificateDays() {
+        return Optional.ofNullable(this.adminCertificateDays);
+    }
 
     /**
      * The workers&#39; token, its password part. Default: made up once, and kept in the state.
@@ -145,6 +165,25 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<String> mirror() {
         return Optional.ofNullable(this.mirror);
+    }
+
+    /**
+     * Another stack&#39;s `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.
+     * 
+     * Change: may be taken out again; another one is refused at preview.
+     * 
+     */
+    @Import(name="recoveryBundle")
+    private @Nullable Output<String> recoveryBundle;
+
+    /**
+     * @return Another stack&#39;s `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.
+     * 
+     * Change: may be taken out again; another one is refused at preview.
+     * 
+     */
+    public Optional<Output<String>> recoveryBundle() {
+        return Optional.ofNullable(this.recoveryBundle);
     }
 
     /**
@@ -288,12 +327,14 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     private K3sArgs() {}
 
     private K3sArgs(K3sArgs $) {
+        this.adminCertificateDays = $.adminCertificateDays;
         this.agentToken = $.agentToken;
         this.binarySha256 = $.binarySha256;
         this.disable = $.disable;
         this.etcd = $.etcd;
         this.installScriptSha256 = $.installScriptSha256;
         this.mirror = $.mirror;
+        this.recoveryBundle = $.recoveryBundle;
         this.secretsEncryption = $.secretsEncryption;
         this.serverConfig = $.serverConfig;
         this.tlsSans = $.tlsSans;
@@ -318,6 +359,19 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
 
         public Builder(K3sArgs defaults) {
             $ = new K3sArgs(Objects.requireNonNull(defaults));
+        }
+
+        /**
+         * @param adminCertificateDays How many days the kubeconfig&#39;s certificate is good, 90 to 3650. It is renewed by the first `pulumi up` in its last 60. Default: 365.
+         * 
+         * Change: renews it; no node notices.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder adminCertificateDays(@Nullable Integer adminCertificateDays) {
+            $.adminCertificateDays = adminCertificateDays;
+            return this;
         }
 
         /**
@@ -428,6 +482,31 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         public Builder mirror(@Nullable String mirror) {
             $.mirror = mirror;
             return this;
+        }
+
+        /**
+         * @param recoveryBundle Another stack&#39;s `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.
+         * 
+         * Change: may be taken out again; another one is refused at preview.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder recoveryBundle(@Nullable Output<String> recoveryBundle) {
+            $.recoveryBundle = recoveryBundle;
+            return this;
+        }
+
+        /**
+         * @param recoveryBundle Another stack&#39;s `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.
+         * 
+         * Change: may be taken out again; another one is refused at preview.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder recoveryBundle(String recoveryBundle) {
+            return recoveryBundle(Output.of(recoveryBundle));
         }
 
         /**

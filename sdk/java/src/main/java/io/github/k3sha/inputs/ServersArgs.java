@@ -23,25 +23,6 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     public static final ServersArgs Empty = new ServersArgs();
 
     /**
-     * Hash of the CA of a cluster that is lost for good, as the refusal to start a second one gives it: `sha256:...`. Load balancers then forget that it has lived, and the first server may initialise anew. Default: none.
-     * 
-     * Change: reloads the load balancers, one after the other; nothing else.
-     * 
-     */
-    @Import(name="abandonedCa")
-    private @Nullable String abandonedCa;
-
-    /**
-     * @return Hash of the CA of a cluster that is lost for good, as the refusal to start a second one gives it: `sha256:...`. Load balancers then forget that it has lived, and the first server may initialise anew. Default: none.
-     * 
-     * Change: reloads the load balancers, one after the other; nothing else.
-     * 
-     */
-    public Optional<String> abandonedCa() {
-        return Optional.ofNullable(this.abandonedCa);
-    }
-
-    /**
      * CPU cores of each. Default: 2.
      * 
      * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
@@ -107,18 +88,18 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Slot of the server that may initialise a blank cluster. Once the cluster lives it joins like any other. Default: the lowest slot (1).
+     * Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
      * 
-     * Change: reloads the load balancers, one after the other; nothing else.
+     * Change: the order in which servers converge; nothing runs again.
      * 
      */
     @Import(name="first")
     private @Nullable Integer first;
 
     /**
-     * @return Slot of the server that may initialise a blank cluster. Once the cluster lives it joins like any other. Default: the lowest slot (1).
+     * @return Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
      * 
-     * Change: reloads the load balancers, one after the other; nothing else.
+     * Change: the order in which servers converge; nothing runs again.
      * 
      */
     public Optional<Integer> first() {
@@ -229,6 +210,25 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Addresses of living servers of this same cluster that are not this program&#39;s, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
+     * 
+     * Change: reloads the load balancers, one after the other; nothing else.
+     * 
+     */
+    @Import(name="others")
+    private @Nullable List<String> others;
+
+    /**
+     * @return Addresses of living servers of this same cluster that are not this program&#39;s, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
+     * 
+     * Change: reloads the load balancers, one after the other; nothing else.
+     * 
+     */
+    public Optional<List<String>> others() {
+        return Optional.ofNullable(this.others);
+    }
+
+    /**
      * The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node&#39;s name, 1 to 999. Excludes `count`.
      * 
      * Change: adds and removes those nodes; the others stay as they are.
@@ -245,6 +245,25 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<List<Integer>> slots() {
         return Optional.ofNullable(this.slots);
+    }
+
+    /**
+     * A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. Refused by `up` while a server of the cluster answers. Default: none.
+     * 
+     * Change: a new word starts over; taking it out again changes nothing.
+     * 
+     */
+    @Import(name="startOver")
+    private @Nullable String startOver;
+
+    /**
+     * @return A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. Refused by `up` while a server of the cluster answers. Default: none.
+     * 
+     * Change: a new word starts over; taking it out again changes nothing.
+     * 
+     */
+    public Optional<String> startOver() {
+        return Optional.ofNullable(this.startOver);
     }
 
     /**
@@ -273,7 +292,6 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     private ServersArgs() {}
 
     private ServersArgs(ServersArgs $) {
-        this.abandonedCa = $.abandonedCa;
         this.cores = $.cores;
         this.count = $.count;
         this.disk = $.disk;
@@ -283,7 +301,9 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         this.labels = $.labels;
         this.memory = $.memory;
         this.nodes = $.nodes;
+        this.others = $.others;
         this.slots = $.slots;
+        this.startOver = $.startOver;
         this.taints = $.taints;
     }
 
@@ -303,19 +323,6 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
 
         public Builder(ServersArgs defaults) {
             $ = new ServersArgs(Objects.requireNonNull(defaults));
-        }
-
-        /**
-         * @param abandonedCa Hash of the CA of a cluster that is lost for good, as the refusal to start a second one gives it: `sha256:...`. Load balancers then forget that it has lived, and the first server may initialise anew. Default: none.
-         * 
-         * Change: reloads the load balancers, one after the other; nothing else.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder abandonedCa(@Nullable String abandonedCa) {
-            $.abandonedCa = abandonedCa;
-            return this;
         }
 
         /**
@@ -362,9 +369,9 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param first Slot of the server that may initialise a blank cluster. Once the cluster lives it joins like any other. Default: the lowest slot (1).
+         * @param first Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
          * 
-         * Change: reloads the load balancers, one after the other; nothing else.
+         * Change: the order in which servers converge; nothing runs again.
          * 
          * @return builder
          * 
@@ -444,6 +451,31 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param others Addresses of living servers of this same cluster that are not this program&#39;s, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
+         * 
+         * Change: reloads the load balancers, one after the other; nothing else.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder others(@Nullable List<String> others) {
+            $.others = others;
+            return this;
+        }
+
+        /**
+         * @param others Addresses of living servers of this same cluster that are not this program&#39;s, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
+         * 
+         * Change: reloads the load balancers, one after the other; nothing else.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder others(String... others) {
+            return others(List.of(others));
+        }
+
+        /**
          * @param slots The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node&#39;s name, 1 to 999. Excludes `count`.
          * 
          * Change: adds and removes those nodes; the others stay as they are.
@@ -466,6 +498,19 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder slots(Integer... slots) {
             return slots(List.of(slots));
+        }
+
+        /**
+         * @param startOver A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. Refused by `up` while a server of the cluster answers. Default: none.
+         * 
+         * Change: a new word starts over; taking it out again changes nothing.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder startOver(@Nullable String startOver) {
+            $.startOver = startOver;
+            return this;
         }
 
         /**
