@@ -37,6 +37,9 @@ func (b *bootstrap) run() error {
 	if b.identity, err = b.newIdentity(); err != nil {
 		return err
 	}
+	if b.access, err = b.newAccess(); err != nil {
+		return err
+	}
 	if b.commands, err = newCommandProvider(b.ctx, b.cluster, b.name); err != nil {
 		return err
 	}
@@ -73,6 +76,12 @@ func (b *bootstrap) step(step topology.Step) error {
 			return err
 		}
 		b.finish(step, r, r.Version)
+	case topology.Ways:
+		w, err := b.newWays(step)
+		if err != nil {
+			return err
+		}
+		b.finish(step, w, w.ID().ApplyT(func(id pulumi.ID) string { return string(id) }).(pulumi.StringOutput))
 	case topology.Start:
 		start, err := b.newStart(step)
 		if err != nil {

@@ -27,6 +27,9 @@ type (
 		pulumi.CustomResourceState
 		Version pulumi.StringOutput `pulumi:"k3sVersion"`
 	}
+	ways struct {
+		pulumi.CustomResourceState
+	}
 	firstContact struct {
 		pulumi.CustomResourceState
 		HostKey pulumi.StringOutput `pulumi:"hostKey"`
@@ -110,7 +113,7 @@ func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
 }
 
 // newAccess is the provider of the resources that reach nodes and cluster. What they need for that is its configuration: the state holds
-// it once, and a seat is left with what is right on that day.
+// it once, and a seat is left with what is right on that day. All of it is known at previews of a cluster that exists.
 func (b *bootstrap) newAccess() (pulumi.ProviderResource, error) {
 	s := b.plan.Spec
 	base := resources.Access{
@@ -123,15 +126,10 @@ func (b *bootstrap) newAccess() (pulumi.ProviderResource, error) {
 		jump = &contact.Host{Address: j.Host, Port: j.Port, User: j.User}
 		jumpKey, jumpHostKey = b.args.SSH.Bastion.PrivateKey.ToStringOutput(), b.args.SSH.Bastion.HostKey.ToStringOutput()
 	}
-	var hostKeys pulumi.StringArray
-	for _, n := range slices.Concat(b.plan.LoadBalancers(), b.plan.Servers()) {
-		base.Ways = append(base.Ways, resources.Way{Node: n.Name, Address: n.IP})
-		hostKeys = append(hostKeys, b.hostKeys[n.Name])
-		if n.Role == topology.Server {
-			base.Others = append(base.Others, n.IP)
-		}
+	for _, n := range b.plan.Servers() {
+		base.Others = append(base.Others, n.IP)
 	}
-	text := pulumi.All(b.identity.RecoveryBundle, b.args.SSH.PrivateKey, jumpKey, jumpHostKey, hostKeys.ToStringArrayOutput()).ApplyT(func(v []any) (string, error) {
+	text := pulumi.All(b.identity.RecoveryBundle, b.args.SSH.PrivateKey, jumpKey, jumpHostKey).ApplyT(func(v []any) (string, error) {
 		a := base
 		bundle, err := pki.Decode(v[0].(string))
 		if err != nil {
@@ -143,10 +141,6 @@ func (b *bootstrap) newAccess() (pulumi.ProviderResource, error) {
 			through.PrivateKey, through.HostKey = v[2].(string), v[3].(string)
 			a.Jump = &through
 		}
-		a.Ways = slices.Clone(base.Ways)
-		for i, key := range v[4].([]string) {
-			a.Ways[i].HostKey = key
-		}
 		return a.Text(), nil
 	})
 	var r pulumi.ProviderResourceState
@@ -155,59 +149,49 @@ func (b *bootstrap) newAccess() (pulumi.ProviderResource, error) {
 	return &r, err
 }
 
-// reaching are the options of a resource that reaches nodes or the cluster. The access is made when it is first needed: all load balancers
-// and servers have been met by then, or are waited for.
-func (b *bootstrap) reaching() ([]pulumi.ResourceOption, error) {
-	if b.access == nil {
-		access, err := b.newAccess()
-		if err != nil {
-			return nil, err
-		}
-		b.access = access
-	}
+// reaching are the options of a resource that reaches nodes or the cluster.
+func (b *bootstrap) reaching(step topology.Step) []pulumi.ResourceOption {
 	return []pulumi.ResourceOption{
 		pulumi.Provider(b.access), pulumi.Timeouts(&pulumi.CustomTimeouts{Create: stepDeadline, Update: stepDeadline, Delete: stepDeadline}),
-	}, nil
+		pulumi.DependsOn(b.predecessors(step)),
+	}
+}
+
+func (b *bootstrap) newWays(step topology.Step) (*ways, error) {
+	var list pulumi.Array
+	for _, n := range slices.Concat(b.plan.LoadBalancers(), b.plan.Servers()) {
+		list = append(list, pulumi.Map{"node": pulumi.String(n.Name), "address": pulumi.String(n.IP), "hostKey": b.hostKeys[n.Name]})
+	}
+	var w ways
+	return &w, b.register(resources.WaysToken, b.childName(step), pulumi.Map{"ways": list}, &w, b.reaching(step)...)
 }
 
 func (b *bootstrap) newStart(step topology.Step) (*start, error) {
-	opts, err := b.reaching()
-	if err != nil {
-		return nil, err
-	}
 	first := b.plan.Servers()[0]
 	var s start
 	return &s, b.register(resources.StartToken, b.childName(step), pulumi.Map{
 		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "adopted": b.identity.Adopted,
 		"node": pulumi.String(first.Name), "vm": pulumi.String(b.childName(topology.Step{Verb: topology.VM, Node: first})),
 		"address": pulumi.String(first.IP), "hostKey": b.hostKeys[first.Name],
-	}, &s, append(opts, pulumi.DependsOn(b.predecessors(step)))...)
+	}, &s, b.reaching(step)...)
 }
 
 // newSeat: when the whole cluster is destroyed nobody leaves it.
 func (b *bootstrap) newSeat(step topology.Step) (*seat, error) {
-	opts, err := b.reaching()
-	if err != nil {
-		return nil, err
-	}
 	n := step.Node
 	var s seat
 	return &s, b.register(resources.SeatToken, b.childName(step), pulumi.Map{
 		"node": pulumi.String(n.Name), "server": pulumi.Bool(n.Role == topology.Server), "instance": b.vms[n.Name].Instance,
 		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "address": pulumi.String(n.IP), "hostKey": b.hostKeys[n.Name],
-	}, &s, append(opts, pulumi.DependsOn(b.predecessors(step)), pulumi.DeletedWith(b.identity), pulumi.DeleteBeforeReplace(true))...)
+	}, &s, append(b.reaching(step), pulumi.DeletedWith(b.identity), pulumi.DeleteBeforeReplace(true))...)
 }
 
 // newOutputs fills in the component's outputs.
 func (b *bootstrap) newOutputs() error {
 	s, c, id := b.plan.Spec, b.cluster, b.identity
-	opts, err := b.reaching()
-	if err != nil {
-		return err
-	}
 	var admin adminCertificate
 	if err := b.register(resources.AdminToken, b.name+"-admin", pulumi.Map{"days": pulumi.Int(s.K3s.AdminDays)}, &admin,
-		append(opts, pulumi.AdditionalSecretOutputs([]string{"key"}))...); err != nil {
+		pulumi.Provider(b.access), pulumi.AdditionalSecretOutputs([]string{"key"})); err != nil {
 		return err
 	}
 	// Who has the kubeconfig can use it: it comes when the API has answered through the VIP.

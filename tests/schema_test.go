@@ -103,7 +103,7 @@ func TestPlainAndSecret(t *testing.T) {
 		"ClusterIdentity.token": true, "ClusterIdentity.agentToken": true, "ContactHost.privateKey": true, "ContactJumpHost.privateKey": true,
 	}
 	// What the package's own resources have, not programs.
-	internal := []string{"NodeInfo", "Machine", "ContactVm", "ContactHost", "ContactJumpHost"}
+	internal := []string{"NodeInfo", "Machine", "ContactVm", "ContactHost", "ContactJumpHost", "ClusterWay"}
 	look := func(name string, props map[string]schema.PropertySpec, wantPlain bool) {
 		for prop, s := range props {
 			at := name + "." + prop
@@ -118,7 +118,7 @@ func TestPlainAndSecret(t *testing.T) {
 	cluster := spec.Resources["k3sha:index:K3sHaCluster"]
 	look("K3sHaCluster", cluster.InputProperties, true)
 	look("K3sHaCluster", cluster.Properties, false)
-	for _, own := range []string{"ClusterIdentity", "AdminCertificate", "ClusterRelease", "ClusterStart", "Seat", "Contact"} {
+	for _, own := range []string{"ClusterIdentity", "AdminCertificate", "ClusterRelease", "ClusterStart", "ClusterWays", "Seat", "Contact"} {
 		r, found := spec.Resources["k3sha:index:"+own]
 		if !found {
 			t.Errorf("there is no %s", own)

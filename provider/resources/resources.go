@@ -7,7 +7,8 @@
 //	start.go      the one right to start the cluster
 //	seat.go       a server's or worker's place in the cluster: taken before it joins, left when it goes
 //	admin.go      the administrator's certificate, which renews itself
-//	access.go     how the last three reach nodes and cluster: configuration of an explicit provider, so that it is kept once
+//	ways.go       the nodes through which a cluster can be reached
+//	access.go     what proves to nodes and cluster that it is us: configuration of an explicit provider, so that it is kept once
 //	describe.go   what the schema says of them
 package resources
 
@@ -19,6 +20,7 @@ const (
 	MachinesToken = "k3sha:index:ClusterMachines"
 	ReleaseToken  = "k3sha:index:ClusterRelease"
 	ContactToken  = "k3sha:index:Contact"
+	WaysToken     = "k3sha:index:ClusterWays"
 	StartToken    = "k3sha:index:ClusterStart"
 	SeatToken     = "k3sha:index:Seat"
 	AdminToken    = "k3sha:index:AdminCertificate"
@@ -28,6 +30,6 @@ const (
 func All(config *Config) []infer.InferredResource {
 	return []infer.InferredResource{
 		infer.Resource(ClusterIdentity{}), infer.Resource(ClusterMachines{}), infer.Resource(ClusterRelease{}), infer.Resource(Contact{}),
-		infer.Resource(ClusterStart{config}), infer.Resource(Seat{config}), infer.Resource(AdminCertificate{config}),
+		infer.Resource(ClusterWays{config}), infer.Resource(ClusterStart{config}), infer.Resource(Seat{config}), infer.Resource(AdminCertificate{config}),
 	}
 }

@@ -17,6 +17,7 @@ const (
 
 	// These are the cluster's, once each.
 	Release Verb = "release" // the release that servers may start
+	Ways    Verb = "ways"    // the nodes through which the cluster can be reached
 	Start   Verb = "start"   // the one right to start the cluster, given to one machine
 	Reach   Verb = "reach"   // wait until the API answers through the VIP
 )
@@ -68,13 +69,10 @@ func NewPlan(s Spec) Plan {
 	balanced := p.chain(p.LoadBalancers(), Prepare, nil)
 
 	// A release that one server cannot fetch becomes nobody's.
-	var fetched []string
-	for _, n := range servers {
-		fetched = append(fetched, StepName(Prepare, n.Name))
-	}
-	p.add(Release, Node{Name: Cluster}, fetched...)
+	p.add(Release, Node{Name: Cluster}, p.each(Prepare, servers)...)
+	p.add(Ways, Node{Name: Cluster}, p.each(Contact, slices.Concat(p.LoadBalancers(), servers))...)
 	p.add(Start, Node{Name: Cluster, IP: first.IP}, StepName(Prepare, first.Name))
-	p.add(Admit, first, StepName(Start, Cluster))
+	p.add(Admit, first, StepName(Start, Cluster), StepName(Ways, Cluster))
 	p.add(Converge, first, StepName(Admit, first.Name), StepName(Release, Cluster))
 	p.add(Reach, Node{Name: Cluster, IP: p.LoadBalancers()[0].IP}, append([]string{StepName(Converge, first.Name)}, balanced...)...)
 	serves := []string{StepName(Reach, Cluster)}
@@ -113,6 +111,15 @@ func (p *Plan) chain(nodes []Node, own Verb, after []string) []string {
 		after = []string{StepName(Converge, n.Name)}
 	}
 	return after
+}
+
+// each lists the steps of one verb on several nodes.
+func (p *Plan) each(v Verb, nodes []Node) []string {
+	var out []string
+	for _, n := range nodes {
+		out = append(out, StepName(v, n.Name))
+	}
+	return out
 }
 
 func (p *Plan) add(v Verb, n Node, after ...string) {

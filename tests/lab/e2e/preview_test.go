@@ -68,7 +68,7 @@ func TestLabPreviews(t *testing.T) {
 			slices.Sort(dependencies)
 			expect(t, "dependencies of "+name, dependencies, planned.Dependencies)
 		}
-		if len(made) != len(before) || len(made) != 43 {
+		if len(made) != len(before) || len(made) != resourcesInAll-3 {
 			t.Errorf("%d resources were announced, %d of them made", len(before), len(made))
 		}
 	})
@@ -98,7 +98,7 @@ func TestLabPreviews(t *testing.T) {
 		steps := p.steps()
 		slices.Sort(steps)
 		expect(t, "steps", steps, []string{
-			"create k3s-authorize-k3s-worker-03", "create k3s-contact-k3s-worker-03", "create k3s-converge-k3s-worker-03",
+			"create k3s-admit-k3s-worker-03", "create k3s-authorize-k3s-worker-03", "create k3s-contact-k3s-worker-03", "create k3s-converge-k3s-worker-03",
 			"create k3s-join-k3s-worker-03", "create k3s-prepare-k3s-worker-03", "create k3s-vm-k3s-worker-03", "update k3s-machines",
 		})
 	})
@@ -109,12 +109,26 @@ func TestLabPreviews(t *testing.T) {
 		steps := p.steps()
 		slices.Sort(steps)
 		var want []string
-		for _, verb := range []string{"authorize", "contact", "converge", "prepare", "vm"} {
+		for _, verb := range []string{"admit", "authorize", "contact", "converge", "prepare", "vm"} {
 			for _, slot := range []int{4, 5} {
 				want = append(want, fmt.Sprintf("create k3s-%s-k3s-server-%02d", verb, slot))
 			}
 		}
-		want = append(want, "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02", "update k3s-machines")
+		want = append(want, "update k3s-access", "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02", "update k3s-machines", "update k3s-ways-cluster")
+		expect(t, "steps", steps, want)
+	})
+
+	t.Run("two servers less", func(t *testing.T) {
+		p.t = t
+		const others = "          \"2\": {mac: \"BC:24:11:02:57:C8\"}\n          \"3\": {mac: \"BC:24:11:4F:A3:86\"}\n"
+		p.program("servers:\n", "servers:\n        count: 1\n", others, "")
+		steps := p.steps()
+		slices.Sort(steps)
+		var want []string
+		for _, verb := range []string{"admit", "authorize", "contact", "converge", "prepare", "vm"} {
+			want = append(want, "delete k3s-"+verb+"-k3s-server-02", "delete k3s-"+verb+"-k3s-server-03")
+		}
+		want = append(want, "update k3s-access", "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02", "update k3s-machines", "update k3s-ways-cluster")
 		expect(t, "steps", steps, want)
 	})
 
@@ -139,9 +153,9 @@ func TestLabPreviews(t *testing.T) {
 		slices.Sort(steps)
 		expect(t, "all steps", steps, []string{
 			"update k3s-converge-k3s-server-01", "update k3s-converge-k3s-server-02", "update k3s-converge-k3s-server-03",
-			"update k3s-converge-k3s-worker-01", "update k3s-converge-k3s-worker-02", "update k3s-identity",
+			"update k3s-converge-k3s-worker-01", "update k3s-converge-k3s-worker-02",
 			"update k3s-prepare-k3s-server-01", "update k3s-prepare-k3s-server-02", "update k3s-prepare-k3s-server-03",
-			"update k3s-prepare-k3s-worker-01", "update k3s-prepare-k3s-worker-02",
+			"update k3s-prepare-k3s-worker-01", "update k3s-prepare-k3s-worker-02", "update k3s-release-cluster",
 		})
 	})
 
@@ -156,20 +170,15 @@ func TestLabPreviews(t *testing.T) {
 		if err := p.Control("POST", "/reset", nil, nil); err != nil {
 			t.Fatal(err)
 		}
-		const one = "          \"1\": {mac: \"BC:24:11:66:6F:07\"}\n"
-		const others = "          \"2\": {mac: \"BC:24:11:02:57:C8\"}\n          \"3\": {mac: \"BC:24:11:4F:A3:86\"}\n"
 		for _, c := range []struct {
 			old, changed, want string
-			more               []string
 		}{
-			{"servers:\n", "servers:\n        count: 1\n", "servers: k3s-server-02 and k3s-server-03 would go away, and etcd with its quorum", []string{others, ""}},
-			{"servers:\n", "servers:\n        slots: [4, 5, 6]\n", "servers: k3s-server-01, k3s-server-02 and k3s-server-03 would go away", []string{"        nodes:\n" + one + others, ""}},
-			{"servers:\n", "servers:\n        memory: 5120\n", "servers.memory: Proxmox VE would restart k3s-server-01, k3s-server-02 and k3s-server-03 in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.memory", nil},
-			{"loadBalancers:\n", "loadBalancers:\n        memory: 3072\n", "loadBalancers.memory: Proxmox VE would restart k3s-lb-01 and k3s-lb-02 in one update, and nobody would hold the VIP", nil},
-			{"network:\n", "network:\n        dns: [192.168.1.2]\n", "network.dns: Proxmox VE would restart", nil},
-			{"servers:\n", "servers:\n        disk: 16\n", "servers.nodes.1.disk: the disk of k3s-server-01 has 32 GiB and cannot shrink to 16; give at least 32", nil},
+			{"servers:\n", "servers:\n        memory: 5120\n", "servers.memory: Proxmox VE would restart k3s-server-01, k3s-server-02 and k3s-server-03 in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.memory"},
+			{"loadBalancers:\n", "loadBalancers:\n        memory: 3072\n", "loadBalancers.memory: Proxmox VE would restart k3s-lb-01 and k3s-lb-02 in one update, and nobody would hold the VIP"},
+			{"network:\n", "network:\n        dns: [192.168.1.2]\n", "network.dns: Proxmox VE would restart"},
+			{"servers:\n", "servers:\n        disk: 16\n", "servers.nodes.1.disk: the disk of k3s-server-01 has 32 GiB and cannot shrink to 16; give at least 32"},
 		} {
-			p.program(append([]string{c.old, c.changed}, c.more...)...)
+			p.program(c.old, c.changed)
 			for _, args := range [][]string{{"preview"}, {"up", "--yes", "--skip-preview"}} {
 				if _, out, err := p.try(time.Minute, args...); err == nil || !strings.Contains(out, c.want) {
 					t.Errorf("%s with %q: %v, want %q in\n%s", args[0], c.changed, err, c.want, tail(out))

@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
-	"strings"
 	"time"
 )
 
@@ -16,11 +15,9 @@ func (p *place) renews() {
 		p.t.Errorf("61 days before the end: %v", changedNames(r))
 	}
 	p.expires(59 * 24 * time.Hour)
-	r, out := p.must(time.Minute, "preview", "--diff")
-	expect(p.t, "59 days before the end", withoutOutputs(changedNames(r)), []string{"replace k3s-admin"})
-	if !strings.Contains(out, "kubeconfig") {
-		p.t.Errorf("the preview does not show that the kubeconfig changes: %s", tail(out))
-	}
+	// The kubeconfig follows; it is a secret, of whose change the CLI prints nothing.
+	r, _ := p.must(time.Minute, "preview")
+	expect(p.t, "59 days before the end", withoutOutputs(changedNames(r)), []string{"create-replacement k3s-admin", "delete-replaced k3s-admin", "replace k3s-admin"})
 	p.up()
 	p.forgetKubeconfig()
 	if after := p.kubeconfig(); after == before {
