@@ -28,6 +28,8 @@ func (p *place) keys(state string, back bool) string {
 		pairs = append([]string{text, fmt.Sprintf("PRIVATE KEY OF THE LAB, LEVEL %d", level)}, pairs...)
 	}
 	pairs = append(pairs, public, "PUBLIC KEY OF THE LAB")
+	// The CAs of a cluster that never was: nothing shall take them for secrets.
+	pairs = append(pairs, "EC PRIVATE KEY-----", "EC KEY OF NO CLUSTER-----")
 	if back {
 		for i := 0; i < len(pairs); i += 2 {
 			pairs[i], pairs[i+1] = pairs[i+1], pairs[i]
