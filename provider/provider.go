@@ -3,17 +3,13 @@
 // The code is three rings. Inside, and pure, internal/topology decides what there is and in which order, and
 // internal/render writes what machines read. This package turns the plan into resources, one file per concern:
 //
-//	args.go, describe.go   inputs and outputs, and what the schema says of them; enums.go the closed sets
-//	shape.go, inputs.go    inputs as they arrive, all that is wrong with them in one list; beside.go against another cluster's
-//	keys.go, spec.go       keys looked at; the rest turned into plain values
-//	cluster.go             the component from end to end
-//	bootstrap.go           walks the plan; vms.go, remote.go and own.go make its resources
-//	resources/             the resources of our own: identity, start, seats, ...
-//	progress.go            what the component's row says meanwhile
-//	server.go, schema.go   the plugin around it
+//	provider.go, server.go   the plugin; schema.go what it says of itself; beside.go one cluster against another of the same program
+//	component/               K3sHaCluster: inputs, and the plan turned into resources
+//	resources/               the resources of our own: identity, start, seats, ...
+//	internal/topology        what there is, in which order; internal/render the text that machines read; internal/pki certificates
+//	internal/contact         SSH; internal/cluster what is asked of a living cluster
 //
-// Secrets travel in the standard input of remote commands and nowhere else. At preview nothing is contacted: everything
-// that decides which resources there are is a plain input.
+// Arrows run downwards.
 package provider
 
 import (
@@ -22,20 +18,17 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/k3sha/pulumi-k3sha/provider/component"
 	"github.com/k3sha/pulumi-k3sha/provider/resources"
 )
 
 // Name is the Pulumi package's name.
-const Name = "k3sha"
+const Name = component.Package
 
 // Version is the package's version. A release sets it by -X github.com/k3sha/pulumi-k3sha/provider.Version.
 var Version = "0.1.0"
-
-const (
-	clusterToken = "k3sha:index:K3sHaCluster"
-	downloadURL  = "github://api.github.com/k3sha/pulumi-k3sha"
-)
 
 // New builds the provider: the component, the identity, and their schema.
 func New() (p.Provider, error) {
@@ -50,10 +43,10 @@ func New() (p.Provider, error) {
 		WithPublisher("k3sha").
 		WithNamespace("k3sha").
 		WithLogoURL("https://raw.githubusercontent.com/k3sha/pulumi-k3sha/main/docs/logo.png").
-		WithPluginDownloadURL(downloadURL).
+		WithPluginDownloadURL(component.DownloadURL).
 		WithGoImportPath("github.com/k3sha/pulumi-k3sha/sdk/go/k3sha").
-		WithModuleMap(map[tokens.ModuleName]tokens.ModuleName{"provider": "index", "resources": "index"}).
-		WithComponents(infer.ComponentF(NewK3sHaCluster)).
+		WithModuleMap(map[tokens.ModuleName]tokens.ModuleName{"component": "index", "resources": "index"}).
+		WithComponents(infer.ComponentF(newCluster)).
 		WithResources(resources.All(config)...).
 		Build()
 	if err != nil {
@@ -69,4 +62,8 @@ func New() (p.Provider, error) {
 		return patchSchema(resp)
 	}
 	return prov, nil
+}
+
+func newCluster(ctx *pulumi.Context, name string, args component.K3sHaClusterArgs, opts ...pulumi.ResourceOption) (*component.K3sHaCluster, error) {
+	return component.New(ctx, Version, name, args, opts...)
 }

@@ -8,6 +8,8 @@ import (
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
+
+	"github.com/k3sha/pulumi-k3sha/provider/component"
 )
 
 // languages is what the SDK generators must know beyond the framework's defaults: the packages' names.
@@ -39,11 +41,11 @@ func patchSchema(resp p.GetSchemaResponse) (p.GetSchemaResponse, error) {
 	if err := json.Unmarshal([]byte(resp.Schema), &spec); err != nil {
 		return resp, err
 	}
-	cluster := spec.Resources[clusterToken]
-	markFields(&spec, cluster.InputProperties, reflect.TypeFor[K3sHaClusterArgs]())
-	spec.Resources[clusterToken] = cluster
+	cluster := spec.Resources[component.Token]
+	markFields(&spec, cluster.InputProperties, reflect.TypeFor[component.K3sHaClusterArgs]())
+	spec.Resources[component.Token] = cluster
 
-	for token, text := range enumDescriptions {
+	for token, text := range component.EnumDescriptions {
 		enum := spec.Types[token]
 		enum.Description = text
 		spec.Types[token] = enum
@@ -74,7 +76,7 @@ func markType(spec *schema.PackageSpec, ts *schema.TypeSpec, t reflect.Type) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.Implements(inputType) {
+	if t.Implements(component.InputType) {
 		ts.Plain = false
 		if ts.Items != nil {
 			ts.Items.Plain = false

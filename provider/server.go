@@ -10,6 +10,8 @@ import (
 	sdk "github.com/pulumi/pulumi/sdk/v3/go/pulumi/provider"
 	rpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/k3sha/pulumi-k3sha/provider/component"
 )
 
 // Serve runs the plugin until the engine ends it.
@@ -62,7 +64,7 @@ func (s *server) Handshake(ctx context.Context, req *rpc.ProviderHandshakeReques
 func (s *server) Construct(ctx context.Context, req *rpc.ConstructRequest) (*rpc.ConstructResponse, error) {
 	construct := func(pctx *pulumi.Context, typ, name string, in sdk.ConstructInputs, opt pulumi.ResourceOption) (res *sdk.ConstructResult, err error) {
 		defer recovered(typ, name, &err)
-		if typ != clusterToken {
+		if typ != component.Token {
 			return nil, fmt.Errorf("there is no component %s in package %s", typ, Name)
 		}
 		inputs, err := plugin.UnmarshalProperties(req.GetInputs(), plugin.MarshalOptions{
@@ -71,16 +73,16 @@ func (s *server) Construct(ctx context.Context, req *rpc.ConstructRequest) (*rpc
 		if err != nil {
 			return nil, err
 		}
-		checked, problems := checkInputs(inputs)
-		problems = append(problems, s.beside.check(req, checked.spec())...)
+		checked, problems := component.CheckInputs(inputs)
+		problems = append(problems, s.beside.check(req, checked.Spec())...)
 		if len(problems) > 0 {
-			return nil, problemsError(name, problems)
+			return nil, component.ProblemsError(name, problems)
 		}
-		var args K3sHaClusterArgs
+		var args component.K3sHaClusterArgs
 		if err := in.CopyTo(&args); err != nil {
 			return nil, err
 		}
-		cluster, err := NewK3sHaCluster(pctx, name, args, opt)
+		cluster, err := component.New(pctx, Version, name, args, opt)
 		if err != nil {
 			return nil, err
 		}

@@ -8,10 +8,10 @@ home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
 export PULUMI_HOME="$home"
 # The versions that the component asks for.
-command=$(sed -n 's/^\tcommandVersion *= "\([0-9.]*\)".*/\1/p' provider/remote.go)
-proxmoxve=$(sed -n 's/^\tproxmoxVersion *= "\([0-9.]*\)".*/\1/p' provider/vms.go)
-pulumi plugin install resource command "v${command:?not found in provider/remote.go}"
-pulumi plugin install resource proxmoxve "v${proxmoxve:?not found in provider/vms.go}" --server github://api.github.com/muhlba91/pulumi-proxmoxve
+command=$(sed -n 's/^\tcommandVersion *= "\([0-9.]*\)".*/\1/p' provider/component/remote.go)
+proxmoxve=$(sed -n 's/^\tproxmoxVersion *= "\([0-9.]*\)".*/\1/p' provider/component/vms.go)
+pulumi plugin install resource command "v${command:?not found in provider/component/remote.go}"
+pulumi plugin install resource proxmoxve "v${proxmoxve:?not found in provider/component/vms.go}" --server github://api.github.com/muhlba91/pulumi-proxmoxve
 rm -rf "$dir"
 mkdir -p "$dir"
 for name in command proxmoxve; do

@@ -1,4 +1,4 @@
-package provider
+package component
 
 import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 

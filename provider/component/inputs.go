@@ -1,4 +1,4 @@
-package provider
+package component
 
 import (
 	"fmt"
@@ -13,9 +13,9 @@ import (
 	"github.com/k3sha/pulumi-k3sha/provider/resources"
 )
 
-// checkInputs finds everything that is wrong with inputs as they came over the wire, in one list: their shape, their values, and
+// CheckInputs finds everything that is wrong with inputs as they came over the wire, in one list: their shape, their values, and
 // the keys, tokens and ids that are known already. What has the wrong shape is left out of the look at values.
-func checkInputs(inputs resource.PropertyMap) (K3sHaClusterArgs, []topology.Problem) {
+func CheckInputs(inputs resource.PropertyMap) (K3sHaClusterArgs, []topology.Problem) {
 	problems := checkShape(inputs)
 	var args K3sHaClusterArgs
 	decode(resource.NewObjectProperty(inputs), reflect.ValueOf(&args).Elem())
@@ -45,7 +45,7 @@ func decode(v resource.PropertyValue, to reflect.Value) {
 	if v.IsNull() && known {
 		return
 	}
-	if to.Type().Implements(inputType) {
+	if to.Type().Implements(InputType) {
 		switch {
 		case to.Type() == reflect.TypeFor[pulumi.StringInput]():
 			to.Set(reflect.ValueOf(pulumi.String("")))
@@ -135,7 +135,7 @@ func plain(v resource.PropertyValue) (value resource.PropertyValue, known bool) 
 
 // problems are what is wrong with the args' plain values.
 func (a K3sHaClusterArgs) problems() []topology.Problem {
-	problems := topology.Validate(a.spec())
+	problems := topology.Validate(a.Spec())
 	if a.Proxmox.TemplateID == nil {
 		problems = append(problems, topology.Problem{Path: "proxmox.templateId", Reason: "is missing; give the VM id of the template to clone, like 9000"})
 	}
@@ -223,8 +223,8 @@ func keyProblems(private string, public resource.PropertyValue) []topology.Probl
 // maxProblems is how many are shown: who has more mends these first.
 const maxProblems = 20
 
-// problemsError is all problems in one error: each line has the property, what is wrong, what would be right.
-func problemsError(name string, problems []topology.Problem) error {
+// ProblemsError is all problems in one error: each line has the property, what is wrong, what would be right.
+func ProblemsError(name string, problems []topology.Problem) error {
 	noun := "problems"
 	if len(problems) == 1 {
 		noun = "problem"

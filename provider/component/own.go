@@ -1,4 +1,4 @@
-package provider
+package component
 
 import (
 	"slices"
@@ -10,6 +10,13 @@ import (
 	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 	"github.com/k3sha/pulumi-k3sha/provider/resources"
+)
+
+// The package's name in Pulumi, the component's token, and where the plugin is fetched from.
+const (
+	Package     = "k3sha"
+	Token       = "k3sha:index:K3sHaCluster"
+	DownloadURL = "github://api.github.com/k3sha/pulumi-k3sha"
 )
 
 // The component's views of the package's own resources.
@@ -52,7 +59,7 @@ type (
 // register registers a resource of the package's own.
 func (b *bootstrap) register(token, name string, inputs pulumi.Map, r pulumi.CustomResource, opts ...pulumi.ResourceOption) error {
 	return b.ctx.RegisterResource(token, name, inputs, r, append([]pulumi.ResourceOption{
-		pulumi.Parent(b.cluster), pulumi.Version(Version), pulumi.PluginDownloadURL(downloadURL),
+		pulumi.Parent(b.cluster), pulumi.Version(b.version), pulumi.PluginDownloadURL(DownloadURL),
 	}, opts...)...)
 }
 
@@ -144,8 +151,8 @@ func (b *bootstrap) newAccess() (pulumi.ProviderResource, error) {
 		return a.Text(), nil
 	})
 	var r pulumi.ProviderResourceState
-	err := b.ctx.RegisterResource("pulumi:providers:"+Name, b.name+"-access", pulumi.Map{resources.AccessKey: pulumi.ToSecret(text)}, &r,
-		pulumi.Parent(b.cluster), pulumi.Version(Version), pulumi.PluginDownloadURL(downloadURL))
+	err := b.ctx.RegisterResource("pulumi:providers:"+Package, b.name+"-access", pulumi.Map{resources.AccessKey: pulumi.ToSecret(text)}, &r,
+		pulumi.Parent(b.cluster), pulumi.Version(b.version), pulumi.PluginDownloadURL(DownloadURL))
 	return &r, err
 }
 

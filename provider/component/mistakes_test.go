@@ -1,4 +1,4 @@
-package provider
+package component
 
 import (
 	"bufio"
@@ -192,7 +192,7 @@ func (m mistake) inputs(t *testing.T, keys *strings.Replacer) resource.PropertyM
 }
 
 func found(inputs resource.PropertyMap) []string {
-	_, problems := checkInputs(inputs)
+	_, problems := CheckInputs(inputs)
 	var out []string
 	for _, p := range problems {
 		out = append(out, p.String())
@@ -233,7 +233,7 @@ func TestProblemsAreCapped(t *testing.T) {
 	for i := range 25 {
 		many = append(many, topology.Problem{Path: fmt.Sprintf("a[%d]", i), Reason: "is wrong"})
 	}
-	text := problemsError("prod", many).Error()
+	text := ProblemsError("prod", many).Error()
 	if !strings.HasPrefix(text, "K3sHaCluster \"prod\" has 25 problems:\n  a[0]: is wrong\n") || !strings.HasSuffix(text, "\n  a[19]: is wrong\n  ... and 5 more") {
 		t.Error(text)
 	}

@@ -1,4 +1,4 @@
-package provider
+package component
 
 import (
 	"strings"
@@ -8,9 +8,9 @@ import (
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
-// spec turns the args into plain values: the only place that knows both. An empty string counts as not given, so that
+// Spec turns the args into plain values: the only place that knows both. An empty string counts as not given, so that
 // a stack's configuration can leave an input to its default.
-func (a K3sHaClusterArgs) spec() topology.Spec {
+func (a K3sHaClusterArgs) Spec() topology.Spec {
 	s := topology.Spec{
 		ClusterName: a.ClusterName,
 		Proxmox: topology.Proxmox{

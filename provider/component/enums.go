@@ -1,4 +1,4 @@
-package provider
+package component
 
 import (
 	"github.com/pulumi/pulumi-go-provider/infer"
@@ -6,8 +6,8 @@ import (
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
-// enumDescriptions are what the framework has no place for.
-var enumDescriptions = map[string]string{
+// EnumDescriptions are what the framework has no place for.
+var EnumDescriptions = map[string]string{
 	"k3sha:index:Balance":  "How HAProxy chooses a server for a connection. Values are those of HAProxy's `balance`.",
 	"k3sha:index:NodeRole": "What a machine of the cluster is for.",
 }

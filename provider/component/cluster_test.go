@@ -1,4 +1,4 @@
-package provider_test
+package component_test
 
 import (
 	"crypto/ed25519"
@@ -20,7 +20,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/k3sha/pulumi-k3sha/provider"
+	"github.com/k3sha/pulumi-k3sha/provider/component"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
 	"github.com/k3sha/pulumi-k3sha/provider/resources"
@@ -114,33 +114,33 @@ func newKey(t *testing.T) (private, public string) {
 
 func ptr[T any](v T) *T { return &v }
 
-func reference(private string) provider.K3sHaClusterArgs {
-	return provider.K3sHaClusterArgs{
+func reference(private string) component.K3sHaClusterArgs {
+	return component.K3sHaClusterArgs{
 		ClusterName: "k3s",
-		Proxmox:     provider.ProxmoxArgs{Nodes: []string{"pve1", "pve2", "pve3"}, TemplateID: pulumi.Int(9000), Tags: []string{"Prod", "k3s"}},
-		Network:     provider.NetworkArgs{CIDR: "192.168.1.0/24", Gateway: "192.168.1.1", VIP: "192.168.1.220"},
-		Servers:     &provider.ServersArgs{FirstAddress: ptr("192.168.1.201")},
-		Workers: map[string]provider.WorkerArgs{
+		Proxmox:     component.ProxmoxArgs{Nodes: []string{"pve1", "pve2", "pve3"}, TemplateID: pulumi.Int(9000), Tags: []string{"Prod", "k3s"}},
+		Network:     component.NetworkArgs{CIDR: "192.168.1.0/24", Gateway: "192.168.1.1", VIP: "192.168.1.220"},
+		Servers:     &component.ServersArgs{FirstAddress: ptr("192.168.1.201")},
+		Workers: map[string]component.WorkerArgs{
 			"worker": {Count: ptr(2), FirstAddress: ptr("192.168.1.211")},
 		},
-		LoadBalancers: &provider.LoadBalancersArgs{FirstAddress: ptr("192.168.1.221")},
-		K3s:           provider.K3sArgs{Version: "v1.31.6+k3s1"},
-		SSH:           provider.SSHArgs{PrivateKey: pulumi.String(private)},
+		LoadBalancers: &component.LoadBalancersArgs{FirstAddress: ptr("192.168.1.221")},
+		K3s:           component.K3sArgs{Version: "v1.31.6+k3s1"},
+		SSH:           component.SSHArgs{PrivateKey: pulumi.String(private)},
 	}
 }
 
 type outputs struct {
 	Kubeconfig, Endpoint, CA, Token, Bundle, Until string
 	Secret                                         []bool // kubeconfig, token, bundle, until
-	Nodes                                          map[string]provider.NodeInfo
+	Nodes                                          map[string]component.NodeInfo
 }
 
-func construct(t *testing.T, args provider.K3sHaClusterArgs) (map[string]recorded, outputs, error) {
+func construct(t *testing.T, args component.K3sHaClusterArgs) (map[string]recorded, outputs, error) {
 	t.Helper()
 	m := &mocks{resources: map[string]recorded{}}
 	var out outputs
 	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
-		c, err := provider.NewK3sHaCluster(ctx, "prod", args)
+		c, err := component.New(ctx, "0.1.0", "prod", args)
 		if err != nil {
 			return err
 		}
@@ -150,7 +150,7 @@ func construct(t *testing.T, args provider.K3sHaClusterArgs) (map[string]recorde
 		// Outputs of a resource that has failed never come.
 		pulumi.All(c.Kubeconfig, c.Endpoint, c.CACertificate, c.Token, c.Nodes, c.RecoveryBundle, c.CertificatesUntil).ApplyT(func(v []any) string {
 			out.Kubeconfig, out.Endpoint, out.CA, out.Token = v[0].(string), v[1].(string), v[2].(string), v[3].(string)
-			out.Nodes, out.Bundle, out.Until = v[4].(map[string]provider.NodeInfo), v[5].(string), v[6].(string)
+			out.Nodes, out.Bundle, out.Until = v[4].(map[string]component.NodeInfo), v[5].(string), v[6].(string)
 			return ""
 		})
 		return nil
@@ -359,7 +359,7 @@ func TestBastion(t *testing.T) {
 	t.Parallel()
 	private, _ := newKey(t)
 	args := reference(private)
-	args.SSH.Bastion = &provider.BastionArgs{
+	args.SSH.Bastion = &component.BastionArgs{
 		Host: "bastion.example.org", Port: ptr(2222), PrivateKey: pulumi.String("J0MP"), HostKey: pulumi.String("ssh-ed25519 BASTION"),
 	}
 	resources, _, err := construct(t, args)
@@ -548,7 +548,7 @@ func TestOutputs(t *testing.T) {
 			t.Errorf("no %s in the kubeconfig:\n%s", line, out.Kubeconfig)
 		}
 	}
-	if want := (provider.NodeInfo{Role: "server", IP: "192.168.1.203", MAC: "BC:24:11:72:DB:F5", VMID: 700768, ProxmoxNode: "pve3"}); out.Nodes["k3s-server-03"] != want || len(out.Nodes) != 7 {
+	if want := (component.NodeInfo{Role: "server", IP: "192.168.1.203", MAC: "BC:24:11:72:DB:F5", VMID: 700768, ProxmoxNode: "pve3"}); out.Nodes["k3s-server-03"] != want || len(out.Nodes) != 7 {
 		t.Errorf("nodes: %v, want %v among 7", out.Nodes, want)
 	}
 }
@@ -560,7 +560,7 @@ func TestTheKubeconfigComesLast(t *testing.T) {
 	m := &mocks{resources: map[string]recorded{}, fails: "prod-reach-cluster"}
 	var kubeconfig, bundle string
 	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
-		c, err := provider.NewK3sHaCluster(ctx, "prod", reference(private))
+		c, err := component.New(ctx, "0.1.0", "prod", reference(private))
 		if err != nil {
 			return err
 		}
@@ -584,8 +584,8 @@ func TestOtherResourcesStayTheSame(t *testing.T) {
 	}
 	args := reference(private)
 	args.Servers.Slots = []int{5, 4, 3, 2, 1}
-	args.Workers["worker"] = provider.WorkerArgs{Slots: []int{2, 3}, FirstAddress: ptr("192.168.1.211")}
-	args.Workers["gpu"] = provider.WorkerArgs{Count: ptr(1), FirstAddress: ptr("192.168.1.230")}
+	args.Workers["worker"] = component.WorkerArgs{Slots: []int{2, 3}, FirstAddress: ptr("192.168.1.211")}
+	args.Workers["gpu"] = component.WorkerArgs{Count: ptr(1), FirstAddress: ptr("192.168.1.230")}
 	after, _, err := construct(t, args)
 	if err != nil {
 		t.Fatal(err)
@@ -617,14 +617,14 @@ func TestKeysAreChecked(t *testing.T) {
 	t.Parallel()
 	private, public := newKey(t)
 	_, other := newKey(t)
-	for want, change := range map[string]func(*provider.SSHArgs){
-		"ssh.privateKey: is not a private key in PEM or OpenSSH form; give the whole file, with its first and last line": func(a *provider.SSHArgs) {
+	for want, change := range map[string]func(*component.SSHArgs){
+		"ssh.privateKey: is not a private key in PEM or OpenSSH form; give the whole file, with its first and last line": func(a *component.SSHArgs) {
 			a.PrivateKey = pulumi.String("S3CRET")
 		},
-		"ssh.publicKeys[1]: is not one public key; write it as in authorized_keys, like ssh-ed25519 AAAA... name": func(a *provider.SSHArgs) {
+		"ssh.publicKeys[1]: is not one public key; write it as in authorized_keys, like ssh-ed25519 AAAA... name": func(a *component.SSHArgs) {
 			a.PublicKeys = pulumi.StringArray{pulumi.String(public), pulumi.String("ssh-ed25519 nonsense")}
 		},
-		"ssh.publicKeys: does not hold the public key of ssh.privateKey (" + public + "), which would lock the nodes; add it": func(a *provider.SSHArgs) {
+		"ssh.publicKeys: does not hold the public key of ssh.privateKey (" + public + "), which would lock the nodes; add it": func(a *component.SSHArgs) {
 			a.PublicKeys = pulumi.StringArray{pulumi.String(other)}
 		},
 	} {
@@ -632,7 +632,7 @@ func TestKeysAreChecked(t *testing.T) {
 		change(&args.SSH)
 		m := &mocks{resources: map[string]recorded{}}
 		err := pulumi.RunErr(func(ctx *pulumi.Context) error {
-			_, err := provider.NewK3sHaCluster(ctx, "prod", args)
+			_, err := component.New(ctx, "0.1.0", "prod", args)
 			return err
 		}, pulumi.WithMocks("project", "stack", m))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "S3CRET") {

@@ -1,4 +1,4 @@
-package provider
+package component
 
 import (
 	"strings"
@@ -12,6 +12,7 @@ import (
 // bootstrap turns a plan's steps into resources, in the plan's order.
 type bootstrap struct {
 	ctx      *pulumi.Context
+	version  string // of this package
 	cluster  *K3sHaCluster
 	name     string
 	args     K3sHaClusterArgs

@@ -1,4 +1,4 @@
-package provider
+package component
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
-var inputType = reflect.TypeFor[pulumi.Input]()
+var InputType = reflect.TypeFor[pulumi.Input]()
 
 // checkShape compares inputs as they came over the wire with the args' type: whether plain values are plain, of the
 // right type, and whether there is such a property. The SDK's own copying would stop at the first, in words that name
@@ -34,7 +34,7 @@ func (s *shape) value(path string, v resource.PropertyValue, t reflect.Type) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.Implements(inputType) {
+	if t.Implements(InputType) {
 		s.leaf(path, v, t)
 		return
 	}

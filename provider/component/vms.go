@@ -1,4 +1,4 @@
-package provider
+package component
 
 import (
 	"crypto/rand"
