@@ -86,8 +86,8 @@ func keysOf(t *testing.T) *strings.Replacer {
 	bundle := pki.Bundle{Cluster: "k3s", Token: "servers-token-in-it", AgentToken: "agents-token-in-it", Authorities: authorities}
 	other, damaged := bundle, bundle
 	other.Cluster, damaged.Authorities.EtcdPeer = "other", pki.Pair{}
-	return strings.NewReplacer("BUNDLE_CUT", bundle.Encode()[:2000], "BUNDLE_OTHER", other.Encode(), "BUNDLE_DAMAGED", damaged.Encode(),
-		"BUNDLE_LATER", strings.Replace(bundle.Encode(), `"k3shaRecoveryBundle":1`, `"k3shaRecoveryBundle":2`, 1), "BUNDLE", bundle.Encode(),
+	return strings.NewReplacer("BUNDLE_CUT", bundle.Encode()[:2001], "BUNDLE_OTHER", other.Encode(), "BUNDLE_DAMAGED", damaged.Encode(),
+		"BUNDLE_LATER", `{"k3shaRecoveryBundle":2,"clusterName":"k3s"}`+"\n"+strings.Repeat(" ", 256)+"\n", "BUNDLE", bundle.Encode(),
 		"KEY_PASSPHRASE", string(pem.EncodeToMemory(locked)), "PUBKEY", strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))),
 		"KEY", string(pem.EncodeToMemory(open)))
 }

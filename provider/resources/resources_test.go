@@ -134,7 +134,7 @@ func TestIdentityRefusesWhatWouldDestroyACluster(t *testing.T) {
 			"k3s.recoveryBundle: is of cluster prod, and this one is called k3s; give that cluster's own, or set clusterName to prod",
 		}},
 		"a truncated one": {property.Map{}, map[string]property.Value{"clusterName": text("k3s"), "fixed": fixed, "recoveryBundle": secret(own[:len(own)-1])}, []string{
-			"k3s.recoveryBundle: is not a recovery bundle, which is the JSON of a cluster's recoveryBundle output; give a cluster's recoveryBundle output, as a secret",
+			"k3s.recoveryBundle: is damaged: a part of it is missing; give a cluster's recoveryBundle output, as a secret",
 		}},
 	} {
 		resp, err := server.Check(p.CheckRequest{Urn: urn("ClusterIdentity"), State: c.before, Inputs: with(c.before, c.change)})

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -337,23 +338,34 @@ func bundle(t *testing.T) pki.Bundle {
 	return pki.Bundle{Cluster: "k3s", Token: "s3rvers-s3cret-token", AgentToken: "ag3nts-s3cret-token", Authorities: authorities(t, time.Now())}
 }
 
+// inside is the JSON that a bundle's text holds.
+func inside(t *testing.T, text string) string {
+	t.Helper()
+	packed, _ := strings.CutPrefix(text, "k3sha-recovery-bundle:")
+	out, err := base64.StdEncoding.DecodeString(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
 func TestBundleGoesThereAndBack(t *testing.T) {
 	t.Parallel()
 	want := bundle(t)
 	text := want.Encode()
-	if strings.ContainsAny(text, "\r\n") || !strings.HasPrefix(text, `{"k3shaRecoveryBundle":1,"clusterName":"k3s",`) {
+	if strings.ContainsAny(text, "\r\n{") || !strings.HasPrefix(text, "k3sha-recovery-bundle:") {
 		t.Errorf("it is not one line that says what it is: %.60s", text)
 	}
 	want.Format = 1
 	var pretty any
-	if err := json.Unmarshal([]byte(text), &pretty); err != nil {
+	if err := json.Unmarshal([]byte(inside(t, text)), &pretty); err != nil {
 		t.Fatal(err)
 	}
 	indented, err := json.MarshalIndent(pretty, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, form := range []string{text, "\n " + text + "\n", string(indented)} {
+	for _, form := range []string{text, "\n " + text + "\n", inside(t, text), string(indented)} {
 		got, err := pki.Decode(form)
 		if err != nil || got != want || got.Encode() != text {
 			t.Errorf("came back as another: %v", err)
@@ -369,7 +381,7 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 		change(&b)
 		return b.Encode()
 	}
-	const none, incomplete = "is not a recovery bundle, which is the JSON of a cluster's recoveryBundle output", "is incomplete: it lacks the cluster's name or a token"
+	const none, incomplete = "is not a recovery bundle, which is the text of a cluster's recoveryBundle output", "is incomplete: it lacks the cluster's name or a token"
 	const file = "is not a recovery bundle; is it the name of a file? Give what is in it"
 	for name, c := range map[string]struct{ text, want string }{
 		"empty":         {"", "is empty"},
@@ -381,14 +393,16 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 		"other JSON":    {`{"kind":"Config"}`, none},
 		"a list":        {"[\n]", none},
 		"of other type": {`{"k3shaRecoveryBundle":"1"}`, none},
-		"a later form":  {strings.Replace(good.Encode(), `"k3shaRecoveryBundle":1`, `"k3shaRecoveryBundle":2`, 1), "is of form 2, and this version reads form 1"},
+		"a later form":  {strings.Replace(inside(t, good.Encode()), `"k3shaRecoveryBundle":1`, `"k3shaRecoveryBundle":2`, 1), "is of form 2, and this version reads form 1"},
 		"no name":       {changed(func(b *pki.Bundle) { b.Cluster = "" }), incomplete},
 		"no token":      {changed(func(b *pki.Bundle) { b.Token = "" }), incomplete},
 		"no agentToken": {changed(func(b *pki.Bundle) { b.AgentToken = "" }), incomplete},
 		"no CAs":        {changed(func(b *pki.Bundle) { b.Authorities = pki.Authorities{} }), "is damaged: server-ca: is not a certificate and an EC key in PEM"},
 		"a wrong key":   {changed(func(b *pki.Bundle) { b.Authorities.EtcdPeer.Key = b.Authorities.Server.Key }), "is damaged: etcd/peer-ca: its key is not the certificate's"},
-		"behind it":     {good.Encode() + "x", none},
-		"twice":         {good.Encode() + good.Encode(), none},
+		"behind it":     {good.Encode() + "x", "is damaged: a part of it is missing"},
+		"cut off":       {good.Encode()[:201], "is damaged: a part of it is missing"},
+		"half of it":    {good.Encode()[:22+400], none},
+		"twice":         {inside(t, good.Encode()) + inside(t, good.Encode()), none},
 	} {
 		b, err := pki.Decode(c.text)
 		if err == nil || err.Error() != c.want || b != (pki.Bundle{}) {
@@ -401,7 +415,7 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 func TestDecodeNeverQuotes(t *testing.T) {
 	t.Parallel()
 	good := bundle(t)
-	text := good.Encode()
+	text := inside(t, good.Encode())
 	var parts []string
 	for _, file := range good.Authorities.Files() {
 		for line := range strings.Lines(file) {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -264,7 +265,14 @@ func checkSecrets(t *testing.T, p *place, printed string, commands []string) {
 			var bundle struct {
 				Authorities map[string]struct{ Key string }
 			}
-			if err := json.Unmarshal([]byte(plain("recoveryBundle")), &bundle); err != nil {
+			text := plain("recoveryBundle")
+			packed, _ := strings.CutPrefix(text, "k3sha-recovery-bundle:")
+			inside, err := base64.StdEncoding.DecodeString(packed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			secrets["recovery bundle"] = packed
+			if err := json.Unmarshal(inside, &bundle); err != nil {
 				t.Fatal(err)
 			}
 			for name, ca := range bundle.Authorities {
