@@ -13,6 +13,7 @@ import (
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
+// InputType is implemented by the types of inputs that may be unknown.
 var InputType = reflect.TypeFor[pulumi.Input]()
 
 // checkShape compares inputs as they came over the wire with the args' type: whether plain values are plain, of the

@@ -65,8 +65,10 @@ func TestBenchLife(t *testing.T) {
 		name string
 		get  func(*figures) []float64
 	}{
-		{"up, cold, s", func(f *figures) []float64 { return f.cold }}, {"preview, s", func(f *figures) []float64 { return f.preview }},
-		{"second up, s", func(f *figures) []float64 { return f.second }}, {"state, KiB", func(f *figures) []float64 { return f.kilobytes }},
+		{"up, cold, s", func(f *figures) []float64 { return f.cold }},
+		{"preview, s", func(f *figures) []float64 { return f.preview }},
+		{"second up, s", func(f *figures) []float64 { return f.second }},
+		{"state, KiB", func(f *figures) []float64 { return f.kilobytes }},
 	} {
 		was, is := row.get(all["before"]), row.get(all["now"])
 		t.Logf("%-14s before %.1f, now %.1f: ratio of the least %.2f", row.name, was, is, least(is)/least(was))

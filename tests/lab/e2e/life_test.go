@@ -116,7 +116,9 @@ func TestLongLife(t *testing.T) {
 		most  time.Duration
 	}{
 		{[]string{"k3s-worker-01", "k3s-worker-02"}, 500 * time.Millisecond},
-		{[]string{"k3s-lb-02"}, 4 * time.Second}, {[]string{"k3s-server-03"}, 3 * time.Second}, {[]string{"k3s-server-01"}, 3 * time.Second},
+		{[]string{"k3s-lb-02"}, 4 * time.Second},
+		{[]string{"k3s-server-03"}, 3 * time.Second},
+		{[]string{"k3s-server-01"}, 3 * time.Second},
 	} {
 		t.Run(strings.Join(c.nodes, " and ")+" are replaced", func(t *testing.T) {
 			p.t = t
