@@ -48,9 +48,9 @@ func StartScript(in StartInput) string {
 	})
 }
 
-// AdmitScript asks a node which machine it is.
-func AdmitScript(node string) string {
-	return compose([]string{"lib.sh", "admit-node.sh"}, []variable{{"NODE", node}, {"STEP", string(topology.Admit)}})
+// AdmitScript asks a node which machine it is, and whether it may start the cluster of a mark.
+func AdmitScript(node, startOver string) string {
+	return compose([]string{"lib.sh", "admit-node.sh"}, []variable{{"NODE", node}, {"STEP", string(topology.Admit)}, {"START", startOver}})
 }
 
 // archive packs files for one variable of a script.

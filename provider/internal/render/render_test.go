@@ -132,7 +132,7 @@ func TestScriptsOfOthersStayTheSame(t *testing.T) {
 // own are the scripts that resources of our own send.
 func own() map[string]string {
 	return map[string]string{
-		"contact": render.ContactScript("k3s-server-01", "192.168.1.201"), "admit": render.AdmitScript("k3s-server-01"),
+		"contact": render.ContactScript("k3s-server-01", "192.168.1.201"), "admit": render.AdmitScript("k3s-server-01", ""),
 		"start": render.StartScript(render.StartInput{Node: "k3s-server-01", Cluster: "k3s", Authorities: map[string]string{"server-ca.crt": "CA"}}),
 	}
 }

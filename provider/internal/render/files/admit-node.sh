@@ -3,5 +3,7 @@ id=$(cat /etc/machine-id)
 [ -n "$id" ] || die "the machine has no id in /etc/machine-id; run systemd-machine-id-setup there, and see why its template has none"
 printf '%s' "$id"
 right=/var/lib/k3sha/right
-if [ -s $right ] && ! cmp -s $right $right-used; then printf ' first'; fi
+if [ -s $right ] && ! cmp -s $right $right-used && { [ -z "$START" ] || [ "$START" = "$(cut -d/ -f1 $right)" ]; }; then
+	printf ' first'
+fi
 echo

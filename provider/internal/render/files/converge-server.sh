@@ -104,8 +104,9 @@ put 0644 "/etc/systemd/system/$UNIT.service.d/k3sha.conf" "$K3S_UNIT"
 bad=
 decision=
 if [ -e $data/server/db/etcd/tombstone ]; then bury; fi
-# Until it is finished another server may have been given the right, and have started the cluster: then this one joins it.
-if [ -d $data/server/db/etcd/member ] && unused && proven && ! answers "$NODE_IP"; then
+# Until it is finished another server may have been given the right, and have started the cluster: then this one joins it. Not while k3s
+# runs here: HAProxy, which tries every server when it knows of none that is ready, may then have asked this very one.
+if [ -d $data/server/db/etcd/member ] && unused && [ "$(systemctl show -p MainPID --value "$UNIT")" = 0 ] && proven; then
 	set_aside
 	decision="join"
 fi
