@@ -197,6 +197,28 @@ func TestLabReferenceCluster(t *testing.T) {
 		p.cluster(release, kubernetesNodes("k3s-worker-03")...)
 	})
 
+	t.Run("labels and taints are taken at a node's first registration", func(t *testing.T) {
+		p.t = t
+		p.program("count: 2", "count: 3\n          labels: {team: blue}\n          taints: [\"team=blue:PreferNoSchedule\"]")
+		p.lose("k3s-worker-03")
+		p.up("--refresh")
+		p.cluster(release, kubernetesNodes("k3s-worker-03")...)
+		for _, node := range []string{"k3s-worker-01", "k3s-worker-02", "k3s-worker-03"} {
+			want := ""
+			if node == "k3s-worker-03" {
+				want = "blue team"
+			}
+			if got := p.kubectl("get", "node", node, "-o", "jsonpath={.metadata.labels.team} {.spec.taints[*].key}"); strings.TrimSpace(got) != want {
+				t.Errorf("%s has %q, want %q", node, got, want)
+			}
+			if config := p.in(node, "", "cat", "/etc/rancher/k3s/config.yaml"); !strings.Contains(config, "team=blue") {
+				t.Errorf("%s was not told: %s", node, config)
+			}
+		}
+		p.program("count: 2", "count: 3")
+		p.up()
+	})
+
 	t.Run("a worker is lost", func(t *testing.T) {
 		p.t = t
 		p.lose("k3s-worker-03")
