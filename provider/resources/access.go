@@ -50,7 +50,7 @@ func (a Access) host(address, hostKey string) contact.Host {
 func (a Access) toCluster(first ...Way) cluster.Access {
 	out := cluster.Access{
 		Cluster: a.Cluster, VIP: a.VIP, APIPort: a.APIPort, Servers: a.Servers, Jump: a.Jump,
-		ServerCA: a.Bundle.Authorities.Server.Certificate, ClientCA: cluster.Pair(a.Bundle.Authorities.Client),
+		ServerCA: a.Bundle.Authorities.Server.Certificate, ClientCA: a.Bundle.Authorities.Client,
 	}
 	for _, way := range slices.Concat(first, a.ways) {
 		out.Ways = append(out.Ways, cluster.Way{Node: way.Node, Host: a.host(way.Address, way.HostKey)})

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
 )
 
 // Access is all that is needed to reach a cluster and be let in.
@@ -29,12 +30,9 @@ type Access struct {
 	Ways         []Way         // nodes whose SSH leads into the cluster's network, tried in this order: load balancers first, then servers
 	Jump         *contact.Host // the bastion; may be nil
 	ServerCA     string        // PEM certificate of the CA of the API's serving certificates
-	ClientCA     Pair          // the CA of client certificates
+	ClientCA     pki.Pair      // the CA of client certificates
 	DrainTimeout time.Duration // how long a node may take to be drained; 0 means 300 s
 }
-
-// Pair is a certificate and its EC key (SEC 1), both in PEM.
-type Pair struct{ Certificate, Key string }
 
 // Way is a node through whose SSH the cluster can be reached.
 type Way struct {

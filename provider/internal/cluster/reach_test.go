@@ -26,10 +26,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
 )
 
-// newCA makes a CA as OpenSSL writes it.
-func newCA(t *testing.T, name string) (Pair, *x509.Certificate, *ecdsa.PrivateKey) {
+// newCA makes a CA.
+func newCA(t *testing.T, name string) (pki.Pair, *x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -45,9 +46,9 @@ func newCA(t *testing.T, name string) (Pair, *x509.Certificate, *ecdsa.PrivateKe
 	}
 	certificate, _ := x509.ParseCertificate(der)
 	secret, _ := x509.MarshalECPrivateKey(key)
-	return Pair{
-		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: secret})),
+	return pki.Pair{
+		Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		Key:         string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: secret})),
 	}, certificate, key
 }
 
@@ -78,7 +79,9 @@ func TestMint(t *testing.T) {
 	}
 
 	other, _, _ := newCA(t, "other")
-	for name, bad := range map[string]Pair{"no certificate": {"x", ca.Key}, "no key": {ca.Certificate, "secret"}, "another's key": {ca.Certificate, other.Key}} {
+	for name, bad := range map[string]pki.Pair{
+		"no certificate": {Certificate: "x", Key: ca.Key}, "no key": {Certificate: ca.Certificate, Key: "secret"}, "another's key": {Certificate: ca.Certificate, Key: other.Key},
+	} {
 		if _, _, err := mint(bad, time.Now()); err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "PRIVATE") {
 			t.Errorf("%s: %v", name, err)
 		}
