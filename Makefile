@@ -166,13 +166,6 @@ mutate: ## break the code in one line after the other: the fast tests must fail
 mutate-e2e: build $(B)/bin/langhost $(B)/sdk/ready ## and those lines that a lab alone sees
 	go run ./tests/mutate -e2e
 
-$(B)/bin/gremlins: tests/tools/gremlins/go.mod
-	cd tests/tools/gremlins && go build -mod=mod -trimpath -ldflags "-s -w" -o $@ github.com/go-gremlins/gremlins/cmd/gremlins
-
-.PHONY: mutate-go
-mutate-go: $(B)/bin/gremlins ## what a general mutation tool for Go finds in the pure packages, by their own tests
-	for package in topology render pki; do gremlins unleash --workers 1 --timeout-coefficient 20 ./provider/internal/$$package; done
-
 .PHONY: lint
 lint: host-packages $(B)/bin/golangci-lint ## linters, shellcheck, haproxy -c, keepalived -t
 	golangci-lint run ./...
