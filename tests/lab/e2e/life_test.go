@@ -98,7 +98,7 @@ func TestLongLife(t *testing.T) {
 		node string
 		most time.Duration
 	}{
-		{"k3s-worker-01", 500 * time.Millisecond}, {"k3s-lb-01", 4 * time.Second}, {"k3s-server-02", 3 * time.Second}, {"k3s-server-01", 3 * time.Second},
+		{"k3s-worker-01", time.Second}, {"k3s-lb-01", 4 * time.Second}, {"k3s-server-02", 3 * time.Second}, {"k3s-server-01", 3 * time.Second},
 	} {
 		t.Run(c.node+" is lost", func(t *testing.T) {
 			p.t = t
@@ -115,7 +115,7 @@ func TestLongLife(t *testing.T) {
 		nodes []string
 		most  time.Duration
 	}{
-		{[]string{"k3s-worker-01", "k3s-worker-02"}, 500 * time.Millisecond},
+		{[]string{"k3s-worker-01", "k3s-worker-02"}, time.Second},
 		{[]string{"k3s-lb-02"}, 4 * time.Second},
 		{[]string{"k3s-server-03"}, 3 * time.Second},
 		{[]string{"k3s-server-01"}, 3 * time.Second},
