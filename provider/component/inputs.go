@@ -170,6 +170,8 @@ func knownSecrets(inputs resource.PropertyMap) []topology.Problem {
 	if bundle, given := knownText(k3s["recoveryBundle"]); given {
 		name, _ := knownText(inputs["clusterName"])
 		note("k3s.recoveryBundle", resources.BundleProblem(bundle, name))
+	}
+	if bundle, known := plain(k3s["recoveryBundle"]); !known || !bundle.IsNull() { // also one that is not known yet
 		for _, key := range []resource.PropertyKey{"token", "agentToken"} {
 			if _, both := k3s[key]; both {
 				note("k3s."+string(key), "is in k3s.recoveryBundle already; leave it out")

@@ -77,6 +77,26 @@ func TestInputsThatMustBeKnown(t *testing.T) {
 	}
 }
 
+func TestABundleThatIsNotKnownYetHasTheTokensToo(t *testing.T) {
+	t.Parallel()
+	k3s := func(bundle resource.PropertyValue) []string {
+		var out []string
+		for _, p := range knownSecrets(resource.PropertyMap{"k3s": resource.NewObjectProperty(resource.PropertyMap{
+			"recoveryBundle": bundle, "token": resource.NewStringProperty("a-token-of-the-servers"),
+		})}) {
+			out = append(out, p.String())
+		}
+		return out
+	}
+	want := []string{"k3s.token: is in k3s.recoveryBundle already; leave it out"}
+	if got := k3s(resource.MakeComputed(resource.NewStringProperty(""))); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := k3s(resource.NewNullProperty()); len(got) > 0 {
+		t.Errorf("without a bundle: %v", got)
+	}
+}
+
 func TestProgressSaysWhatIsReachedAndWaitedFor(t *testing.T) {
 	t.Parallel()
 	count := 1

@@ -30,9 +30,9 @@ type virtualMachine struct {
 }
 
 // unread are the inputs that a VM keeps as they are: what only seeds it, and would replace it (the template, keys, the Proxmox node); its
-// instance, which is made up anew at each run of the program;
-// and the options of its disk, which are the template's. For those the plugin fills in defaults, but a clone does not get them (bpg
-// before 0.73.2, so v6 too): they would differ at the next update, and restart every VM for nothing.
+// instance, which is made up anew at each run of the program; and the options of its disk, which are the template's. For those the plugin
+// fills in defaults, but a clone does not get them (bpg before 0.73.2, so v6 too): they would differ at the next update, and restart
+// every VM for nothing.
 var unread = []string{
 	"clone", "initialization.userAccount", "nodeName", "smbios",
 	"disks[0].aio", "disks[0].backup", "disks[0].cache", "disks[0].discard", "disks[0].iothread", "disks[0].replicate", "disks[0].speed", "disks[0].ssd",

@@ -79,12 +79,11 @@ func (Contact) Create(ctx context.Context, req infer.CreateRequest[ContactArgs])
 	}
 	out, err := in.meet(ctx, "", contact.DefaultWaits)
 	if err != nil {
-		text := strings.TrimPrefix(err.Error(), in.Node+": contact: ")
 		if at := new(contact.JumpError); errors.As(err, &at) {
-			return resp, fmt.Errorf("%s: contact: %s; check ssh.bastion, then run pulumi up again", in.Node, text)
+			return resp, explained(in.Node, topology.Contact, err)
 		}
 		return resp, fmt.Errorf("%s: contact: %s\nProxmox VE shows VM %d on node %s as running: look at its console there. Then run pulumi up again; "+
-			"a VM that cannot be mended is made anew by pulumi up --replace '**::%s'", in.Node, text, in.VM.ID, in.VM.ProxmoxNode, in.VM.Resource)
+			"a VM that cannot be mended is made anew by pulumi up --replace '**::%s'", in.Node, ownWords(in.Node, topology.Contact, err), in.VM.ID, in.VM.ProxmoxNode, in.VM.Resource)
 	}
 	resp.Output = ContactState{HostKey: out, Instance: in.Instance, Toolkit: in.Toolkit}
 	return resp, nil
@@ -108,10 +107,28 @@ func (Contact) Update(ctx context.Context, req infer.UpdateRequest[ContactArgs, 
 	if req.DryRun {
 		return resp, nil
 	}
-	if _, err := req.Inputs.meet(ctx, req.State.HostKey, stepWaits); err != nil {
-		return resp, fmt.Errorf("%s: contact: %s", req.Inputs.Node, strings.TrimPrefix(err.Error(), req.Inputs.Node+": contact: "))
+	_, err := req.Inputs.meet(ctx, req.State.HostKey, stepWaits)
+	return resp, explained(req.Inputs.Node, topology.Contact, err)
+}
+
+// ownWords is an error without the node and the step, which a script puts in front itself.
+func ownWords(node string, verb topology.Verb, err error) string {
+	return strings.TrimPrefix(err.Error(), fmt.Sprintf("%s: %s: ", node, verb))
+}
+
+// explained is an error of a script on a node, or of the way to it: with node and step, and with what to do. A script says that itself.
+func explained(node string, verb topology.Verb, err error) error {
+	if err == nil {
+		return nil
 	}
-	return resp, nil
+	text := ownWords(node, verb, err)
+	todo := ""
+	if at := new(contact.JumpError); errors.As(err, &at) {
+		todo = "; check ssh.bastion, then run pulumi up again"
+	} else if text == err.Error() {
+		todo = "; see that the node runs and lets user and key in by SSH, then run pulumi up again"
+	}
+	return fmt.Errorf("%s: %s: %s%s", node, verb, text, todo)
 }
 
 // WireDependencies keeps the host key known in the preview of another toolkit.

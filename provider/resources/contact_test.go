@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi-go-provider/infer"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
 // A VM that an earlier update left half-made is named before anybody waits for it.
@@ -22,6 +24,23 @@ func TestAHalfMadeVMIsNamed(t *testing.T) {
 		"Nothing is on it yet, so make it anew: pulumi up --replace '**::k3s-vm-k3s-worker-01'"
 	if err == nil || err.Error() != want || time.Since(start) > time.Second {
 		t.Errorf("after %s: %v", time.Since(start), err)
+	}
+}
+
+// Every failure on a node, or on the way to it, names node and step and says what to do.
+func TestFailuresOnANodeSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		"k3s-lb-01: admit: it has no id; give it one": errors.New("k3s-lb-01: admit: it has no id; give it one"),
+		"k3s-lb-01: admit: 10.0.0.1:22 has not answered for 2m0s; see that the node runs and lets user and key in by SSH, then run pulumi up again": errors.New("10.0.0.1:22 has not answered for 2m0s"),
+		"k3s-lb-01: admit: jump host bastion: refused; check ssh.bastion, then run pulumi up again":                                                 &contact.JumpError{Host: "bastion", Err: errors.New("refused")},
+	} {
+		if got := explained("k3s-lb-01", topology.Admit, err); got == nil || got.Error() != want {
+			t.Errorf("%v, want %s", got, want)
+		}
+	}
+	if err := explained("k3s-lb-01", topology.Admit, nil); err != nil {
+		t.Error(err)
 	}
 }
 

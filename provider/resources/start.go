@@ -4,10 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	p "github.com/pulumi/pulumi-go-provider"
@@ -85,12 +82,5 @@ func (ClusterStart) Diff(_ context.Context, req infer.DiffRequest[ClusterStartAr
 // run runs a script on a node, as the remote steps do.
 func (a Access) run(ctx context.Context, verb topology.Verb, node string, way Way, script string) (string, error) {
 	out, err := contact.Run(ctx, a.host(way.Address, way.HostKey), a.Jump, render.Command(a.User, render.Deadline(verb)), script, stepWaits)
-	if err == nil {
-		return out, nil
-	}
-	text := strings.TrimPrefix(err.Error(), fmt.Sprintf("%s: %s: ", node, verb))
-	if at := new(contact.JumpError); errors.As(err, &at) {
-		text += "; check ssh.bastion, then run pulumi up again"
-	}
-	return "", fmt.Errorf("%s: %s: %s", node, verb, text)
+	return out, explained(node, verb, err)
 }

@@ -47,7 +47,7 @@ const requestTimeout = 15 * time.Second
 // It keeps trying until the time is over. The error names each way and what was last seen on it, never a secret.
 func Reach(ctx context.Context, a Access, within time.Duration) (*Cluster, error) {
 	if len(a.Ways) == 0 {
-		return nil, fmt.Errorf("cluster %s: no node is known through which it could be reached", a.Cluster)
+		return nil, fmt.Errorf("cluster %s: no node is known through which it could be reached; run pulumi up without --target", a.Cluster)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(a.ServerCA)) {
@@ -138,7 +138,7 @@ func (a Access) cluster(ctx context.Context, t *tunnel, roots *x509.CertPool, ce
 		return nil, err
 	}
 	c := &Cluster{
-		servers: a.Servers, drainFor: a.DrainTimeout, endpoint: endpoint, kube: kube, waits: defaultWaits, close: t.close,
+		servers: a.Servers, drainFor: a.DrainTimeout, kube: kube, waits: defaultWaits, close: t.close,
 		now: func() time.Time { return time.Now().Add(skew) },
 		web: &http.Client{
 			Transport: &http.Transport{

@@ -1,4 +1,4 @@
-// Package cluster is what the provider asks of a living cluster: to reach it, to know its nodes and members, and to cordon, empty and
+// Package cluster is what the provider asks of a living cluster: to reach it, to know its nodes, and to cordon, empty and
 // remove a node. It knows no Pulumi.
 package cluster
 
@@ -16,7 +16,6 @@ import (
 type Cluster struct {
 	servers  int           // how many it is meant to have
 	drainFor time.Duration // how long a drain may take
-	endpoint string        // the API at the VIP
 	kube     kubernetes.Interface
 	web      *http.Client                               // trusts the API's CA, shows no certificate
 	answers  func(ctx context.Context, ip string) error // whether the API of one server answers

@@ -28,11 +28,7 @@ func HAProxy(p topology.Plan) string {
 
 // HAProxyUnit renders what is added to HAProxy's systemd unit.
 func HAProxyUnit(p topology.Plan) string {
-	return fill("haproxy-unit.conf.tmpl", struct {
-		Rise    int
-		Servers []topology.Node
-		Others  []string
-	}{p.Spec.LoadBalancers.CheckRise, bySlot(p.Servers()), p.Spec.Servers.Others})
+	return fill("haproxy-unit.conf.tmpl", struct{ Arguments string }{servers(p)})
 }
 
 // servers are the arguments of lb-servers.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -285,6 +286,43 @@ exit 7`)
 				t.Errorf("exit %d, want %d", got, c.want)
 			}
 		})
+	}
+}
+
+// What HAProxy is told before it starts: who is ready, by the cluster's CA, is up; all others have to pass a check first.
+func TestLBServers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	program(t, dir, "curl", `ca= at=
+for word; do
+	case $former in --cacert) ca=$word ;; --connect-to) at=$word ;; esac
+	former=$word
+done
+[ "$ca" = "$D/ca.pem" ] || exit 77
+case $at in ::192.168.1.201:6443) printf 401 ;; ::192.168.1.202:6443) printf 503 ;; ::192.168.1.203:6443) printf 200 ;; *) exit 7 ;; esac`)
+	text, err := os.ReadFile("files/lb-servers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := strings.ReplaceAll(string(text), "/etc/haproxy/k3sha", dir)
+	cmd := exec.Command("sh", "-s", "2", "k3s-server-01=192.168.1.201", "k3s-server-02=192.168.1.202", "192.168.1.203=192.168.1.203", "k3s-server-04=192.168.1.204")
+	cmd.Stdin = strings.NewReader(script)
+	cmd.Env = append(os.Environ(), "PATH="+dir+"/bin:"+os.Getenv("PATH"), "D="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%v %s", err, out)
+	}
+	got, err := os.ReadFile(dir + "/servers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(got)), "\n")
+	const up, down = " 2 0 1 1 1 15 3 2", " 0 0 1 1 1 8 2 0"
+	want := []string{"1 k3s-server-01 192.168.1.201" + up, "2 k3s-server-02 192.168.1.202" + down, "3 192.168.1.203 192.168.1.203" + up, "4 k3s-server-04 192.168.1.204" + down}
+	for i := range want {
+		want[i] = "3 k3s_api " + want[i] + " 6 0 0 0 - 6443 - 0 0 - - 0"
+	}
+	if len(lines) != 6 || lines[0] != "1" || !strings.HasPrefix(lines[1], "# be_id be_name srv_id srv_name srv_addr srv_op_state ") || !slices.Equal(lines[2:], want) {
+		t.Errorf("HAProxy is told:\n%s\nwant\n%s", got, strings.Join(want, "\n"))
 	}
 }
 

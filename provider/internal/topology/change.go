@@ -39,7 +39,8 @@ func (p Plan) Machines() map[string]Machine {
 	return out
 }
 
-// CheckChange says what must not be done to the VMs of a cluster: addresses and VM ids changed, disks shrunk, and more than one server or all load balancers restarted in one update, unless together says so.
+// CheckChange says what must not be done to the VMs of a cluster: addresses and VM ids changed, disks shrunk, and more than one server or
+// all load balancers restarted in one update, unless together says so.
 func CheckChange(before, now map[string]Machine, together bool) []Problem {
 	var out []Problem
 	add := func(path, format string, args ...any) {
