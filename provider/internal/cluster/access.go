@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/crypto/ssh"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -154,14 +155,13 @@ func (a Access) cluster(ctx context.Context, t *tunnel, roots *x509.CertPool, ce
 	}
 	c.answers = c.ask
 	c.kubelet = func(ctx context.Context, ip string) bool {
-		ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
-		defer cancel()
 		conn, err := t.dial(ctx, "tcp", net.JoinHostPort(ip, kubeletPort))
-		if err != nil {
-			return false
+		if err == nil {
+			_ = conn.Close()
 		}
-		_ = conn.Close()
-		return true
+		// Refused, or no such host: nobody is there. No answer at all may be a firewall's doing, so the lease alone decides then.
+		var refused *ssh.OpenChannelError
+		return !errors.As(err, &refused)
 	}
 	return c, nil
 }

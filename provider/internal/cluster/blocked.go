@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,12 +19,9 @@ const namedPods = 5
 func (c *Cluster) blocked(ctx context.Context, left []corev1.Pod, refusals map[types.UID]error) error {
 	var each, advice []string
 	advise := func(text string) {
-		for _, known := range advice {
-			if known == text {
-				return
-			}
+		if !slices.Contains(advice, text) {
+			advice = append(advice, text)
 		}
-		advice = append(advice, text)
 	}
 	for i := range left[:min(len(left), namedPods)] {
 		pod := &left[i]

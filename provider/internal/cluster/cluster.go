@@ -19,7 +19,7 @@ type Cluster struct {
 	kube     kubernetes.Interface
 	web      *http.Client                               // trusts the API's CA, shows no certificate
 	answers  func(ctx context.Context, ip string) error // whether the API of one server answers
-	kubelet  func(ctx context.Context, ip string) bool  // whether something listens where a kubelet does
+	kubelet  func(ctx context.Context, ip string) bool  // whether there may be a kubelet at an address
 	now      func() time.Time                           // by the cluster's clock
 	waits    waits
 	close    func()

@@ -77,7 +77,7 @@ func (c *Cluster) giveBack(ctx context.Context, node string, already bool, failu
 	return failure
 }
 
-// evictAll evicts the pods that a node has now and waits until they are gone.
+// evictAll evicts the pods that a node has now and waits until they are gone, or the node is lost: nobody ends its pods then.
 func (c *Cluster) evictAll(ctx context.Context, node string) error {
 	var left []corev1.Pod
 	var wanted map[types.UID]bool
@@ -106,7 +106,11 @@ func (c *Cluster) evictAll(ctx context.Context, node string) error {
 			}
 			refusals[left[i].UID] = c.evict(ctx, &left[i])
 		}
-		return len(left) == 0, nil
+		if len(left) == 0 {
+			return true, nil
+		}
+		reason, err := c.silent(ctx, node)
+		return reason != "", err
 	})
 	var late *lateError
 	if errors.As(err, &late) && len(left) > 0 {

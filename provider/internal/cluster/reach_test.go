@@ -243,6 +243,9 @@ func TestReach(t *testing.T) {
 	if ahead := time.Until(c.now()); ahead < 59*time.Minute || ahead > 61*time.Minute {
 		t.Errorf("the cluster's clock is %s ahead", ahead)
 	}
+	if c.kubelet(t.Context(), "127.0.0.1") {
+		t.Error("no kubelet listens here")
+	}
 	// The node restarts: the tunnel is opened again.
 	for range 2 {
 		list, err := c.kube.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})

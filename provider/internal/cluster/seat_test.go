@@ -239,6 +239,26 @@ func TestLeaveLooksAgainAfterTheDrain(t *testing.T) {
 	}
 }
 
+// A node that is lost while it is drained is not waited for: nobody ends its pods any more.
+func TestLeaveOfANodeThatIsLostMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(1, all(server("1"), worker(), pod("web-0", "k3s-Worker-01"))...)
+	w.linger["web-0"] = true
+	w.drainFor = time.Minute
+	began := time.Now()
+	w.now = func() time.Time {
+		if time.Since(began) > 100*time.Millisecond {
+			return moment.Add(time.Minute)
+		}
+		return moment
+	}
+	says(t, w.Leave(t.Context(), Machine{Node: "k3s-Worker-01", MachineID: "machine-w"}), "")
+	w.has(t, "k3s-Worker-01", false)
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it was waited for: %s", took)
+	}
+}
+
 // Others that become healthy in time are waited for.
 func TestLeaveWaitsForTheOthers(t *testing.T) {
 	t.Parallel()
