@@ -118,7 +118,7 @@ func TestPlainAndSecret(t *testing.T) {
 	cluster := spec.Resources["k3sha:index:K3sHaCluster"]
 	look("K3sHaCluster", cluster.InputProperties, true)
 	look("K3sHaCluster", cluster.Properties, false)
-	for _, own := range []string{"ClusterIdentity", "AdminCertificate", "ClusterRelease", "ClusterStart", "ClusterWays", "Seat", "Contact"} {
+	for _, own := range []string{"ClusterIdentity", "AdminCertificate", "ClusterRelease", "ClusterStart", "Seat", "Contact"} {
 		r, found := spec.Resources["k3sha:index:"+own]
 		if !found {
 			t.Errorf("there is no %s", own)

@@ -38,9 +38,6 @@ func (b *bootstrap) run() error {
 	if b.identity, err = b.newIdentity(); err != nil {
 		return err
 	}
-	if b.access, err = b.newAccess(); err != nil {
-		return err
-	}
 	if b.commands, err = newCommandProvider(b.ctx, b.cluster, b.name); err != nil {
 		return err
 	}
@@ -77,12 +74,13 @@ func (b *bootstrap) step(step topology.Step) error {
 			return err
 		}
 		b.finish(step, r, r.Version)
-	case topology.Ways:
-		w, err := b.newWays(step)
+	case topology.Access:
+		access, err := b.newAccess(step)
 		if err != nil {
 			return err
 		}
-		b.finish(step, w, w.ID().ApplyT(func(id pulumi.ID) string { return string(id) }).(pulumi.StringOutput))
+		b.access = access
+		b.finish(step, access, access.ID().ApplyT(func(id pulumi.ID) string { return string(id) }).(pulumi.StringOutput))
 	case topology.Start:
 		start, err := b.newStart(step)
 		if err != nil {

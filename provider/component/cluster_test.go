@@ -166,7 +166,7 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	nodes := []string{"k3s-lb-01", "k3s-lb-02", "k3s-server-01", "k3s-server-02", "k3s-server-03", "k3s-worker-01", "k3s-worker-02"}
-	want := map[string][]string{"prod": nil, "prod-command": nil, "prod-machines": nil, "prod-identity": nil, "prod-admin": nil, "prod-access": {"prod-identity"}}
+	want := map[string][]string{"prod": nil, "prod-command": nil, "prod-machines": nil, "prod-identity": nil, "prod-admin": nil}
 	for i, n := range nodes {
 		want["prod-vm-"+n] = []string{"prod-command", "prod-machines"}
 		if i >= 2 {
@@ -187,9 +187,9 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 	after("converge-k3s-lb-01", "k3s-lb-01", "prepare-k3s-lb-01", "identity")
 	after("converge-k3s-lb-02", "k3s-lb-02", "prepare-k3s-lb-02", "converge-k3s-lb-01", "identity")
 	want["prod-release-cluster"] = []string{"prod-prepare-k3s-server-01", "prod-prepare-k3s-server-02", "prod-prepare-k3s-server-03"}
-	after("start-cluster", "k3s-server-01", "prepare-k3s-server-01", "identity")
-	want["prod-ways-cluster"] = []string{"prod-contact-k3s-lb-01", "prod-contact-k3s-lb-02", "prod-contact-k3s-server-01", "prod-contact-k3s-server-02", "prod-contact-k3s-server-03"}
-	after("admit-k3s-server-01", "k3s-server-01", "start-cluster", "ways-cluster")
+	after("start-cluster", "k3s-server-01", "prepare-k3s-server-01", "access-cluster", "identity")
+	want["prod-access-cluster"] = []string{"prod-contact-k3s-lb-01", "prod-contact-k3s-lb-02", "prod-contact-k3s-server-01", "prod-contact-k3s-server-02", "prod-contact-k3s-server-03", "prod-identity"}
+	after("admit-k3s-server-01", "k3s-server-01", "start-cluster")
 	after("converge-k3s-server-01", "k3s-server-01", "admit-k3s-server-01", "release-cluster", "identity")
 	after("reach-cluster", "k3s-lb-01", "converge-k3s-server-01", "converge-k3s-lb-02")
 	for _, n := range nodes[3:] {
@@ -396,7 +396,7 @@ func TestBastion(t *testing.T) {
 // access is the configuration of the provider that reaches nodes and the cluster.
 func access(t *testing.T, all map[string]recorded) resources.Access {
 	t.Helper()
-	r := all["prod-access"]
+	r := all["prod-access-cluster"]
 	if r.token != "pulumi:providers:k3sha" || len(r.inputs) == 0 || !r.inputs["access"].IsSecret() {
 		t.Fatalf("%s, or its configuration is not secret", r.token)
 	}
@@ -422,6 +422,9 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 		Cluster: "k3s", VIP: "192.168.1.220", APIPort: 16443, Servers: 3, Others: []string{"192.168.1.99", "192.168.1.202", "192.168.1.201", "192.168.1.203"},
 		StartOver: "2026-11-26", User: "ubuntu", Port: 2222, PrivateKey: private, Bundle: identity(),
 	}
+	for _, way := range [][2]string{{"k3s-lb-01", "192.168.1.221"}, {"k3s-lb-02", "192.168.1.222"}, {"k3s-server-02", "192.168.1.202"}, {"k3s-server-01", "192.168.1.201"}, {"k3s-server-03", "192.168.1.203"}} {
+		want.Ways = append(want.Ways, resources.Way{Node: way[0], Address: way[1], HostKey: "ssh-ed25519 HOSTKEY-of-" + way[0]})
+	}
 	if got := access(t, all); got.Text() != want.Text() {
 		t.Errorf("access:\n%+v\nwant:\n%+v", got, want)
 	}
@@ -429,7 +432,7 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 	for name, r := range all {
 		rpc := r.rpc.RegisterRPC
 		kind := strings.TrimPrefix(r.token, "k3sha:index:")
-		if by := base(rpc.GetProvider()); slices.Contains([]string{"Seat", "ClusterStart", "ClusterWays", "AdminCertificate"}, kind) != strings.HasPrefix(by, "prod-access") {
+		if by := base(rpc.GetProvider()); slices.Contains([]string{"Seat", "ClusterStart", "AdminCertificate"}, kind) != strings.HasPrefix(by, "prod-access-cluster") {
 			t.Errorf("%s is made by %q", name, by)
 		}
 		switch kind {
@@ -455,21 +458,6 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 				t.Errorf("%s: %v, secret %v", name, r.inputs, rpc.GetAdditionalSecretOutputs())
 			}
 			continue // it reaches nobody
-		case "ClusterWays":
-			list := plain(r.inputs["ways"]).ArrayValue()
-			var got []string
-			for _, way := range list {
-				w := plain(way).ObjectValue()
-				got = append(got, plain(w["node"]).StringValue()+" "+plain(w["address"]).StringValue()+" "+plain(w["hostKey"]).StringValue())
-			}
-			var want []string
-			for _, way := range []string{"k3s-lb-01 192.168.1.221", "k3s-lb-02 192.168.1.222", "k3s-server-02 192.168.1.202", "k3s-server-01 192.168.1.201", "k3s-server-03 192.168.1.203"} {
-				node, _, _ := strings.Cut(way, " ")
-				want = append(want, way+" ssh-ed25519 HOSTKEY-of-"+node)
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("ways: %v, want %v", got, want)
-			}
 		case "Contact":
 			node := strings.TrimPrefix(name, "prod-contact-")
 			if plain(r.inputs["instance"]).StringValue() != "k3sha-of-prod-vm-"+node || base(rpc.GetDeletedWith()) != "prod-vm-"+node || len(rpc.GetReplaceWith()) != 1 || plain(r.inputs["toolkit"]).StringValue() == "" {
@@ -484,8 +472,8 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 			t.Errorf("%s has the timeouts %v", name, limits)
 		}
 	}
-	if reaching != 7 {
-		t.Errorf("%d resources reach the cluster, want 7", reaching)
+	if reaching != 6 {
+		t.Errorf("%d resources reach the cluster, want 6", reaching)
 	}
 	for _, key := range []string{"token", "agentToken", "recoveryBundle"} {
 		if !slices.Contains(all["prod-identity"].rpc.RegisterRPC.GetAdditionalSecretOutputs(), key) {
@@ -608,7 +596,7 @@ func TestOtherResourcesStayTheSame(t *testing.T) {
 			changed[name] = true
 		}
 	}
-	if got, want := slices.Sorted(maps.Keys(changed)), []string{"prod-access", "prod-converge-k3s-lb-01", "prod-converge-k3s-lb-02", "prod-machines", "prod-ways-cluster"}; !slices.Equal(got, want) {
+	if got, want := slices.Sorted(maps.Keys(changed)), []string{"prod-access-cluster", "prod-converge-k3s-lb-01", "prod-converge-k3s-lb-02", "prod-machines"}; !slices.Equal(got, want) {
 		t.Errorf("changed: %v, want %v", got, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
@@ -33,9 +34,6 @@ type (
 	release struct {
 		pulumi.CustomResourceState
 		Version pulumi.StringOutput `pulumi:"k3sVersion"`
-	}
-	ways struct {
-		pulumi.CustomResourceState
 	}
 	firstContact struct {
 		pulumi.CustomResourceState
@@ -120,8 +118,9 @@ func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
 }
 
 // newAccess is the provider of the resources that reach nodes and cluster. What they need for that is its configuration: the state holds
-// it once, and a seat is left with what is right on that day. All of it is known at previews of a cluster that exists.
-func (b *bootstrap) newAccess() (pulumi.ProviderResource, error) {
+// it once, a seat is left with what is right on that day, and one that goes before this provider is looked at in an update, with what the
+// last update knew. All of it is known at previews of a cluster that exists.
+func (b *bootstrap) newAccess(step topology.Step) (pulumi.ProviderResource, error) {
 	s := b.plan.Spec
 	base := resources.Access{
 		Cluster: s.ClusterName, VIP: s.Network.VIP, APIPort: s.LoadBalancers.APIPort, Servers: len(b.plan.Servers()), Others: slices.Clone(s.Servers.Others),
@@ -136,8 +135,20 @@ func (b *bootstrap) newAccess() (pulumi.ProviderResource, error) {
 	for _, n := range b.plan.Servers() {
 		base.Others = append(base.Others, n.IP)
 	}
-	text := pulumi.All(b.identity.RecoveryBundle, b.args.SSH.PrivateKey, jumpKey, jumpHostKey).ApplyT(func(v []any) (string, error) {
+	var hostKeys pulumi.StringArray
+	for _, n := range slices.Concat(b.plan.LoadBalancers(), b.plan.Servers()) {
+		base.Ways = append(base.Ways, resources.Way{Node: n.Name, Address: n.IP})
+		hostKeys = append(hostKeys, b.known(b.hostKeys[n.Name]))
+	}
+	text := pulumi.All(b.identity.RecoveryBundle, b.args.SSH.PrivateKey, jumpKey, jumpHostKey, hostKeys).ApplyT(func(v []any) (string, error) {
 		a := base
+		a.Ways = nil
+		for i, hostKey := range v[4].([]string) {
+			if way := base.Ways[i]; hostKey != "" {
+				way.HostKey = hostKey
+				a.Ways = append(a.Ways, way)
+			}
+		}
 		bundle, err := pki.Decode(v[0].(string))
 		if err != nil {
 			return "", err
@@ -151,9 +162,25 @@ func (b *bootstrap) newAccess() (pulumi.ProviderResource, error) {
 		return a.Text(), nil
 	})
 	var r pulumi.ProviderResourceState
-	err := b.ctx.RegisterResource("pulumi:providers:"+Package, b.name+"-access", pulumi.Map{resources.AccessKey: pulumi.ToSecret(text)}, &r,
-		pulumi.Parent(b.cluster), pulumi.Version(b.version), pulumi.PluginDownloadURL(DownloadURL))
+	err := b.register("pulumi:providers:"+Package, b.childName(step), pulumi.Map{resources.AccessKey: pulumi.ToSecret(text)}, &r, pulumi.DependsOn(b.predecessors(step)))
 	return &r, err
+}
+
+// known is an output, or nothing in a preview that does not know it: the engine shows all resources of a provider as changed if it does not
+// know its configuration.
+func (b *bootstrap) known(out pulumi.StringOutput) pulumi.StringOutput {
+	if !b.ctx.DryRun() {
+		return out
+	}
+	deferred, resolve := pulumi.DeferredOutput[string](b.ctx.Context())
+	go func() {
+		if r, err := internals.UnsafeAwaitOutput(b.ctx.Context(), out); err == nil && !r.Known {
+			resolve(pulumi.String("").ToStringOutput())
+			return
+		}
+		resolve(out)
+	}()
+	return pulumi.StringOutput(deferred)
 }
 
 // reaching are the options of a resource that reaches nodes or the cluster.
@@ -162,15 +189,6 @@ func (b *bootstrap) reaching(step topology.Step) []pulumi.ResourceOption {
 		pulumi.Provider(b.access), pulumi.Timeouts(&pulumi.CustomTimeouts{Create: stepDeadline, Update: stepDeadline, Delete: stepDeadline}),
 		pulumi.DependsOn(b.predecessors(step)),
 	}
-}
-
-func (b *bootstrap) newWays(step topology.Step) (*ways, error) {
-	var list pulumi.Array
-	for _, n := range slices.Concat(b.plan.LoadBalancers(), b.plan.Servers()) {
-		list = append(list, pulumi.Map{"node": pulumi.String(n.Name), "address": pulumi.String(n.IP), "hostKey": b.hostKeys[n.Name]})
-	}
-	var w ways
-	return &w, b.register(resources.WaysToken, b.childName(step), pulumi.Map{"ways": list}, &w, b.reaching(step)...)
 }
 
 func (b *bootstrap) newStart(step topology.Step) (*start, error) {

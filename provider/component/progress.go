@@ -122,8 +122,8 @@ func doingWord(step topology.Step) string {
 		return "taking the seat of"
 	case topology.Release:
 		return "looking at the release of the"
-	case topology.Ways:
-		return "listing the ways to the"
+	case topology.Access:
+		return "learning the ways to the"
 	case topology.Start:
 		return "giving the right to start the"
 	case topology.Reach:

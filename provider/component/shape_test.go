@@ -121,7 +121,7 @@ func TestProgressSaysWhatIsReachedAndWaitedFor(t *testing.T) {
 	for _, n := range plan.Nodes {
 		end(10, "vm-"+n.Name, "contact-"+n.Name, "authorize-"+n.Name, "prepare-"+n.Name)
 	}
-	end(10, "ways-cluster")
+	end(10, "access-cluster")
 	is(12, "0 of 2 load balancers up; configuring k3s-lb-01, 2 s; looking at the release of the cluster, 2 s; and 1 more")
 	end(15, "converge-k3s-lb-01", "converge-k3s-lb-02")
 	is(16, "2 of 2 load balancers up; looking at the release of the cluster, 6 s; giving the right to start the cluster, 6 s")

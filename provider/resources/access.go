@@ -29,8 +29,15 @@ type Access struct {
 	Port       int           `json:"port"`
 	PrivateKey string        `json:"privateKey"`
 	Jump       *contact.Host `json:"jump,omitempty"`
-	ways       []Way         // as ClusterWays has learned them in this run
+	Ways       []Way         `json:"ways"` // the nodes through whose SSH the cluster can be reached, the likeliest first
 	Bundle     pki.Bundle    `json:"bundle"`
+}
+
+// Way is a node that leads into the cluster's network.
+type Way struct {
+	Node    string `json:"node"`
+	Address string `json:"address"`
+	HostKey string `json:"hostKey"`
 }
 
 // Text is the access as the provider's configuration holds it.
@@ -52,7 +59,7 @@ func (a Access) toCluster(first ...Way) cluster.Access {
 		Cluster: a.Cluster, VIP: a.VIP, APIPort: a.APIPort, Servers: a.Servers, Jump: a.Jump,
 		ServerCA: a.Bundle.Authorities.Server.Certificate, ClientCA: a.Bundle.Authorities.Client,
 	}
-	for _, way := range slices.Concat(first, a.ways) {
+	for _, way := range slices.Concat(first, a.Ways) {
 		out.Ways = append(out.Ways, cluster.Way{Node: way.Node, Host: a.host(way.Address, way.HostKey)})
 	}
 	return out
@@ -65,13 +72,6 @@ const AccessKey = "access"
 type Config struct {
 	mu     sync.Mutex
 	access *Access
-	ways   []Way
-}
-
-func (c *Config) learn(ways []Way) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ways = ways
 }
 
 func (c *Config) get() (Access, error) {
@@ -80,9 +80,7 @@ func (c *Config) get() (Access, error) {
 	if c.access == nil {
 		return Access{}, errors.New("this resource is a part of K3sHaCluster and cannot be made by itself")
 	}
-	access := *c.access
-	access.ways = c.ways
-	return access, nil
+	return *c.access, nil
 }
 
 // Install has a provider take the configuration. It is not the framework's own, which would have every change of it replace the provider,

@@ -135,30 +135,6 @@ func (c *ClusterReleaseState) Annotate(a infer.Annotator) {
 	a.Describe(&c.Version, "The release.")
 }
 
-// Annotate describes the ways.
-func (c *ClusterWays) Annotate(a infer.Annotator) {
-	a.Describe(c, "The nodes through whose SSH a cluster's API can be reached. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state.")
-}
-
-// Annotate describes the ways' input.
-func (c *ClusterWaysArgs) Annotate(a infer.Annotator) {
-	a.Describe(&c.Ways, "The nodes, the likeliest first.\n\nChange: in place.")
-}
-
-// Annotate describes the ways' output.
-func (c *ClusterWaysState) Annotate(a infer.Annotator) {
-	a.Describe(&c.Ways, "The nodes, the likeliest first.")
-}
-
-// Annotate describes a way.
-func (w *Way) Annotate(a infer.Annotator) {
-	a.SetToken("index", "ClusterWay")
-	a.Describe(w, "A node that leads into the cluster's network.")
-	a.Describe(&w.Node, "Its name.")
-	a.Describe(&w.Address, "Its address.")
-	a.Describe(&w.HostKey, "Its SSH host key.")
-}
-
 // Annotate describes the right to start.
 func (c *ClusterStart) Annotate(a infer.Annotator) {
 	a.Describe(c, "The one right to start a cluster, given to one machine, once. A K3sHaCluster makes its own; it is not meant for programs.")

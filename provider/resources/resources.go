@@ -20,7 +20,6 @@ const (
 	MachinesToken = "k3sha:index:ClusterMachines"
 	ReleaseToken  = "k3sha:index:ClusterRelease"
 	ContactToken  = "k3sha:index:Contact"
-	WaysToken     = "k3sha:index:ClusterWays"
 	StartToken    = "k3sha:index:ClusterStart"
 	SeatToken     = "k3sha:index:Seat"
 	AdminToken    = "k3sha:index:AdminCertificate"
@@ -30,6 +29,6 @@ const (
 func All(config *Config) []infer.InferredResource {
 	return []infer.InferredResource{
 		infer.Resource(ClusterIdentity{}), infer.Resource(ClusterMachines{}), infer.Resource(ClusterRelease{}), infer.Resource(Contact{}),
-		infer.Resource(ClusterWays{config}), infer.Resource(ClusterStart{config}), infer.Resource(Seat{config}), infer.Resource(AdminCertificate{config}),
+		infer.Resource(ClusterStart{config}), infer.Resource(Seat{config}), infer.Resource(AdminCertificate{config}),
 	}
 }

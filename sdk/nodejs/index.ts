@@ -30,11 +30,6 @@ export type ClusterStart = import("./clusterStart").ClusterStart;
 export const ClusterStart: typeof import("./clusterStart").ClusterStart = null as any;
 utilities.lazyLoad(exports, ["ClusterStart"], () => require("./clusterStart"));
 
-export { ClusterWaysArgs } from "./clusterWays";
-export type ClusterWays = import("./clusterWays").ClusterWays;
-export const ClusterWays: typeof import("./clusterWays").ClusterWays = null as any;
-utilities.lazyLoad(exports, ["ClusterWays"], () => require("./clusterWays"));
-
 export { ContactArgs } from "./contact";
 export type Contact = import("./contact").Contact;
 export const Contact: typeof import("./contact").Contact = null as any;
@@ -80,8 +75,6 @@ const _module = {
                 return new ClusterRelease(name, <any>undefined, { urn })
             case "k3sha:index:ClusterStart":
                 return new ClusterStart(name, <any>undefined, { urn })
-            case "k3sha:index:ClusterWays":
-                return new ClusterWays(name, <any>undefined, { urn })
             case "k3sha:index:Contact":
                 return new Contact(name, <any>undefined, { urn })
             case "k3sha:index:K3sHaCluster":

@@ -9,7 +9,28 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 )
+
+// controllerLeases are those of k3s' controllers: their holder carries out what the finalizers of a Node wait for.
+var controllerLeases = []string{"k3s", "k3s-etcd"}
+
+// giveUp gives up the leases of k3s' controllers in the place of a server that is gone, in the form in which a server that is stopped does it
+// itself: another one takes them at once, and not after 45 s. One that has lost its member has had no API to do so. Time is all that is won,
+// so nothing is made of a failure.
+func (c *Cluster) giveUp(ctx context.Context, server string) {
+	leases := c.kube.CoordinationV1().Leases(system)
+	for _, name := range controllerLeases {
+		lease, err := leases.Get(ctx, name, metav1.GetOptions{})
+		if err != nil || !strings.EqualFold(ptr.Deref(lease.Spec.HolderIdentity, ""), server) {
+			continue
+		}
+		now := metav1.NewMicroTime(c.now())
+		lease.Spec.HolderIdentity, lease.Spec.LeaseDurationSeconds = ptr.To(""), ptr.To(int32(1))
+		lease.Spec.AcquireTime, lease.Spec.RenewTime = &now, &now
+		_, _ = leases.Update(ctx, lease, metav1.UpdateOptions{}) // a conflict: its holder lives
+	}
+}
 
 // remove deletes a Node and waits until it is gone: k3s' finalizers hold it until its etcd member is removed, so its end proves the
 // member's. It returns the Node that has come back under the name, if one has.
@@ -33,13 +54,16 @@ func (c *Cluster) remove(ctx context.Context, node *corev1.Node) (back *corev1.N
 			return true, nil
 		}
 		last = found
+		if alive, err := c.alive(ctx, found); err == nil && !alive {
+			c.giveUp(ctx, node.Name)
+		}
 		return false, nil
 	})
 	var late *lateError
 	if errors.As(err, &late) && last.DeletionTimestamp != nil {
 		return nil, fmt.Errorf("node %s hangs in Terminating for %s: finalizers [%s]; the k3s lease's holder is %s, the k3s-etcd lease's holder is %s: "+
 			"see the log of k3s there for %s, and bring that server back if it is away; then run pulumi up again",
-			node.Name, span(c.waits.Gone), strings.Join(last.Finalizers, " "), c.holder(ctx, "k3s"), c.holder(ctx, "k3s-etcd"), node.Name)
+			node.Name, span(c.waits.Gone), strings.Join(last.Finalizers, " "), c.holder(ctx, controllerLeases[0]), c.holder(ctx, controllerLeases[1]), node.Name)
 	}
 	return back, err
 }

@@ -57,6 +57,7 @@ func (c *Cluster) removeStale(ctx context.Context, node *corev1.Node, m Machine)
 			return err
 		}
 	}
+	c.giveUp(ctx, node.Name)
 	_, err := c.remove(ctx, node)
 	return err
 }

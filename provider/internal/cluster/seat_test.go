@@ -209,6 +209,42 @@ func TestLeaveServer(t *testing.T) {
 	}
 }
 
+// A server that is gone gives up the leases of k3s' controllers, or its member would stay for 45 s more. One that lives keeps them, and those
+// of others are others'.
+func TestLeasesOfAServerThatIsGone(t *testing.T) {
+	t.Parallel()
+	const name, ip = "k3s-server-03", "10.0.0.13"
+	for title, c := range map[string]struct {
+		change []func(*seat)
+		dies   bool // when its member is removed
+		take   bool // by the machine that comes after it
+		holder string
+	}{
+		"of a machine that was": {[]func(*seat){stale}, false, true, "nobody"},
+		"dead":                  {[]func(*seat){dead}, false, false, "nobody"},
+		"ends when it leaves":   {nil, true, false, "nobody"},
+		"alive":                 {nil, false, false, "K3s-Server-03"},
+	} {
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(3, all(server("1"), server("2"), server("3", c.change...), lease("k3s", "K3s-Server-03", moment, moment), lease("k3s-etcd", "k3s-server-01", moment, moment))...)
+			w.hang("x")
+			w.fake.PrependReactor("delete", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
+				w.lost[ip] = c.dies
+				return false, nil, nil
+			})
+			var err error
+			if machine := (Machine{name, true, "machine-3"}); c.take {
+				_, err = w.Take(t.Context(), machine)
+			} else {
+				err = w.Leave(t.Context(), machine)
+			}
+			says(t, err, "node k3s-server-03 hangs in Terminating for 60ms: finalizers [x]; the k3s lease's holder is "+c.holder+", the k3s-etcd lease's holder is k3s-server-01: "+
+				"see the log of k3s there for k3s-server-03, and bring that server back if it is away; then run pulumi up again")
+		})
+	}
+}
+
 // A server without its label, or one that is not said to be one, is one by the other sign.
 func TestLeaveKnowsServers(t *testing.T) {
 	t.Parallel()

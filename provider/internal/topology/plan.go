@@ -17,7 +17,7 @@ const (
 
 	// These are the cluster's, once each.
 	Release Verb = "release" // the release that servers may start
-	Ways    Verb = "ways"    // the nodes through which the cluster can be reached
+	Access  Verb = "access"  // how nodes and cluster are reached, and what lets us in
 	Start   Verb = "start"   // the one right to start the cluster, given to one machine
 	Reach   Verb = "reach"   // wait until the API answers through the VIP
 )
@@ -70,9 +70,9 @@ func NewPlan(s Spec) Plan {
 
 	// A release that one server cannot fetch becomes nobody's.
 	p.add(Release, Node{Name: Cluster}, p.each(Prepare, servers)...)
-	p.add(Ways, Node{Name: Cluster}, p.each(Contact, slices.Concat(p.LoadBalancers(), servers))...)
-	p.add(Start, Node{Name: Cluster, IP: first.IP}, StepName(Prepare, first.Name))
-	p.add(Admit, first, StepName(Start, Cluster), StepName(Ways, Cluster))
+	p.add(Access, Node{Name: Cluster}, p.each(Contact, slices.Concat(p.LoadBalancers(), servers))...)
+	p.add(Start, Node{Name: Cluster, IP: first.IP}, StepName(Prepare, first.Name), StepName(Access, Cluster))
+	p.add(Admit, first, StepName(Start, Cluster))
 	p.add(Converge, first, StepName(Admit, first.Name), StepName(Release, Cluster))
 	p.add(Reach, Node{Name: Cluster, IP: p.LoadBalancers()[0].IP}, append([]string{StepName(Converge, first.Name)}, balanced...)...)
 	serves := []string{StepName(Reach, Cluster)}

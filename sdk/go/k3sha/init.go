@@ -31,8 +31,6 @@ func (m *module) Construct(ctx *pulumi.Context, name, typ, urn string) (r pulumi
 		r = &ClusterRelease{}
 	case "k3sha:index:ClusterStart":
 		r = &ClusterStart{}
-	case "k3sha:index:ClusterWays":
-		r = &ClusterWays{}
 	case "k3sha:index:Contact":
 		r = &Contact{}
 	case "k3sha:index:K3sHaCluster":

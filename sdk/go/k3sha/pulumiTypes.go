@@ -269,124 +269,6 @@ func (o BastionPtrOutput) User() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// A node that leads into the cluster's network.
-type ClusterWay struct {
-	// Its address.
-	Address string `pulumi:"address"`
-	// Its SSH host key.
-	HostKey string `pulumi:"hostKey"`
-	// Its name.
-	Node string `pulumi:"node"`
-}
-
-// ClusterWayInput is an input type that accepts ClusterWayArgs and ClusterWayOutput values.
-// You can construct a concrete instance of `ClusterWayInput` via:
-//
-//	ClusterWayArgs{...}
-type ClusterWayInput interface {
-	pulumi.Input
-
-	ToClusterWayOutput() ClusterWayOutput
-	ToClusterWayOutputWithContext(context.Context) ClusterWayOutput
-}
-
-// A node that leads into the cluster's network.
-type ClusterWayArgs struct {
-	// Its address.
-	Address pulumi.StringInput `pulumi:"address"`
-	// Its SSH host key.
-	HostKey pulumi.StringInput `pulumi:"hostKey"`
-	// Its name.
-	Node pulumi.StringInput `pulumi:"node"`
-}
-
-func (ClusterWayArgs) ElementType() reflect.Type {
-	return reflect.TypeOf((*ClusterWay)(nil)).Elem()
-}
-
-func (i ClusterWayArgs) ToClusterWayOutput() ClusterWayOutput {
-	return i.ToClusterWayOutputWithContext(context.Background())
-}
-
-func (i ClusterWayArgs) ToClusterWayOutputWithContext(ctx context.Context) ClusterWayOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(ClusterWayOutput)
-}
-
-// ClusterWayArrayInput is an input type that accepts ClusterWayArray and ClusterWayArrayOutput values.
-// You can construct a concrete instance of `ClusterWayArrayInput` via:
-//
-//	ClusterWayArray{ ClusterWayArgs{...} }
-type ClusterWayArrayInput interface {
-	pulumi.Input
-
-	ToClusterWayArrayOutput() ClusterWayArrayOutput
-	ToClusterWayArrayOutputWithContext(context.Context) ClusterWayArrayOutput
-}
-
-type ClusterWayArray []ClusterWayInput
-
-func (ClusterWayArray) ElementType() reflect.Type {
-	return reflect.TypeOf((*[]ClusterWay)(nil)).Elem()
-}
-
-func (i ClusterWayArray) ToClusterWayArrayOutput() ClusterWayArrayOutput {
-	return i.ToClusterWayArrayOutputWithContext(context.Background())
-}
-
-func (i ClusterWayArray) ToClusterWayArrayOutputWithContext(ctx context.Context) ClusterWayArrayOutput {
-	return pulumi.ToOutputWithContext(ctx, i).(ClusterWayArrayOutput)
-}
-
-// A node that leads into the cluster's network.
-type ClusterWayOutput struct{ *pulumi.OutputState }
-
-func (ClusterWayOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*ClusterWay)(nil)).Elem()
-}
-
-func (o ClusterWayOutput) ToClusterWayOutput() ClusterWayOutput {
-	return o
-}
-
-func (o ClusterWayOutput) ToClusterWayOutputWithContext(ctx context.Context) ClusterWayOutput {
-	return o
-}
-
-// Its address.
-func (o ClusterWayOutput) Address() pulumi.StringOutput {
-	return o.ApplyT(func(v ClusterWay) string { return v.Address }).(pulumi.StringOutput)
-}
-
-// Its SSH host key.
-func (o ClusterWayOutput) HostKey() pulumi.StringOutput {
-	return o.ApplyT(func(v ClusterWay) string { return v.HostKey }).(pulumi.StringOutput)
-}
-
-// Its name.
-func (o ClusterWayOutput) Node() pulumi.StringOutput {
-	return o.ApplyT(func(v ClusterWay) string { return v.Node }).(pulumi.StringOutput)
-}
-
-type ClusterWayArrayOutput struct{ *pulumi.OutputState }
-
-func (ClusterWayArrayOutput) ElementType() reflect.Type {
-	return reflect.TypeOf((*[]ClusterWay)(nil)).Elem()
-}
-
-func (o ClusterWayArrayOutput) ToClusterWayArrayOutput() ClusterWayArrayOutput {
-	return o
-}
-
-func (o ClusterWayArrayOutput) ToClusterWayArrayOutputWithContext(ctx context.Context) ClusterWayArrayOutput {
-	return o
-}
-
-func (o ClusterWayArrayOutput) Index(i pulumi.IntInput) ClusterWayOutput {
-	return pulumi.All(o, i).ApplyT(func(vs []interface{}) ClusterWay {
-		return vs[0].([]ClusterWay)[vs[1].(int)]
-	}).(ClusterWayOutput)
-}
-
 // How a machine is logged in to.
 type ContactHost struct {
 	// Its address.
@@ -3893,8 +3775,6 @@ func (o WorkerPoolMapOutput) MapIndex(k pulumi.StringInput) WorkerPoolOutput {
 func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*BastionInput)(nil)).Elem(), BastionArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BastionPtrInput)(nil)).Elem(), BastionArgs{})
-	pulumi.RegisterInputType(reflect.TypeOf((*ClusterWayInput)(nil)).Elem(), ClusterWayArgs{})
-	pulumi.RegisterInputType(reflect.TypeOf((*ClusterWayArrayInput)(nil)).Elem(), ClusterWayArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ContactHostInput)(nil)).Elem(), ContactHostArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ContactJumpHostInput)(nil)).Elem(), ContactJumpHostArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ContactJumpHostPtrInput)(nil)).Elem(), ContactJumpHostArgs{})
@@ -3919,8 +3799,6 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*WorkerPoolMapInput)(nil)).Elem(), WorkerPoolMap{})
 	pulumi.RegisterOutputType(BastionOutput{})
 	pulumi.RegisterOutputType(BastionPtrOutput{})
-	pulumi.RegisterOutputType(ClusterWayOutput{})
-	pulumi.RegisterOutputType(ClusterWayArrayOutput{})
 	pulumi.RegisterOutputType(ContactHostOutput{})
 	pulumi.RegisterOutputType(ContactJumpHostOutput{})
 	pulumi.RegisterOutputType(ContactJumpHostPtrOutput{})

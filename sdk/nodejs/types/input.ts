@@ -43,24 +43,6 @@ export interface BastionArgs {
 }
 
 /**
- * A node that leads into the cluster's network.
- */
-export interface ClusterWayArgs {
-    /**
-     * Its address.
-     */
-    address: pulumi.Input<string>;
-    /**
-     * Its SSH host key.
-     */
-    hostKey: pulumi.Input<string>;
-    /**
-     * Its name.
-     */
-    node: pulumi.Input<string>;
-}
-
-/**
  * How a machine is logged in to.
  */
 export interface ContactHostArgs {

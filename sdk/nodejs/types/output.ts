@@ -7,24 +7,6 @@ import * as outputs from "../types/output";
 import * as enums from "../types/enums";
 
 /**
- * A node that leads into the cluster's network.
- */
-export interface ClusterWay {
-    /**
-     * Its address.
-     */
-    address: string;
-    /**
-     * Its SSH host key.
-     */
-    hostKey: string;
-    /**
-     * Its name.
-     */
-    node: string;
-}
-
-/**
  * A VM of a cluster.
  */
 export interface Machine {

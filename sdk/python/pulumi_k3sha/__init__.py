@@ -12,7 +12,6 @@ from .cluster_identity import *
 from .cluster_machines import *
 from .cluster_release import *
 from .cluster_start import *
-from .cluster_ways import *
 from .contact import *
 from .k3s_ha_cluster import *
 from .provider import *
@@ -32,7 +31,6 @@ _utilities.register(
    "k3sha:index:ClusterMachines": "ClusterMachines",
    "k3sha:index:ClusterRelease": "ClusterRelease",
    "k3sha:index:ClusterStart": "ClusterStart",
-   "k3sha:index:ClusterWays": "ClusterWays",
    "k3sha:index:Contact": "Contact",
    "k3sha:index:K3sHaCluster": "K3sHaCluster",
    "k3sha:index:Seat": "Seat"

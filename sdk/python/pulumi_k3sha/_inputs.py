@@ -18,8 +18,6 @@ from ._enums import *
 __all__ = [
     'BastionArgs',
     'BastionArgsDict',
-    'ClusterWayArgs',
-    'ClusterWayArgsDict',
     'ContactHostArgs',
     'ContactHostArgsDict',
     'ContactJumpHostArgs',
@@ -187,77 +185,6 @@ class BastionArgs:
     @user.setter
     def user(self, value: Optional[_builtins.str]):
         pulumi.set(self, "user", value)
-
-
-class ClusterWayArgsDict(TypedDict):
-    """
-    A node that leads into the cluster's network.
-    """
-    address: pulumi.Input[_builtins.str]
-    """
-    Its address.
-    """
-    host_key: pulumi.Input[_builtins.str]
-    """
-    Its SSH host key.
-    """
-    node: pulumi.Input[_builtins.str]
-    """
-    Its name.
-    """
-
-@pulumi.input_type
-class ClusterWayArgs:
-    def __init__(__self__, *,
-                 address: pulumi.Input[_builtins.str],
-                 host_key: pulumi.Input[_builtins.str],
-                 node: pulumi.Input[_builtins.str]):
-        """
-        A node that leads into the cluster's network.
-
-        :param pulumi.Input[_builtins.str] address: Its address.
-        :param pulumi.Input[_builtins.str] host_key: Its SSH host key.
-        :param pulumi.Input[_builtins.str] node: Its name.
-        """
-        pulumi.set(__self__, "address", address)
-        pulumi.set(__self__, "host_key", host_key)
-        pulumi.set(__self__, "node", node)
-
-    @_builtins.property
-    @pulumi.getter
-    def address(self) -> pulumi.Input[_builtins.str]:
-        """
-        Its address.
-        """
-        return pulumi.get(self, "address")
-
-    @address.setter
-    def address(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "address", value)
-
-    @_builtins.property
-    @pulumi.getter(name="hostKey")
-    def host_key(self) -> pulumi.Input[_builtins.str]:
-        """
-        Its SSH host key.
-        """
-        return pulumi.get(self, "host_key")
-
-    @host_key.setter
-    def host_key(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "host_key", value)
-
-    @_builtins.property
-    @pulumi.getter
-    def node(self) -> pulumi.Input[_builtins.str]:
-        """
-        Its name.
-        """
-        return pulumi.get(self, "node")
-
-    @node.setter
-    def node(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "node", value)
 
 
 class ContactHostArgsDict(TypedDict):

@@ -16,72 +16,9 @@ from . import _utilities
 from ._enums import *
 
 __all__ = [
-    'ClusterWay',
     'Machine',
     'NodeInfo',
 ]
-
-@pulumi.output_type
-class ClusterWay(dict):
-    """
-    A node that leads into the cluster's network.
-    """
-    @staticmethod
-    def __key_warning(key: str):
-        suggest = None
-        if key == "hostKey":
-            suggest = "host_key"
-
-        if suggest:
-            pulumi.log.warn(f"Key '{key}' not found in ClusterWay. Access the value via the '{suggest}' property getter instead.")
-
-    def __getitem__(self, key: str) -> Any:
-        ClusterWay.__key_warning(key)
-        return super().__getitem__(key)
-
-    def get(self, key: str, default = None) -> Any:
-        ClusterWay.__key_warning(key)
-        return super().get(key, default)
-
-    def __init__(__self__, *,
-                 address: _builtins.str,
-                 host_key: _builtins.str,
-                 node: _builtins.str):
-        """
-        A node that leads into the cluster's network.
-
-        :param _builtins.str address: Its address.
-        :param _builtins.str host_key: Its SSH host key.
-        :param _builtins.str node: Its name.
-        """
-        pulumi.set(__self__, "address", address)
-        pulumi.set(__self__, "host_key", host_key)
-        pulumi.set(__self__, "node", node)
-
-    @_builtins.property
-    @pulumi.getter
-    def address(self) -> _builtins.str:
-        """
-        Its address.
-        """
-        return pulumi.get(self, "address")
-
-    @_builtins.property
-    @pulumi.getter(name="hostKey")
-    def host_key(self) -> _builtins.str:
-        """
-        Its SSH host key.
-        """
-        return pulumi.get(self, "host_key")
-
-    @_builtins.property
-    @pulumi.getter
-    def node(self) -> _builtins.str:
-        """
-        Its name.
-        """
-        return pulumi.get(self, "node")
-
 
 @pulumi.output_type
 class Machine(dict):

@@ -30,6 +30,19 @@ func afterBoot(r lab.UpResult, nodes ...string) float64 {
 	return longest
 }
 
+// spent lists the steps of nodes that changed, in their order: what each took, and when it had ended.
+func spent(r lab.UpResult, nodes ...string) string {
+	var out strings.Builder
+	for _, s := range r.Steps {
+		for _, node := range nodes {
+			if strings.HasSuffix(s.Name, "-"+node) && s.Op != "same" {
+				fmt.Fprintf(&out, "\n    %s %s: %.1f s, until %.1f", s.Op, s.Name, s.End-s.Start, s.End)
+			}
+		}
+	}
+	return out.String()
+}
+
 // TestBenchLife is what make bench-life prints beside TestLongLife: the reference cluster with the version before (its plugin in the folder
 // LAB_BEFORE) and with this one, in turn, in the same run. Machines are noisy, so no figure fails it.
 func TestBenchLife(t *testing.T) {

@@ -105,7 +105,7 @@ func TestLongLife(t *testing.T) {
 			before := p.machineID(c.node)
 			p.lose(c.node)
 			r := p.regained(c.most, "--refresh")
-			t.Logf("figure: %s lost: up --refresh %.1f s, of that %.1f s from its boot until it serves", c.node, r.Seconds, afterBoot(r, c.node))
+			t.Logf("figure: %s lost: up --refresh %.1f s, of that %.1f s from its boot until it serves%s", c.node, r.Seconds, afterBoot(r, c.node), spent(r, c.node))
 			if p.machineID(c.node) == before {
 				t.Error("it is the same machine")
 			}
@@ -129,7 +129,7 @@ func TestLongLife(t *testing.T) {
 				before[node] = p.machineID(node)
 			}
 			r := p.regained(c.most, args...)
-			t.Logf("figure: %s replaced: up %.1f s, of that %.1f s from its boot until it serves", strings.Join(c.nodes, " and "), r.Seconds, afterBoot(r, c.nodes...))
+			t.Logf("figure: %s replaced: up %.1f s, of that %.1f s from its boot until it serves%s", strings.Join(c.nodes, " and "), r.Seconds, afterBoot(r, c.nodes...), spent(r, c.nodes...))
 			for _, node := range c.nodes {
 				if p.machineID(node) == before[node] {
 					t.Errorf("%s is the same machine", node)

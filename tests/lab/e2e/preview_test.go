@@ -114,7 +114,7 @@ func TestLabPreviews(t *testing.T) {
 				want = append(want, fmt.Sprintf("create k3s-%s-k3s-server-%02d", verb, slot))
 			}
 		}
-		want = append(want, "update k3s-access", "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02", "update k3s-machines", "update k3s-ways-cluster")
+		want = append(want, "update k3s-access-cluster", "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02", "update k3s-machines")
 		expect(t, "steps", steps, want)
 	})
 
@@ -128,7 +128,7 @@ func TestLabPreviews(t *testing.T) {
 		for _, verb := range []string{"admit", "authorize", "contact", "converge", "prepare", "vm"} {
 			want = append(want, "delete k3s-"+verb+"-k3s-server-02", "delete k3s-"+verb+"-k3s-server-03")
 		}
-		want = append(want, "update k3s-access", "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02", "update k3s-machines", "update k3s-ways-cluster")
+		want = append(want, "update k3s-access-cluster", "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02", "update k3s-machines")
 		expect(t, "steps", steps, want)
 	})
 
