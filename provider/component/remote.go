@@ -77,8 +77,8 @@ func (b *bootstrap) ignored(step topology.Step) []string {
 	case topology.Reach:
 		// Once per cluster, so that the kubeconfig stays known and the same.
 		return []string{"connection", "create", "stdin"}
-	case topology.Join:
-		// Once per worker: what changes later is the converge step's.
+	case topology.Init, topology.Join:
+		// Once per machine: what changes later is the converge step's.
 		return []string{"create", "stdin"}
 	default:
 		return nil

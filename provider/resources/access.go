@@ -23,7 +23,6 @@ type Access struct {
 	VIP        string        `json:"vip"`
 	APIPort    int           `json:"apiPort"`
 	Servers    int           `json:"servers"` // how many the cluster is meant to have
-	Others     []string      `json:"others"`  // addresses of all servers
 	StartOver  string        `json:"startOver,omitempty"`
 	User       string        `json:"user"`
 	Port       int           `json:"port"`

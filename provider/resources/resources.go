@@ -29,6 +29,6 @@ const (
 func All(config *Config) []infer.InferredResource {
 	return []infer.InferredResource{
 		infer.Resource(ClusterIdentity{}), infer.Resource(ClusterMachines{}), infer.Resource(ClusterRelease{}), infer.Resource(Contact{}),
-		infer.Resource(ClusterStart{config}), infer.Resource(Seat{config}), infer.Resource(AdminCertificate{config}),
+		infer.Resource(ClusterStart{}), infer.Resource(Seat{config}), infer.Resource(AdminCertificate{config}),
 	}
 }

@@ -79,7 +79,7 @@ func (s Seat) take(ctx context.Context, in SeatArgs) (string, error) {
 		return "", err
 	}
 	way := Way{Node: in.Node, Address: in.Address, HostKey: in.HostKey}
-	out, err := access.run(ctx, topology.Admit, in.Node, way, render.AdmitScript(in.Node, in.StartOver))
+	out, err := run(ctx, access.host(way.Address, way.HostKey), access.Jump, topology.Admit, in.Node, render.AdmitScript(in.Node, in.StartOver))
 	if err != nil {
 		return "", err
 	}

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
 )
@@ -334,11 +335,13 @@ func TestContactLooksAtTheMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	toolkit := string(packed)
-	for name, c := range map[string]struct{ host, status, want, failure string }{
-		"the node":          {"k3s-server-01", "exit 0", "ssh-ed25519 AAAA", ""},
-		"with a domain":     {"k3s-server-01.example.org", "exit 2", "ssh-ed25519 AAAA", ""},
-		"another machine":   {"printer", "exit 0", "", "the machine at 192.168.1.201 calls itself printer; either its cloud-init did not run or another machine has that address"},
-		"cloud-init failed": {"k3s-server-01", "exit 1", "", "cloud-init failed: ; see /var/log/cloud-init.log on the node"},
+	const fine, errors = `{"v1": {"datasource": "DataSourceNoCloud", "errors": []}}`, `{"v1": {"datasource": null, "errors": ["something"]}}`
+	for name, c := range map[string]struct{ host, result, status, want, failure string }{
+		"the node":          {"k3s-server-01", fine, "exit 1", "ssh-ed25519 AAAA", ""}, // it is not asked
+		"with warnings":     {"k3s-server-01", errors, "exit 2", "ssh-ed25519 AAAA", ""},
+		"with a domain":     {"k3s-server-01.example.org", fine, "exit 1", "ssh-ed25519 AAAA", ""},
+		"another machine":   {"printer", fine, "exit 1", "", "the machine at 192.168.1.201 calls itself printer; either its cloud-init did not run or another machine has that address"},
+		"cloud-init failed": {"k3s-server-01", errors, "exit 1", "", "cloud-init failed: ; see /var/log/cloud-init.log on the node"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -348,7 +351,9 @@ func TestContactLooksAtTheMachine(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			program(t, dir, "cloud-init", `[ "$2" = --wait ] || exit 0`+"\n"+c.status)
+			// It must have ended before it is asked.
+			program(t, dir, "cloud-init", `[ -e "`+dir+`/result.json" ] || exit 1; [ "$2" = --wait ] || exit 0`+"\n"+c.status)
+			time.AfterFunc(400*time.Millisecond, func() { _ = os.WriteFile(dir+"/result.json", []byte(c.result), 0o600) })
 			for file, text := range map[string]string{"hostname": c.host, "key.pub": "ssh-ed25519 AAAA root@k3s\n"} {
 				if err := os.WriteFile(dir+"/"+file, []byte(text), 0o600); err != nil {
 					t.Fatal(err)
@@ -358,7 +363,7 @@ func TestContactLooksAtTheMachine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			body := strings.NewReplacer("lock\n", "\n", "/proc/sys/kernel/hostname", dir+"/hostname", "/etc/ssh/ssh_host_ed25519_key", dir+"/key", "/etc/cloud", dir+"/cloud").Replace(string(text))
+			body := strings.NewReplacer("lock\n", "\n", "/proc/sys/kernel/hostname", dir+"/hostname", "/etc/ssh/ssh_host_ed25519_key", dir+"/key", "/etc/cloud", dir+"/cloud", "/run/cloud-init/result.json", dir+"/result.json").Replace(string(text))
 			out, stderr, _ := shell(t, dir, "NODE_IP=192.168.1.201 TOOLKIT_DIR="+dir+"/lib/steps TOOLKIT="+toolkit, []string{"lib.sh"}, body)
 			if out != c.want || strings.TrimPrefix(stderr, "k3s-server-01: converge: ") != c.failure {
 				t.Errorf("got %q, %q, want %q, %q", out, stderr, c.want, c.failure)

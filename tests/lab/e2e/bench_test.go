@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +52,7 @@ func TestBenchLife(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(before, "pulumi-resource-k3sha")); before == "" || err != nil {
 		t.Fatal("LAB_BEFORE names no folder with the plugin of the version before")
 	}
-	type figures struct{ cold, preview, second, kilobytes []float64 }
+	type figures struct{ cold, preview, second, kilobytes, perNode []float64 }
 	all := map[string]*figures{"before": {}, "now": {}}
 	for round := range 2 {
 		for _, which := range []string{"before", "now"} {
@@ -71,6 +73,7 @@ func TestBenchLife(t *testing.T) {
 					t.Fatal(err)
 				}
 				f.kilobytes = append(f.kilobytes, float64(len(state))/1024)
+				f.perNode = append(f.perNode, p.perNode(state))
 			})
 		}
 	}
@@ -82,10 +85,36 @@ func TestBenchLife(t *testing.T) {
 		{"preview, s", func(f *figures) []float64 { return f.preview }},
 		{"second up, s", func(f *figures) []float64 { return f.second }},
 		{"state, KiB", func(f *figures) []float64 { return f.kilobytes }},
+		{"a node's, KiB", func(f *figures) []float64 { return f.perNode }},
 	} {
 		was, is := row.get(all["before"]), row.get(all["now"])
 		t.Logf("%-14s before %.1f, now %.1f: ratio of the least %.2f", row.name, was, is, least(is)/least(was))
 	}
+}
+
+// perNode is how much of a state is a node's own, in KiB: what its resources take, seats included, by the number of nodes.
+func (p *place) perNode(state []byte) float64 {
+	var all struct {
+		Deployment struct {
+			Resources []json.RawMessage `json:"resources"`
+		} `json:"deployment"`
+	}
+	if err := json.Unmarshal(state, &all); err != nil {
+		p.t.Fatal(err)
+	}
+	nodes, size := p.nodes(), 0
+	for _, raw := range all.Deployment.Resources {
+		var r struct {
+			URN string `json:"urn"`
+		}
+		if err := json.Unmarshal(raw, &r); err != nil {
+			p.t.Fatal(err)
+		}
+		if slices.ContainsFunc(nodes, func(n string) bool { return strings.HasSuffix(r.URN, "-"+n) }) {
+			size += len(raw)
+		}
+	}
+	return float64(size) / 1024 / float64(len(nodes))
 }
 
 func least(list []float64) float64 {

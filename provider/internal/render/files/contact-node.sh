@@ -1,9 +1,14 @@
 # First contact: waits for cloud-init, brings the parts of all later scripts, then prints the host key that every later connection is pinned
 # to. When the parts change it comes again.
 lock
+# booted: cloud-init has ended, without errors. Its own way of waiting reads all of its configuration again four times a second, which is
+# seconds of a small machine's boot: it is asked when it has not ended like that for long, or has ended in another way.
+booted() { grep -q '"errors": \[\]' /run/cloud-init/result.json 2>/dev/null; }
+ended() { [ -e /run/cloud-init/result.json ] || [ -e /run/cloud-init/disabled ]; }
 if command -v cloud-init >/dev/null; then
+	wait_until 120 ended || true
 	rc=0
-	timeout 540 cloud-init status --wait >/dev/null 2>&1 || rc=$?
+	booted || timeout 540 cloud-init status --wait >/dev/null 2>&1 || rc=$?
 	case $rc in
 	0 | 2) ;; # 2: done, with warnings
 	124) die "cloud-init is still running after 540 s; see /var/log/cloud-init-output.log on the node" ;;

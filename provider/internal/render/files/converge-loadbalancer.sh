@@ -25,8 +25,8 @@ if [ "$sum" != "$(cat /etc/keepalived/k3sha-applied 2>/dev/null)" ] || ! systemc
 		die "Keepalived rejects its new configuration, the old one stays: $found $(cat /run/k3sha-keepalived-test 2>/dev/null)"
 	install -m 0644 /etc/keepalived/k3sha-candidate.conf /etc/keepalived/keepalived.conf.k3sha-new
 	mv -f /etc/keepalived/keepalived.conf.k3sha-new /etc/keepalived/keepalived.conf
-	systemctl daemon-reload
-	systemctl enable -q keepalived 2>/dev/null || die "cannot enable keepalived.service; is it masked?"
+	enabled keepalived
+	known keepalived
 	systemctl reload-or-restart keepalived || die_of keepalived "Keepalived does not start; see its journal above"
 	printf '%s' "$sum" >/etc/keepalived/k3sha-applied
 fi

@@ -1,15 +1,17 @@
 # Brings a server to what it should be: started or joined, configured, at the wanted release.
 # Every server runs this same script. Whether a blank one may start the cluster is not said here: one machine has been given the right.
+# That one runs it before the others are there, as the init step, which does nothing but start the cluster.
 role=$etc/config.yaml.d/k3sha-role.yaml
 right=/var/lib/k3sha/right
 SECRETS="$TOKEN
 $AGENT_TOKEN" # what no journal line may show
 lock
+init() { [ "$STEP" = init ]; }
 
 # proven: something behind the VIP proves by TLS, to the CA that the state has, that it is a server of this cluster.
 proven() {
 	seen=0
-	curl -s -o /dev/null --connect-timeout 2 --max-time 4 --cacert $etc/cluster-ca.pem "https://$VIP:$API_PORT/readyz" || seen=$?
+	curl -s -o /dev/null --connect-timeout 1 --max-time 4 --cacert $etc/cluster-ca.pem "https://$VIP:$API_PORT/readyz" || seen=$?
 	[ $seen -eq 0 ]
 }
 
@@ -41,6 +43,7 @@ serves() {
 	loops && return 0
 	stuck && return 0
 	runs || return 1
+	answers 127.0.0.1 || return 1 # much cheaper to ask than by kubectl, while k3s needs the machine for its start
 	kubectl get --raw /readyz >/dev/null || return 1
 	beats || return 1
 	state=$(kubectl get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion}') || return 1
@@ -96,6 +99,7 @@ bury() {
 	mv $data/server/db $data/server/db-removed
 }
 
+if init && ! unused; then exit 0; fi
 put 0644 $etc/cluster-ca.pem "$CA"
 put 0600 $etc/config.yaml "$CONFIG"
 put 0600 $etc/agent-token "$AGENT_TOKEN"
@@ -123,6 +127,7 @@ if [ -d $data/server/db/etcd/member ]; then
 	may_upgrade
 else
 	[ "$decision" = join ] || decide
+	if init && [ "$decision" != start ]; then exit 0; fi # another server has started it
 	case "$decision" in
 	join)
 		put 0600 $role "$JOIN"
@@ -144,7 +149,6 @@ if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || ! systemctl is-active -q 
 			die "will not restart k3s, for quorum would be lost: not Ready, not voting or not answering: ${bad% }; bring that back first, then run pulumi up again"
 	fi
 	install_k3s server
-	systemctl daemon-reload
 	start_k3s
 fi
 up() {

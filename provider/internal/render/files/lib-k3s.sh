@@ -51,7 +51,8 @@ install_k3s() {
 		rm -f "$log"
 		put 0644 $installed "$K3S_VERSION"
 	fi
-	systemctl enable -q "$UNIT" 2>/dev/null || die "cannot enable $UNIT.service; is it masked?"
+	enabled "$UNIT"
+	known "$UNIT"
 }
 
 # start_k3s: starts the unit without waiting for it; the caller polls with its own deadline.

@@ -16,8 +16,8 @@ apply_haproxy() {
 	if [ "$sum" != "$(cat $conf/applied 2>/dev/null)" ] || ! systemctl is-active -q haproxy; then
 		install -m 0644 "$candidate" /etc/haproxy/haproxy.cfg.k3sha-new
 		mv -f /etc/haproxy/haproxy.cfg.k3sha-new /etc/haproxy/haproxy.cfg
-		systemctl enable -q haproxy 2>/dev/null || die "cannot enable haproxy.service; is it masked?"
-		systemctl daemon-reload
+		enabled haproxy
+		known haproxy
 		# shellcheck disable=SC2086 # a list of words
 		/usr/local/lib/k3sha/lb-servers $SERVERS
 		systemctl reload-or-restart haproxy || die_of haproxy "HAProxy does not start; see its journal above"

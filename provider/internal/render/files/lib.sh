@@ -40,6 +40,13 @@ put() {
 	mv -f "$2.k3sha-new" "$2"
 }
 
+# enabled UNIT: it starts with the machine. known UNIT: systemd knows its files as they are now. Each time that systemd reads all units again
+# costs a small machine a second, so it does only if it has to.
+enabled() {
+	systemctl is-enabled -q "$1" 2>/dev/null || systemctl enable -q --no-reload "$1" 2>/dev/null || die "cannot enable $1.service; is it masked?"
+}
+known() { [ "$(systemctl show -p NeedDaemonReload --value "$1")" = no ] || systemctl daemon-reload; }
+
 # redact: standard input without the step's secrets.
 redact() {
 	SECRETS=$SECRETS awk 'BEGIN { n = split(ENVIRON["SECRETS"], s, "\n") }

@@ -14,12 +14,12 @@ func main() {
 	pulumi.Run(func(ctx *pulumi.Context) error {
 		key := config.RequireSecret(ctx, "sshPrivateKey")
 		for i := range config.RequireInt(ctx, "workers") {
-			if err := node(ctx, key, fmt.Sprintf("worker-%04d", i+1), 20000+i, fmt.Sprintf("10.10.%d.%d", 10+i/200, 1+i%200), 5); err != nil {
+			if err := node(ctx, key, fmt.Sprintf("worker-%04d", i+1), 20000+i, fmt.Sprintf("10.10.%d.%d", 10+i/200, 1+i%200)); err != nil {
 				return err
 			}
 		}
 		for i := range 5 { // three servers, two load balancers
-			if err := node(ctx, key, fmt.Sprintf("server-%d", i+1), 9800+i, fmt.Sprintf("10.10.1.%d", 1+i), 4); err != nil {
+			if err := node(ctx, key, fmt.Sprintf("server-%d", i+1), 9800+i, fmt.Sprintf("10.10.1.%d", 1+i)); err != nil {
 				return err
 			}
 		}
@@ -27,7 +27,10 @@ func main() {
 	})
 }
 
-func node(ctx *pulumi.Context, key pulumi.StringOutput, name string, id int, ip string, steps int) error {
+// steps on each machine, as many as the component has on a worker.
+const steps = 6
+
+func node(ctx *pulumi.Context, key pulumi.StringOutput, name string, id int, ip string) error {
 	machine, err := vm.NewVirtualMachine(ctx, name, &vm.VirtualMachineArgs{
 		NodeName: pulumi.String("pve1"), VmId: pulumi.Int(id), Name: pulumi.String(name), Description: pulumi.String("a node of mine"),
 		Clone:  vm.VirtualMachineCloneArgs{VmId: pulumi.Int(9000), NodeName: pulumi.String("pve1"), DatastoreId: pulumi.String("local-lvm")},
