@@ -99,11 +99,11 @@ func TestPlainAndSecret(t *testing.T) {
 	secrets := map[string]bool{
 		"K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true, "Bastion.privateKey": true,
 		"K3sHaCluster.kubeconfig": true, "K3sHaCluster.token": true,
-		"K3s.recoveryBundle": true, "K3sHaCluster.recoveryBundle": true, "ClusterIdentity.recoveryBundle": true, "AdminCertificate.key": true, "ClusterStart.recoveryBundle": true,
+		"K3s.recoveryBundle": true, "K3sHaCluster.recoveryBundle": true, "ClusterIdentity.recoveryBundle": true, "AdminCertificate.key": true,
 		"ClusterIdentity.token": true, "ClusterIdentity.agentToken": true, "ContactHost.privateKey": true, "ContactJumpHost.privateKey": true,
 	}
 	// What the package's own resources have, not programs.
-	internal := []string{"NodeInfo", "Machine", "ContactVm", "ContactHost", "ContactJumpHost"}
+	internal := []string{"NodeInfo", "Machine", "ContactVm", "ContactHost", "ContactJumpHost", "ClusterWay"}
 	look := func(name string, props map[string]schema.PropertySpec, wantPlain bool) {
 		for prop, s := range props {
 			at := name + "." + prop

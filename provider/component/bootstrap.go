@@ -93,7 +93,7 @@ func (b *bootstrap) step(step topology.Step) error {
 			return err
 		}
 		b.finish(step, seat, seat.MachineID)
-	case topology.Authorize, topology.Prepare, topology.Init, topology.Converge, topology.Join, topology.Reach:
+	case topology.Authorize, topology.Prepare, topology.Converge, topology.Join, topology.Reach:
 		command, err := b.newCommand(step, b.stdin(step))
 		if err != nil {
 			return err
@@ -129,7 +129,7 @@ func (b *bootstrap) stdin(step topology.Step) pulumi.StringOutput {
 		}).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.LoadBalancer:
 		return id.CACertificate.ApplyT(func(ca string) string { return script(render.Secrets{CA: ca}) }).(pulumi.StringOutput)
-	case step.Node.Role == topology.Server && (step.Verb == topology.Init || step.Verb == topology.Converge):
+	case step.Verb == topology.Converge && step.Node.Role == topology.Server:
 		return pulumi.All(id.Token, id.AgentToken, id.CACertificate, id.CAHash).ApplyT(func(v []any) string {
 			return script(render.Secrets{Token: v[0].(string), AgentToken: v[1].(string), CA: v[2].(string), CAHash: v[3].(string)})
 		}).(pulumi.StringOutput)

@@ -187,10 +187,9 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 	after("converge-k3s-lb-01", "k3s-lb-01", "prepare-k3s-lb-01", "identity")
 	after("converge-k3s-lb-02", "k3s-lb-02", "prepare-k3s-lb-02", "converge-k3s-lb-01", "identity")
 	want["prod-release-cluster"] = []string{"prod-prepare-k3s-server-01", "prod-prepare-k3s-server-02", "prod-prepare-k3s-server-03"}
-	after("start-cluster", "k3s-server-01", "prepare-k3s-server-01", "identity")
-	after("init-k3s-server-01", "k3s-server-01", "start-cluster", "identity")
+	after("start-cluster", "k3s-server-01", "prepare-k3s-server-01", "access-cluster", "identity")
 	want["prod-access-cluster"] = []string{"prod-contact-k3s-lb-01", "prod-contact-k3s-lb-02", "prod-contact-k3s-server-01", "prod-contact-k3s-server-02", "prod-contact-k3s-server-03", "prod-identity"}
-	after("admit-k3s-server-01", "k3s-server-01", "init-k3s-server-01", "access-cluster")
+	after("admit-k3s-server-01", "k3s-server-01", "start-cluster")
 	after("converge-k3s-server-01", "k3s-server-01", "admit-k3s-server-01", "release-cluster", "identity")
 	after("reach-cluster", "k3s-lb-01", "converge-k3s-server-01", "converge-k3s-lb-02")
 	for _, n := range nodes[3:] {
@@ -204,7 +203,7 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 	}
 	// What is done on a machine is done again on the one that takes its place.
 	for i, n := range nodes {
-		for _, verb := range []string{"authorize", "prepare", "init", "converge", "join", "admit"} {
+		for _, verb := range []string{"authorize", "prepare", "converge", "join", "admit"} {
 			if _, found := want["prod-"+verb+"-"+n]; found {
 				want["prod-"+verb+"-"+n] = append(want["prod-"+verb+"-"+n], "prod-vm-"+n)
 				slices.Sort(want["prod-"+verb+"-"+n])
@@ -304,8 +303,7 @@ func TestCommandOptions(t *testing.T) {
 	}
 	ignored := map[string][]string{
 		"reach": {"connection", "create", "stdin"},
-		"join":  {"create", "stdin"},
-		"init":  {"create", "stdin"},
+		"join":  {"connection", "create", "stdin"},
 	}
 	commands := 0
 	for name, r := range resources {
@@ -351,8 +349,8 @@ func TestCommandOptions(t *testing.T) {
 			t.Errorf("%s: the private key is not secret", name)
 		}
 	}
-	if commands != 25 {
-		t.Errorf("%d commands, want 25", commands)
+	if commands != 24 {
+		t.Errorf("%d commands, want 24", commands)
 	}
 }
 
@@ -383,8 +381,8 @@ func TestBastion(t *testing.T) {
 			t.Errorf("%s: the bastion's key is not secret", name)
 		}
 	}
-	if seen != 25 {
-		t.Errorf("%d commands, want 25", seen)
+	if seen != 24 {
+		t.Errorf("%d commands, want 24", seen)
 	}
 	jump := plain(resources["prod-contact-k3s-lb-01"].inputs["jump"]).ObjectValue()
 	if plain(jump["address"]).StringValue() != "bastion.example.org" || plain(jump["hostKey"]).StringValue() != "ssh-ed25519 BASTION" || !jump["privateKey"].IsSecret() {
@@ -421,7 +419,7 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := resources.Access{
-		Cluster: "k3s", VIP: "192.168.1.220", APIPort: 16443, Servers: 3,
+		Cluster: "k3s", VIP: "192.168.1.220", APIPort: 16443, Servers: 3, Others: []string{"192.168.1.99", "192.168.1.202", "192.168.1.201", "192.168.1.203"},
 		StartOver: "2026-11-26", User: "ubuntu", Port: 2222, PrivateKey: private, Bundle: identity(),
 	}
 	for _, way := range [][2]string{{"k3s-lb-01", "192.168.1.221"}, {"k3s-lb-02", "192.168.1.222"}, {"k3s-server-02", "192.168.1.202"}, {"k3s-server-01", "192.168.1.201"}, {"k3s-server-03", "192.168.1.203"}} {
@@ -434,7 +432,7 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 	for name, r := range all {
 		rpc := r.rpc.RegisterRPC
 		kind := strings.TrimPrefix(r.token, "k3sha:index:")
-		if by := base(rpc.GetProvider()); slices.Contains([]string{"Seat", "AdminCertificate"}, kind) != strings.HasPrefix(by, "prod-access-cluster") {
+		if by := base(rpc.GetProvider()); slices.Contains([]string{"Seat", "ClusterStart", "AdminCertificate"}, kind) != strings.HasPrefix(by, "prod-access-cluster") {
 			t.Errorf("%s is made by %q", name, by)
 		}
 		switch kind {
@@ -448,14 +446,8 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 				t.Errorf("%s: %v", name, r.inputs)
 			}
 		case "ClusterStart":
-			if bundle := r.inputs["recoveryBundle"]; !bundle.IsSecret() || plain(bundle).StringValue() != identity().Encode() || !plain(r.inputs["host"]).ObjectValue()["privateKey"].IsSecret() {
-				t.Errorf("%s: its bundle or the key is not secret, or another one", name)
-			}
-			delete(r.inputs, "recoveryBundle")
-			delete(plain(r.inputs["host"]).ObjectValue(), "privateKey")
 			got, _ := json.Marshal(r.inputs.Mappable())
-			if string(got) != `{"adopted":false,"apiPort":16443,"clusterName":"k3s","host":{"address":"192.168.1.202","port":2222,"user":"ubuntu"},"hostKey":"ssh-ed25519 HOSTKEY-of-k3s-server-02",`+
-				`"node":"k3s-server-02","others":["192.168.1.99","192.168.1.201","192.168.1.203"],"startOver":"2026-11-26","vip":"192.168.1.220","vm":"prod-vm-k3s-server-02"}` {
+			if string(got) != `{"address":"192.168.1.202","adopted":false,"hostKey":"ssh-ed25519 HOSTKEY-of-k3s-server-02","node":"k3s-server-02","startOver":"2026-11-26","vm":"prod-vm-k3s-server-02"}` {
 				t.Errorf("%s: %s", name, got)
 			}
 			if rpc.GetDeletedWith() != "" || len(rpc.GetReplaceWith()) > 0 {
@@ -604,7 +596,7 @@ func TestOtherResourcesStayTheSame(t *testing.T) {
 			changed[name] = true
 		}
 	}
-	if got, want := slices.Sorted(maps.Keys(changed)), []string{"prod-access-cluster", "prod-converge-k3s-lb-01", "prod-converge-k3s-lb-02", "prod-machines", "prod-start-cluster"}; !slices.Equal(got, want) {
+	if got, want := slices.Sorted(maps.Keys(changed)), []string{"prod-access-cluster", "prod-converge-k3s-lb-01", "prod-converge-k3s-lb-02", "prod-machines"}; !slices.Equal(got, want) {
 		t.Errorf("changed: %v, want %v", got, want)
 	}
 }

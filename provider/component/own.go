@@ -95,25 +95,17 @@ func (b *bootstrap) newRelease(step topology.Step) (*release, error) {
 }
 
 func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
-	n, machine := step.Node, b.vms[step.Node.Name]
+	ssh, n, machine := b.plan.Spec.SSH, step.Node, b.vms[step.Node.Name]
 	inputs := pulumi.Map{
 		"node": pulumi.String(n.Name), "instance": machine.Instance,
 		"vm": pulumi.Map{
 			"id": pulumi.Int(n.VMID), "proxmoxNode": machine.ProxmoxNode, "running": machine.Running,
 			"resource": pulumi.String(b.childName(topology.Step{Verb: topology.VM, Node: n})),
 		},
+		"host": pulumi.Map{
+			"address": pulumi.String(n.IP), "port": pulumi.Int(ssh.Port), "user": pulumi.String(ssh.User), "privateKey": pulumi.ToSecret(b.args.SSH.PrivateKey),
+		},
 		"toolkit": pulumi.String(render.Toolkit()),
-	}
-	b.login(inputs, n)
-	var c firstContact
-	return &c, b.register(resources.ContactToken, b.childName(step), inputs, &c, append(b.ofVM(step), pulumi.DependsOn(b.predecessors(step)))...)
-}
-
-// login adds to a resource's inputs how a node is logged in to.
-func (b *bootstrap) login(inputs pulumi.Map, n topology.Node) {
-	ssh := b.plan.Spec.SSH
-	inputs["host"] = pulumi.Map{
-		"address": pulumi.String(n.IP), "port": pulumi.Int(ssh.Port), "user": pulumi.String(ssh.User), "privateKey": pulumi.ToSecret(b.args.SSH.PrivateKey),
 	}
 	if j := ssh.Bastion; j != nil {
 		inputs["jump"] = pulumi.Map{
@@ -121,6 +113,8 @@ func (b *bootstrap) login(inputs pulumi.Map, n topology.Node) {
 			"privateKey": pulumi.ToSecret(b.args.SSH.Bastion.PrivateKey), "hostKey": b.args.SSH.Bastion.HostKey.ToStringOutput(),
 		}
 	}
+	var c firstContact
+	return &c, b.register(resources.ContactToken, b.childName(step), inputs, &c, append(b.ofVM(step), pulumi.DependsOn(b.predecessors(step)))...)
 }
 
 // newAccess is the provider of the resources that reach nodes and cluster. What they need for that is its configuration: the state holds
@@ -129,7 +123,7 @@ func (b *bootstrap) login(inputs pulumi.Map, n topology.Node) {
 func (b *bootstrap) newAccess(step topology.Step) (pulumi.ProviderResource, error) {
 	s := b.plan.Spec
 	base := resources.Access{
-		Cluster: s.ClusterName, VIP: s.Network.VIP, APIPort: s.LoadBalancers.APIPort, Servers: len(b.plan.Servers()),
+		Cluster: s.ClusterName, VIP: s.Network.VIP, APIPort: s.LoadBalancers.APIPort, Servers: len(b.plan.Servers()), Others: slices.Clone(s.Servers.Others),
 		StartOver: s.Servers.StartOver, User: s.SSH.User, Port: s.SSH.Port,
 	}
 	var jump *contact.Host
@@ -137,6 +131,9 @@ func (b *bootstrap) newAccess(step topology.Step) (pulumi.ProviderResource, erro
 	if j := s.SSH.Bastion; j != nil {
 		jump = &contact.Host{Address: j.Host, Port: j.Port, User: j.User}
 		jumpKey, jumpHostKey = b.args.SSH.Bastion.PrivateKey.ToStringOutput(), b.args.SSH.Bastion.HostKey.ToStringOutput()
+	}
+	for _, n := range b.plan.Servers() {
+		base.Others = append(base.Others, n.IP)
 	}
 	var hostKeys pulumi.StringArray
 	for _, n := range slices.Concat(b.plan.LoadBalancers(), b.plan.Servers()) {
@@ -186,25 +183,22 @@ func (b *bootstrap) known(out pulumi.StringOutput) pulumi.StringOutput {
 	return pulumi.StringOutput(deferred)
 }
 
-// limited bounds what a resource of the package's own does on nodes or in the cluster.
-var limited = pulumi.Timeouts(&pulumi.CustomTimeouts{Create: stepDeadline, Update: stepDeadline, Delete: stepDeadline})
+// reaching are the options of a resource that reaches nodes or the cluster.
+func (b *bootstrap) reaching(step topology.Step) []pulumi.ResourceOption {
+	return []pulumi.ResourceOption{
+		pulumi.Provider(b.access), pulumi.Timeouts(&pulumi.CustomTimeouts{Create: stepDeadline, Update: stepDeadline, Delete: stepDeadline}),
+		pulumi.DependsOn(b.predecessors(step)),
+	}
+}
 
-// newStart: the provider of the seats would be late for it, for that waits for the first contact with all load balancers and servers.
 func (b *bootstrap) newStart(step topology.Step) (*start, error) {
-	spec, first := b.plan.Spec, b.plan.Servers()[0]
-	others := slices.Clone(spec.Servers.Others)
-	for _, n := range b.plan.Servers()[1:] {
-		others = append(others, n.IP)
-	}
-	inputs := pulumi.Map{
-		"clusterName": pulumi.String(spec.ClusterName), "vip": pulumi.String(spec.Network.VIP), "apiPort": pulumi.Int(spec.LoadBalancers.APIPort),
-		"others": pulumi.ToStringArray(others), "startOver": pulumi.String(spec.Servers.StartOver), "adopted": b.identity.Adopted,
-		"node": pulumi.String(first.Name), "vm": pulumi.String(b.childName(topology.Step{Verb: topology.VM, Node: first})),
-		"hostKey": b.hostKeys[first.Name], "recoveryBundle": pulumi.ToSecret(b.identity.RecoveryBundle),
-	}
-	b.login(inputs, first)
+	first := b.plan.Servers()[0]
 	var s start
-	return &s, b.register(resources.StartToken, b.childName(step), inputs, &s, pulumi.DependsOn(b.predecessors(step)), limited)
+	return &s, b.register(resources.StartToken, b.childName(step), pulumi.Map{
+		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "adopted": b.identity.Adopted,
+		"node": pulumi.String(first.Name), "vm": pulumi.String(b.childName(topology.Step{Verb: topology.VM, Node: first})),
+		"address": pulumi.String(first.IP), "hostKey": b.hostKeys[first.Name],
+	}, &s, b.reaching(step)...)
 }
 
 // newSeat: when the whole cluster is destroyed nobody leaves it.
@@ -214,7 +208,7 @@ func (b *bootstrap) newSeat(step topology.Step) (*seat, error) {
 	return &s, b.register(resources.SeatToken, b.childName(step), pulumi.Map{
 		"node": pulumi.String(n.Name), "server": pulumi.Bool(n.Role == topology.Server), "instance": b.vms[n.Name].Instance,
 		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "address": pulumi.String(n.IP), "hostKey": b.hostKeys[n.Name],
-	}, &s, pulumi.Provider(b.access), pulumi.DependsOn(b.predecessors(step)), limited, pulumi.DeletedWith(b.identity), pulumi.DeleteBeforeReplace(true))
+	}, &s, append(b.reaching(step), pulumi.DeletedWith(b.identity), pulumi.DeleteBeforeReplace(true))...)
 }
 
 // newOutputs fills in the component's outputs.

@@ -126,8 +126,6 @@ func doingWord(step topology.Step) string {
 		return "learning the ways to the"
 	case topology.Start:
 		return "giving the right to start the"
-	case topology.Init:
-		return "starting the cluster on"
 	case topology.Reach:
 		return "waiting for the API of the"
 	case topology.Join:

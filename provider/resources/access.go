@@ -16,13 +16,14 @@ import (
 )
 
 // Access is how nodes and cluster are reached, and what proves to them that it is us. A component hands it to an explicit provider of its
-// own as one secret text: the state then holds it once, and not with each node, and a node that goes is taken out with today's keys
-// and not with those that it came with.
+// own as one secret text: the state then holds it once, and not with each node, and a node that goes is taken out with today's keys and not
+// with those that it came with. (One whose VM is replaced goes at the beginning of the update, with those of the update before.)
 type Access struct {
 	Cluster    string        `json:"cluster"`
 	VIP        string        `json:"vip"`
 	APIPort    int           `json:"apiPort"`
 	Servers    int           `json:"servers"` // how many the cluster is meant to have
+	Others     []string      `json:"others"`  // addresses of all servers
 	StartOver  string        `json:"startOver,omitempty"`
 	User       string        `json:"user"`
 	Port       int           `json:"port"`

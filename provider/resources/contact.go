@@ -53,18 +53,6 @@ type ContactJumpHost struct {
 	HostKey    string `pulumi:"hostKey"`
 }
 
-// pinned is the host as it is logged in to: with its key, or with whatever key at first contact.
-func (h ContactHost) pinned(hostKey string) contact.Host {
-	return contact.Host{Address: h.Address, Port: h.Port, User: h.User, PrivateKey: h.PrivateKey, HostKey: hostKey}
-}
-
-func (j *ContactJumpHost) pinned() *contact.Host {
-	if j == nil {
-		return nil
-	}
-	return &contact.Host{Address: j.Address, Port: j.Port, User: j.User, PrivateKey: j.PrivateKey, HostKey: j.HostKey}
-}
-
 // ContactState is what a first contact found, and on which instance of the machine.
 type ContactState struct {
 	HostKey  string `pulumi:"hostKey"`
@@ -103,7 +91,13 @@ func (Contact) Create(ctx context.Context, req infer.CreateRequest[ContactArgs])
 
 // meet runs the contact's script on the machine.
 func (c ContactArgs) meet(ctx context.Context, hostKey string, waits contact.Waits) (string, error) {
-	return contact.Run(ctx, c.Host.pinned(hostKey), c.Jump.pinned(), render.Command(c.Host.User, render.Deadline(topology.Contact)), render.ContactScript(c.Node, c.Host.Address), waits)
+	h := c.Host
+	host := contact.Host{Address: h.Address, Port: h.Port, User: h.User, PrivateKey: h.PrivateKey, HostKey: hostKey}
+	var jump *contact.Host
+	if j := c.Jump; j != nil {
+		jump = &contact.Host{Address: j.Address, Port: j.Port, User: j.User, PrivateKey: j.PrivateKey, HostKey: j.HostKey}
+	}
+	return contact.Run(ctx, host, jump, render.Command(h.User, render.Deadline(topology.Contact)), render.ContactScript(c.Node, h.Address), waits)
 }
 
 // Update brings another toolkit to a machine that has been met: its host key is pinned.

@@ -143,16 +143,10 @@ func (c *ClusterStart) Annotate(a infer.Annotator) {
 // Annotate describes the right's inputs.
 func (c *ClusterStartArgs) Annotate(a infer.Annotator) {
 	a.Describe(&c.StartOver, "The cluster's `servers.startOver`.\n\nChange: another mark gives the right anew; refused while a server of the cluster answers.")
-	a.Describe(&c.ClusterName, "The cluster's name."+stays)
-	a.Describe(&c.VIP, "Where the cluster would answer if it lived."+stays)
-	a.Describe(&c.APIPort, "The port there."+stays)
-	a.Describe(&c.Others, "Addresses of the other servers, where it might answer, too."+stays)
-	a.Describe(&c.RecoveryBundle, "The cluster's tokens and CAs."+stays)
 	a.Describe(&c.Node, "The machine that gets the right."+stays)
 	a.Describe(&c.VM, "The name of its VM's resource."+stays)
-	a.Describe(&c.Host, "How it is logged in to."+stays)
+	a.Describe(&c.Address, "Its address."+stays)
 	a.Describe(&c.HostKey, "Its SSH host key."+stays)
-	a.Describe(&c.Jump, "The bastion in front of it."+stays)
 	a.Describe(&c.Adopted, "Whether the cluster's identity came with a recovery bundle: then nobody may start it, unless `startOver` says so."+stays)
 }
 

@@ -7,8 +7,7 @@
 //	start.go      the one right to start the cluster
 //	seat.go       a server's or worker's place in the cluster: taken before it joins, left when it goes
 //	admin.go      the administrator's certificate, which renews itself
-//	ways.go       the nodes through which a cluster can be reached
-//	access.go     what proves to nodes and cluster that it is us: configuration of an explicit provider, so that it is kept once
+//	access.go     the ways to nodes and cluster, and what proves to them that it is us: configuration of an explicit provider, kept once
 //	describe.go   what the schema says of them
 package resources
 
@@ -29,6 +28,6 @@ const (
 func All(config *Config) []infer.InferredResource {
 	return []infer.InferredResource{
 		infer.Resource(ClusterIdentity{}), infer.Resource(ClusterMachines{}), infer.Resource(ClusterRelease{}), infer.Resource(Contact{}),
-		infer.Resource(ClusterStart{}), infer.Resource(Seat{config}), infer.Resource(AdminCertificate{config}),
+		infer.Resource(ClusterStart{config}), infer.Resource(Seat{config}), infer.Resource(AdminCertificate{config}),
 	}
 }

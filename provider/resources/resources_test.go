@@ -347,18 +347,12 @@ func TestAdminCertificateIsOfTheCluster(t *testing.T) {
 	}
 }
 
-func host(address string) property.Value {
-	return property.New(map[string]property.Value{"address": text(address), "port": property.New(22.0), "user": text("ubuntu"), "privateKey": text("K")})
-}
-
 // The right stays where it was given, whoever is the first server now, until the cluster is started over.
 func TestTheRightToStartIsGivenOnce(t *testing.T) {
 	t.Parallel()
 	server := plugin(t)
 	inputs := property.NewMap(map[string]property.Value{
-		"startOver": text("first"), "adopted": property.New(false), "clusterName": text("k3s"), "vip": text("192.168.1.220"), "apiPort": property.New(6443.0),
-		"others": property.New([]property.Value{text("192.168.1.202")}), "recoveryBundle": text("BUNDLE"), "node": text("k3s-server-01"), "vm": text("k3s-vm-k3s-server-01"),
-		"host": host("192.168.1.201"), "hostKey": text("ssh-ed25519 A"),
+		"startOver": text("first"), "node": text("k3s-server-01"), "vm": text("k3s-vm-k3s-server-01"), "address": text("192.168.1.201"), "hostKey": text("ssh-ed25519 A"), "adopted": property.New(false),
 	})
 	state := property.NewMap(map[string]property.Value{"startOver": text("first"), "node": text("k3s-server-01")})
 	for name, c := range map[string]struct {
@@ -367,9 +361,8 @@ func TestTheRightToStartIsGivenOnce(t *testing.T) {
 	}{
 		"nothing": {nil, ""},
 		"another first server": {map[string]property.Value{
-			"node": text("k3s-server-02"), "vm": text("k3s-vm-k3s-server-02"), "host": host("192.168.1.202"), "hostKey": text("ssh-ed25519 B"),
+			"node": text("k3s-server-02"), "vm": text("k3s-vm-k3s-server-02"), "address": text("192.168.1.202"), "hostKey": text("ssh-ed25519 B"),
 		}, ""},
-		"more servers":            {map[string]property.Value{"others": property.New([]property.Value{text("192.168.1.202"), text("192.168.1.203")})}, ""},
 		"its machine is new":      {map[string]property.Value{"hostKey": text("ssh-ed25519 B")}, ""},
 		"the bundle is taken out": {map[string]property.Value{"adopted": property.New(true)}, ""},
 		"the mark is taken out":   {map[string]property.Value{"startOver": text("")}, ""},
@@ -482,12 +475,12 @@ func TestConfigurationNeverReplaces(t *testing.T) {
 		"it goes":            {config(secret("a")), property.Map{}, "access update"},
 		"none at all":        {property.Map{}, property.Map{}, ""},
 	} {
-		diff, err := server.DiffConfig(p.DiffRequest{Urn: "urn:pulumi:stack::project::pulumi:providers:k3sha::k3s-access", OldInputs: c.before, State: c.before, Inputs: c.now})
+		diff, err := server.DiffConfig(p.DiffRequest{Urn: "urn:pulumi:stack::project::pulumi:providers:k3sha::k3s-access-cluster", OldInputs: c.before, State: c.before, Inputs: c.now})
 		if got := changes(diff); err != nil || got != c.want || replaces(diff) {
 			t.Errorf("%s: %q, want %q (%v)", name, got, c.want, err)
 		}
 	}
-	checked, err := server.CheckConfig(p.CheckRequest{Urn: "urn:pulumi:stack::project::pulumi:providers:k3sha::k3s-access", Inputs: config(secret("a"))})
+	checked, err := server.CheckConfig(p.CheckRequest{Urn: "urn:pulumi:stack::project::pulumi:providers:k3sha::k3s-access-cluster", Inputs: config(secret("a"))})
 	if got := checked.Inputs.Get(resources.AccessKey); err != nil || len(checked.Failures) > 0 || got.AsString() != "a" || !got.Secret() {
 		t.Errorf("checked: %v %v", checked, err)
 	}
@@ -511,6 +504,9 @@ func TestWithoutConfiguration(t *testing.T) {
 	for kind, inputs := range map[string]property.Map{
 		"AdminCertificate": property.NewMap(map[string]property.Value{"days": property.New(365.0)}),
 		"Seat":             seat,
+		"ClusterStart": property.NewMap(map[string]property.Value{
+			"startOver": text(""), "node": text("k3s-server-01"), "vm": text("vm"), "address": text("192.168.1.201"), "hostKey": text("ssh-ed25519 A"), "adopted": property.New(false),
+		}),
 	} {
 		if _, err := server.Create(p.CreateRequest{Urn: urn(kind), Properties: inputs}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", kind, err)

@@ -79,7 +79,7 @@ func (s Seat) take(ctx context.Context, in SeatArgs) (string, error) {
 		return "", err
 	}
 	way := Way{Node: in.Node, Address: in.Address, HostKey: in.HostKey}
-	out, err := run(ctx, access.host(way.Address, way.HostKey), access.Jump, topology.Admit, in.Node, render.AdmitScript(in.Node, in.StartOver))
+	out, err := access.run(ctx, topology.Admit, in.Node, way, render.AdmitScript(in.Node, in.StartOver))
 	if err != nil {
 		return "", err
 	}
@@ -99,6 +99,9 @@ func (s Seat) take(ctx context.Context, in SeatArgs) (string, error) {
 }
 
 const lostForGood = ". If the cluster is lost for good, set servers.startOver to a new word to start it anew, empty"
+
+// withoutReplace: what is new in an update is not known yet when its replacements begin.
+const withoutReplace = " (if it is set already, or ssh has changed: run pulumi up without --replace first)"
 
 // Diff says that another machine needs the seat anew.
 func (Seat) Diff(_ context.Context, req infer.DiffRequest[SeatArgs, SeatState]) (infer.DiffResponse, error) {
@@ -122,7 +125,7 @@ func (s Seat) Delete(ctx context.Context, req infer.DeleteRequest[SeatState]) (i
 	}
 	c, err := cluster.Reach(ctx, access.toCluster(), reachWait)
 	if err != nil {
-		return infer.DeleteResponse{}, fmt.Errorf("%s: leave: %w%s", node, err, lostForGood)
+		return infer.DeleteResponse{}, fmt.Errorf("%s: leave: %w%s%s", node, err, lostForGood, withoutReplace)
 	}
 	defer c.Close()
 	if err := c.Leave(ctx, cluster.Machine{Node: node, Server: req.State.Server, MachineID: req.State.MachineID}); err != nil {

@@ -4,35 +4,29 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
-	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
 // ClusterStart is the one right to start the cluster. It is given once, to one machine, with the cluster's CAs; a machine that is made anew
 // gets neither. Only another mark of servers.startOver gives it again, and not while a server of the cluster answers.
-type ClusterStart struct{}
+type ClusterStart struct{ config *Config }
 
-// ClusterStartArgs say who may start. All but the mark is that of the day on which the right was given, and changes nothing.
+// ClusterStartArgs say who may start. Node, VM, address and host key are those of the day on which the right was given: they change nothing.
 type ClusterStartArgs struct {
-	StartOver      string           `pulumi:"startOver"`
-	Adopted        bool             `pulumi:"adopted"`
-	ClusterName    string           `pulumi:"clusterName"`
-	VIP            string           `pulumi:"vip"`
-	APIPort        int              `pulumi:"apiPort"`
-	Others         []string         `pulumi:"others"`
-	RecoveryBundle string           `pulumi:"recoveryBundle" provider:"secret"`
-	Node           string           `pulumi:"node"`
-	VM             string           `pulumi:"vm"`
-	Host           ContactHost      `pulumi:"host"`
-	HostKey        string           `pulumi:"hostKey"`
-	Jump           *ContactJumpHost `pulumi:"jump,optional"`
+	StartOver string `pulumi:"startOver"`
+	Node      string `pulumi:"node"`
+	VM        string `pulumi:"vm"`
+	Address   string `pulumi:"address"`
+	HostKey   string `pulumi:"hostKey"`
+	Adopted   bool   `pulumi:"adopted"`
 }
 
 // ClusterStartState is the right that was given.
@@ -50,7 +44,7 @@ var (
 var stepWaits = contact.Waits{Answer: 2 * time.Minute, Login: 30 * time.Second, Script: 5 * time.Minute, Dial: 10 * time.Second, Pause: time.Second}
 
 // Create gives the right to the machine. An adopted cluster lives already: nobody may start it, unless that is what is asked for.
-func (ClusterStart) Create(ctx context.Context, req infer.CreateRequest[ClusterStartArgs]) (infer.CreateResponse[ClusterStartState], error) {
+func (s ClusterStart) Create(ctx context.Context, req infer.CreateRequest[ClusterStartArgs]) (infer.CreateResponse[ClusterStartState], error) {
 	in := req.Inputs
 	resp := infer.CreateResponse[ClusterStartState]{ID: "start", Output: ClusterStartState{StartOver: in.StartOver, Node: in.Node}}
 	if req.DryRun {
@@ -60,17 +54,18 @@ func (ClusterStart) Create(ctx context.Context, req infer.CreateRequest[ClusterS
 		resp.Output.Node = ""
 		return resp, nil
 	}
-	bundle, err := pki.Decode(in.RecoveryBundle)
+	access, err := s.config.get()
 	if err != nil {
 		return resp, err
 	}
 	random := make([]byte, 8)
 	_, _ = rand.Read(random) // crypto/rand never fails
 	script := render.StartScript(render.StartInput{
-		Node: in.Node, VM: in.VM, Cluster: in.ClusterName, VIP: in.VIP, APIPort: in.APIPort, StartOver: in.StartOver, Right: hex.EncodeToString(random),
-		Others: in.Others, CA: bundle.Authorities.Server.Certificate, Authorities: bundle.Authorities.Files(),
+		Node: in.Node, VM: in.VM, Cluster: access.Cluster, VIP: access.VIP, APIPort: access.APIPort, StartOver: in.StartOver, Right: hex.EncodeToString(random),
+		Others: slices.DeleteFunc(slices.Clone(access.Others), func(a string) bool { return a == in.Address }),
+		CA:     access.Bundle.Authorities.Server.Certificate, Authorities: access.Bundle.Authorities.Files(),
 	})
-	_, err = run(ctx, in.Host.pinned(in.HostKey), in.Jump.pinned(), topology.Start, in.Node, script)
+	_, err = access.run(ctx, topology.Start, in.Node, Way{Node: in.Node, Address: in.Address, HostKey: in.HostKey}, script)
 	return resp, err
 }
 
@@ -85,7 +80,7 @@ func (ClusterStart) Diff(_ context.Context, req infer.DiffRequest[ClusterStartAr
 }
 
 // run runs a script on a node, as the remote steps do.
-func run(ctx context.Context, host contact.Host, jump *contact.Host, verb topology.Verb, node, script string) (string, error) {
-	out, err := contact.Run(ctx, host, jump, render.Command(host.User, render.Deadline(verb)), script, stepWaits)
+func (a Access) run(ctx context.Context, verb topology.Verb, node string, way Way, script string) (string, error) {
+	out, err := contact.Run(ctx, a.host(way.Address, way.HostKey), a.Jump, render.Command(a.User, render.Deadline(verb)), script, stepWaits)
 	return out, explained(node, verb, err)
 }

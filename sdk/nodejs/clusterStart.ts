@@ -2,9 +2,6 @@
 // *** Do not edit by hand unless you're certain you know what you are doing! ***
 
 import * as pulumi from "@pulumi/pulumi";
-import * as inputs from "./types/input";
-import * as outputs from "./types/output";
-import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
@@ -57,17 +54,11 @@ export class ClusterStart extends pulumi.CustomResource {
         let resourceInputs: pulumi.Inputs = {};
         opts = opts || {};
         if (!opts.id) {
+            if (args?.address === undefined && !opts.urn) {
+                throw new Error("Missing required property 'address'");
+            }
             if (args?.adopted === undefined && !opts.urn) {
                 throw new Error("Missing required property 'adopted'");
-            }
-            if (args?.apiPort === undefined && !opts.urn) {
-                throw new Error("Missing required property 'apiPort'");
-            }
-            if (args?.clusterName === undefined && !opts.urn) {
-                throw new Error("Missing required property 'clusterName'");
-            }
-            if (args?.host === undefined && !opts.urn) {
-                throw new Error("Missing required property 'host'");
             }
             if (args?.hostKey === undefined && !opts.urn) {
                 throw new Error("Missing required property 'hostKey'");
@@ -75,32 +66,17 @@ export class ClusterStart extends pulumi.CustomResource {
             if (args?.node === undefined && !opts.urn) {
                 throw new Error("Missing required property 'node'");
             }
-            if (args?.others === undefined && !opts.urn) {
-                throw new Error("Missing required property 'others'");
-            }
-            if (args?.recoveryBundle === undefined && !opts.urn) {
-                throw new Error("Missing required property 'recoveryBundle'");
-            }
             if (args?.startOver === undefined && !opts.urn) {
                 throw new Error("Missing required property 'startOver'");
-            }
-            if (args?.vip === undefined && !opts.urn) {
-                throw new Error("Missing required property 'vip'");
             }
             if (args?.vm === undefined && !opts.urn) {
                 throw new Error("Missing required property 'vm'");
             }
+            resourceInputs["address"] = args?.address;
             resourceInputs["adopted"] = args?.adopted;
-            resourceInputs["apiPort"] = args?.apiPort;
-            resourceInputs["clusterName"] = args?.clusterName;
-            resourceInputs["host"] = args?.host;
             resourceInputs["hostKey"] = args?.hostKey;
-            resourceInputs["jump"] = args?.jump;
             resourceInputs["node"] = args?.node;
-            resourceInputs["others"] = args?.others;
-            resourceInputs["recoveryBundle"] = args?.recoveryBundle ? pulumi.secret(args.recoveryBundle) : undefined;
             resourceInputs["startOver"] = args?.startOver;
-            resourceInputs["vip"] = args?.vip;
             resourceInputs["vm"] = args?.vm;
         } else {
             resourceInputs["node"] = undefined /*out*/;
@@ -116,29 +92,17 @@ export class ClusterStart extends pulumi.CustomResource {
  */
 export interface ClusterStartArgs {
     /**
+     * Its address.
+     *
+     * Change: none; what was done stays done.
+     */
+    address: pulumi.Input<string>;
+    /**
      * Whether the cluster's identity came with a recovery bundle: then nobody may start it, unless `startOver` says so.
      *
      * Change: none; what was done stays done.
      */
     adopted: pulumi.Input<boolean>;
-    /**
-     * The port there.
-     *
-     * Change: none; what was done stays done.
-     */
-    apiPort: pulumi.Input<number>;
-    /**
-     * The cluster's name.
-     *
-     * Change: none; what was done stays done.
-     */
-    clusterName: pulumi.Input<string>;
-    /**
-     * How it is logged in to.
-     *
-     * Change: none; what was done stays done.
-     */
-    host: pulumi.Input<inputs.ContactHostArgs>;
     /**
      * Its SSH host key.
      *
@@ -146,41 +110,17 @@ export interface ClusterStartArgs {
      */
     hostKey: pulumi.Input<string>;
     /**
-     * The bastion in front of it.
-     *
-     * Change: none; what was done stays done.
-     */
-    jump?: pulumi.Input<inputs.ContactJumpHostArgs | undefined>;
-    /**
      * The machine that gets the right.
      *
      * Change: none; what was done stays done.
      */
     node: pulumi.Input<string>;
     /**
-     * Addresses of the other servers, where it might answer, too.
-     *
-     * Change: none; what was done stays done.
-     */
-    others: pulumi.Input<pulumi.Input<string>[]>;
-    /**
-     * The cluster's tokens and CAs.
-     *
-     * Change: none; what was done stays done.
-     */
-    recoveryBundle: pulumi.Input<string>;
-    /**
      * The cluster's `servers.startOver`.
      *
      * Change: another mark gives the right anew; refused while a server of the cluster answers.
      */
     startOver: pulumi.Input<string>;
-    /**
-     * Where the cluster would answer if it lived.
-     *
-     * Change: none; what was done stays done.
-     */
-    vip: pulumi.Input<string>;
     /**
      * The name of its VM's resource.
      *

@@ -80,14 +80,20 @@ func (c *Cluster) alive(ctx context.Context, node *corev1.Node) (bool, error) {
 	if condition(node, corev1.NodeReady) != string(corev1.ConditionTrue) {
 		return false, nil
 	}
+	gone, err := c.gone(ctx, node)
+	return !gone, err
+}
+
+// gone says whether nothing of a node runs any more: its lease is silent, or nobody listens where its kubelet was.
+func (c *Cluster) gone(ctx context.Context, node *corev1.Node) (bool, error) {
 	var reason string
 	err := c.until(ctx, "reading the lease of node "+node.Name, c.waits.Ask, func(ctx context.Context) (done bool, err error) {
 		reason, err = c.silent(ctx, node.Name)
 		return true, err
 	})
 	if err != nil || reason != "" {
-		return false, err
+		return err == nil, err
 	}
 	ip := internalIP(node)
-	return ip == "" || c.kubelet(ctx, ip), nil
+	return ip != "" && !c.kubelet(ctx, ip), nil
 }

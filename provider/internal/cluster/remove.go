@@ -28,7 +28,7 @@ func (c *Cluster) giveUp(ctx context.Context, server string) {
 		now := metav1.NewMicroTime(c.now())
 		lease.Spec.HolderIdentity, lease.Spec.LeaseDurationSeconds = ptr.To(""), ptr.To(int32(1))
 		lease.Spec.AcquireTime, lease.Spec.RenewTime = &now, &now
-		_, _ = leases.Update(ctx, lease, metav1.UpdateOptions{}) // a conflict: its holder lives
+		_, _ = leases.Update(ctx, lease, metav1.UpdateOptions{})
 	}
 }
 
@@ -54,7 +54,7 @@ func (c *Cluster) remove(ctx context.Context, node *corev1.Node) (back *corev1.N
 			return true, nil
 		}
 		last = found
-		if alive, err := c.alive(ctx, found); err == nil && !alive {
+		if gone, err := c.gone(ctx, found); err == nil && gone {
 			c.giveUp(ctx, node.Name)
 		}
 		return false, nil

@@ -224,6 +224,7 @@ func TestLeasesOfAServerThatIsGone(t *testing.T) {
 		"dead":                  {[]func(*seat){dead}, false, false, "nobody"},
 		"ends when it leaves":   {nil, true, false, "nobody"},
 		"alive":                 {nil, false, false, "K3s-Server-03"},
+		"alive, not Ready":      {[]func(*seat){func(s *seat) { s.ready = "False" }}, false, false, "K3s-Server-03"},
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()

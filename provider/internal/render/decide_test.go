@@ -140,13 +140,8 @@ func (m machine) run(script string) (stdout, stderr string, failed bool) {
 // converge runs the first server's converge step, of a cluster with this mark of servers.startOver.
 func (m machine) converge(mark string) (stdout, stderr string, failed bool) {
 	m.t.Helper()
-	return m.step("converge-k3s-server-01", mark)
-}
-
-func (m machine) step(name, mark string) (stdout, stderr string, failed bool) {
-	m.t.Helper()
 	p := cluster(func(s *topology.Spec) { s.Name, s.Servers.StartOver = "prod", mark })
-	at := slices.IndexFunc(p.Steps, func(s topology.Step) bool { return s.Name() == name })
+	at := slices.IndexFunc(p.Steps, func(s topology.Step) bool { return s.Name() == "converge-k3s-server-01" })
 	return m.run(render.Script(p, p.Steps[at], render.Secrets{Token: "T0KEN", AgentToken: "AG3NT", CA: ours, CAHash: "cafe"}))
 }
 
@@ -487,69 +482,11 @@ func TestTheRightToStart(t *testing.T) {
 			if _, stderr, failed := m.converge(c.mark); failed || m.starts() != "start" {
 				t.Errorf("%s, started %q", stderr, m.starts())
 			}
-			if out, _, failed := m.run(render.AdmitScript("k3s-server-01", "")); failed || out != "0123456789abcdef first" {
+			if out, _, failed := m.run(render.AdmitScript("k3s-server-01", "")); failed || out != "0123456789abcdef" {
 				t.Errorf("admitted then with %q", out)
 			}
 			if _, stderr, failed := m.give("r2", c.mark, authorities); failed || m.read("k3sha/right") != c.right {
 				t.Errorf("the second time: %s, the right %q", stderr, m.read("k3sha/right"))
-			}
-			// Its disk is wiped later: it has no more right than any other.
-			if err := os.RemoveAll(filepath.Join(m.dir, "rancher")); err != nil {
-				t.Fatal(err)
-			}
-			if out, _, failed := m.run(render.AdmitScript("k3s-server-01", "")); failed || out != "0123456789abcdef" {
-				t.Errorf("admitted without its data with %q", out)
-			}
-		})
-	}
-}
-
-// The init step starts the cluster where the right is, and does nothing else: not even to the files of a server that runs.
-func TestInit(t *testing.T) {
-	t.Parallel()
-	const right, used, data = "right", "used", "data"
-	for name, c := range map[string]struct {
-		network string
-		has     []string
-		starts  string // what the init step does
-		then    string // what k3s was started for when the converge step has run, too
-	}{
-		"the right":                         {"", []string{right}, "start", "start"},
-		"no right, and nobody answers":      {"", nil, "", ""},
-		"no right, and the cluster lives":   {vipAPI + " 0 " + ours, nil, "", "join"},
-		"the right, and the cluster lives":  {vipAPI + " 0 " + ours, []string{right}, "", "join"},
-		"a start that was cut off":          {"", []string{right, data}, "start", "start"},
-		"cut off, and another has started":  {vipAPI + " 0 " + ours, []string{right, data}, "", "join"},
-		"used up, and running":              {vipAPI + " 0 " + ours, []string{right, used, data}, "", "join by the bare token"},
-		"used up, its disk wiped, all away": {"", []string{right, used}, "", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			m := newMachine(t)
-			m.write("network", c.network+"\n")
-			for _, what := range c.has {
-				switch what {
-				case right:
-					m.write("k3sha/right", "/r1")
-				case used:
-					m.write("k3sha/right-used", "/r1")
-				case data:
-					m.write("rancher/server/db/etcd/member/wal", "")
-					m.write("etc/rancher/config.yaml.d/k3sha-role.yaml", "cluster-init: true\n")
-				}
-			}
-			if _, stderr, failed := m.step("init-k3s-server-01", ""); failed {
-				t.Fatal(stderr)
-			}
-			if got := m.starts(); got != c.starts {
-				t.Errorf("started for %q, want %q", got, c.starts)
-			}
-			if written := m.has("etc/rancher/config.yaml"); written && (len(c.has) == 0 || slices.Contains(c.has, used)) {
-				t.Error("it has written a configuration")
-			}
-			_, stderr, _ := m.converge("")
-			if got := m.starts(); got != c.then {
-				t.Errorf("after the converge step started for %q, want %q: %s", got, c.then, stderr)
 			}
 		})
 	}

@@ -83,7 +83,7 @@ func Command(user string, deadlineSeconds int) string {
 // Deadline is how many seconds a step may run on its node, all of its waits included.
 func Deadline(v topology.Verb) int {
 	switch v {
-	case topology.Contact, topology.Prepare, topology.Init, topology.Converge, topology.Join:
+	case topology.Contact, topology.Prepare, topology.Converge, topology.Join:
 		return 900
 	case topology.VM, topology.Authorize, topology.Admit, topology.Release, topology.Access, topology.Start, topology.Reach:
 	}
@@ -124,7 +124,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"BINARY_SHA256", s.K3s.BinarySHA256}, variable{"SCRIPT_SHA256", s.K3s.ScriptSHA256})
 	case topology.Join:
 		return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "join-worker.sh"}, append(append(vars, k3s...), workerVars(s, n, secrets)...)
-	case topology.VM, topology.Contact, topology.Init, topology.Converge, topology.Admit, topology.Release, topology.Access, topology.Start:
+	case topology.VM, topology.Contact, topology.Converge, topology.Admit, topology.Release, topology.Access, topology.Start:
 	}
 
 	switch n.Role {

@@ -53,6 +53,27 @@ func program(t *testing.T, dir, name, script string) {
 	}
 }
 
+// systemd reads all units again when it has to, and then only: also when a unit has its first drop-in, which it does not notice itself.
+func TestKnown(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ needs, dropIns, want string }{
+		"read already":      {"no", "/usr/lib/systemd/system/k3s.service.d/a.conf /etc/systemd/system/k3s.service.d/k3sha.conf", ""},
+		"changed":           {"yes", "/etc/systemd/system/k3s.service.d/k3sha.conf", "daemon-reload"},
+		"its first drop-in": {"no", "", "daemon-reload"},
+		"another's":         {"no", "/etc/systemd/system/k3s.service.d/other.conf", "daemon-reload"},
+		"no such unit":      {"", "", "daemon-reload"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			program(t, dir, "systemctl", `case "$*" in *NeedDaemonReload*) echo "`+c.needs+`" ;; *DropInPaths*) echo "`+c.dropIns+`" ;; *) echo "$*" ;; esac`)
+			if out, stderr, err := shell(t, dir, "", []string{"lib.sh"}, "known k3s"); err != nil || out != c.want {
+				t.Errorf("%q, want %q (%s, %v)", out, c.want, stderr, err)
+			}
+		})
+	}
+}
+
 // Where a server may go from the release that it has.
 func TestMayUpgrade(t *testing.T) {
 	t.Parallel()

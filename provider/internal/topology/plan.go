@@ -12,7 +12,6 @@ const (
 	Authorize Verb = "authorize" // keep authorized_keys
 	Prepare   Verb = "prepare"   // packages and downloads; changes nothing that runs
 	Admit     Verb = "admit"     // take the node's seat in the cluster; it is left when the node goes
-	Init      Verb = "init"      // start the cluster, on the machine that has the right to
 	Converge  Verb = "converge"  // configure, start, join or upgrade what the node is for
 	Join      Verb = "join"      // bring a new worker into the cluster
 
@@ -49,8 +48,8 @@ type Plan struct {
 // NewPlan orders the work. This is the whole bootstrap in one list:
 //
 //  1. every VM is created and reached, and fetches what it needs: side by side, apart from the clone lanes
-//  2. as soon as the first server has, it starts the cluster: it has the right to, and the cluster's CAs
-//  3. load balancers are configured, one after the other, so that the VIP answers
+//  2. load balancers are configured, one after the other, so that the VIP answers
+//  3. beside them the first server starts: it has the right to, and the cluster's CAs
 //  4. the API answers through the VIP
 //  5. the other servers join through the VIP one at a time: etcd takes one learner at a time
 //  6. workers join through the VIP, all together, without waiting for step 5
@@ -72,9 +71,8 @@ func NewPlan(s Spec) Plan {
 	// A release that one server cannot fetch becomes nobody's.
 	p.add(Release, Node{Name: Cluster}, p.each(Prepare, servers)...)
 	p.add(Access, Node{Name: Cluster}, p.each(Contact, slices.Concat(p.LoadBalancers(), servers))...)
-	p.add(Start, Node{Name: Cluster, IP: first.IP}, StepName(Prepare, first.Name))
-	p.add(Init, first, StepName(Start, Cluster))
-	p.add(Admit, first, StepName(Init, first.Name), StepName(Access, Cluster))
+	p.add(Start, Node{Name: Cluster, IP: first.IP}, StepName(Prepare, first.Name), StepName(Access, Cluster))
+	p.add(Admit, first, StepName(Start, Cluster))
 	p.add(Converge, first, StepName(Admit, first.Name), StepName(Release, Cluster))
 	p.add(Reach, Node{Name: Cluster, IP: p.LoadBalancers()[0].IP}, append([]string{StepName(Converge, first.Name)}, balanced...)...)
 	serves := []string{StepName(Reach, Cluster)}

@@ -82,9 +82,8 @@ func TestPlanOfTheReferenceCluster(t *testing.T) {
 		"converge-k3s-lb-02 < converge-k3s-lb-01 prepare-k3s-lb-02",
 		"release-cluster < prepare-k3s-server-01 prepare-k3s-server-02 prepare-k3s-server-03",
 		"access-cluster < contact-k3s-lb-01 contact-k3s-lb-02 contact-k3s-server-01 contact-k3s-server-02 contact-k3s-server-03",
-		"start-cluster < prepare-k3s-server-01", // and no other machine
-		"init-k3s-server-01 < start-cluster",
-		"admit-k3s-server-01 < init-k3s-server-01 access-cluster",
+		"start-cluster < prepare-k3s-server-01 access-cluster",
+		"admit-k3s-server-01 < start-cluster",
 		"converge-k3s-server-01 < admit-k3s-server-01 release-cluster", // and no load balancer
 		"reach-cluster < converge-k3s-server-01 converge-k3s-lb-02",
 		"admit-k3s-server-02 < prepare-k3s-server-02 reach-cluster",

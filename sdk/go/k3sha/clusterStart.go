@@ -29,17 +29,11 @@ func NewClusterStart(ctx *pulumi.Context,
 		return nil, errors.New("missing one or more required arguments")
 	}
 
+	if args.Address == nil {
+		return nil, errors.New("invalid value for required argument 'Address'")
+	}
 	if args.Adopted == nil {
 		return nil, errors.New("invalid value for required argument 'Adopted'")
-	}
-	if args.ApiPort == nil {
-		return nil, errors.New("invalid value for required argument 'ApiPort'")
-	}
-	if args.ClusterName == nil {
-		return nil, errors.New("invalid value for required argument 'ClusterName'")
-	}
-	if args.Host == nil {
-		return nil, errors.New("invalid value for required argument 'Host'")
 	}
 	if args.HostKey == nil {
 		return nil, errors.New("invalid value for required argument 'HostKey'")
@@ -47,23 +41,11 @@ func NewClusterStart(ctx *pulumi.Context,
 	if args.Node == nil {
 		return nil, errors.New("invalid value for required argument 'Node'")
 	}
-	if args.Others == nil {
-		return nil, errors.New("invalid value for required argument 'Others'")
-	}
-	if args.RecoveryBundle == nil {
-		return nil, errors.New("invalid value for required argument 'RecoveryBundle'")
-	}
 	if args.StartOver == nil {
 		return nil, errors.New("invalid value for required argument 'StartOver'")
 	}
-	if args.Vip == nil {
-		return nil, errors.New("invalid value for required argument 'Vip'")
-	}
 	if args.Vm == nil {
 		return nil, errors.New("invalid value for required argument 'Vm'")
-	}
-	if args.RecoveryBundle != nil {
-		args.RecoveryBundle = pulumi.ToSecret(args.RecoveryBundle).(pulumi.StringInput)
 	}
 	opts = internal.PkgResourceDefaultOpts(opts)
 	var resource ClusterStart
@@ -98,50 +80,26 @@ func (ClusterStartState) ElementType() reflect.Type {
 }
 
 type clusterStartArgs struct {
+	// Its address.
+	//
+	// Change: none; what was done stays done.
+	Address string `pulumi:"address"`
 	// Whether the cluster's identity came with a recovery bundle: then nobody may start it, unless `startOver` says so.
 	//
 	// Change: none; what was done stays done.
 	Adopted bool `pulumi:"adopted"`
-	// The port there.
-	//
-	// Change: none; what was done stays done.
-	ApiPort int `pulumi:"apiPort"`
-	// The cluster's name.
-	//
-	// Change: none; what was done stays done.
-	ClusterName string `pulumi:"clusterName"`
-	// How it is logged in to.
-	//
-	// Change: none; what was done stays done.
-	Host ContactHost `pulumi:"host"`
 	// Its SSH host key.
 	//
 	// Change: none; what was done stays done.
 	HostKey string `pulumi:"hostKey"`
-	// The bastion in front of it.
-	//
-	// Change: none; what was done stays done.
-	Jump *ContactJumpHost `pulumi:"jump"`
 	// The machine that gets the right.
 	//
 	// Change: none; what was done stays done.
 	Node string `pulumi:"node"`
-	// Addresses of the other servers, where it might answer, too.
-	//
-	// Change: none; what was done stays done.
-	Others []string `pulumi:"others"`
-	// The cluster's tokens and CAs.
-	//
-	// Change: none; what was done stays done.
-	RecoveryBundle string `pulumi:"recoveryBundle"`
 	// The cluster's `servers.startOver`.
 	//
 	// Change: another mark gives the right anew; refused while a server of the cluster answers.
 	StartOver string `pulumi:"startOver"`
-	// Where the cluster would answer if it lived.
-	//
-	// Change: none; what was done stays done.
-	Vip string `pulumi:"vip"`
 	// The name of its VM's resource.
 	//
 	// Change: none; what was done stays done.
@@ -150,50 +108,26 @@ type clusterStartArgs struct {
 
 // The set of arguments for constructing a ClusterStart resource.
 type ClusterStartArgs struct {
+	// Its address.
+	//
+	// Change: none; what was done stays done.
+	Address pulumi.StringInput
 	// Whether the cluster's identity came with a recovery bundle: then nobody may start it, unless `startOver` says so.
 	//
 	// Change: none; what was done stays done.
 	Adopted pulumi.BoolInput
-	// The port there.
-	//
-	// Change: none; what was done stays done.
-	ApiPort pulumi.IntInput
-	// The cluster's name.
-	//
-	// Change: none; what was done stays done.
-	ClusterName pulumi.StringInput
-	// How it is logged in to.
-	//
-	// Change: none; what was done stays done.
-	Host ContactHostInput
 	// Its SSH host key.
 	//
 	// Change: none; what was done stays done.
 	HostKey pulumi.StringInput
-	// The bastion in front of it.
-	//
-	// Change: none; what was done stays done.
-	Jump ContactJumpHostPtrInput
 	// The machine that gets the right.
 	//
 	// Change: none; what was done stays done.
 	Node pulumi.StringInput
-	// Addresses of the other servers, where it might answer, too.
-	//
-	// Change: none; what was done stays done.
-	Others pulumi.StringArrayInput
-	// The cluster's tokens and CAs.
-	//
-	// Change: none; what was done stays done.
-	RecoveryBundle pulumi.StringInput
 	// The cluster's `servers.startOver`.
 	//
 	// Change: another mark gives the right anew; refused while a server of the cluster answers.
 	StartOver pulumi.StringInput
-	// Where the cluster would answer if it lived.
-	//
-	// Change: none; what was done stays done.
-	Vip pulumi.StringInput
 	// The name of its VM's resource.
 	//
 	// Change: none; what was done stays done.

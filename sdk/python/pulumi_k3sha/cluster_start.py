@@ -13,38 +13,25 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import NotRequired, TypedDict, TypeAlias
 from . import _utilities
-from ._inputs import *
 
 __all__ = ['ClusterStartArgs', 'ClusterStart']
 
 @pulumi.input_type
 class ClusterStartArgs:
     def __init__(__self__, *,
+                 address: pulumi.Input[_builtins.str],
                  adopted: pulumi.Input[_builtins.bool],
-                 api_port: pulumi.Input[_builtins.int],
-                 cluster_name: pulumi.Input[_builtins.str],
-                 host: pulumi.Input['ContactHostArgs'],
                  host_key: pulumi.Input[_builtins.str],
                  node: pulumi.Input[_builtins.str],
-                 others: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]],
-                 recovery_bundle: pulumi.Input[_builtins.str],
                  start_over: pulumi.Input[_builtins.str],
-                 vip: pulumi.Input[_builtins.str],
-                 vm: pulumi.Input[_builtins.str],
-                 jump: pulumi.Input[Optional['ContactJumpHostArgs']] = None):
+                 vm: pulumi.Input[_builtins.str]):
         """
         The set of arguments for constructing a ClusterStart resource.
 
+        :param pulumi.Input[_builtins.str] address: Its address.
+               
+               Change: none; what was done stays done.
         :param pulumi.Input[_builtins.bool] adopted: Whether the cluster's identity came with a recovery bundle: then nobody may start it, unless `startOver` says so.
-               
-               Change: none; what was done stays done.
-        :param pulumi.Input[_builtins.int] api_port: The port there.
-               
-               Change: none; what was done stays done.
-        :param pulumi.Input[_builtins.str] cluster_name: The cluster's name.
-               
-               Change: none; what was done stays done.
-        :param pulumi.Input['ContactHostArgs'] host: How it is logged in to.
                
                Change: none; what was done stays done.
         :param pulumi.Input[_builtins.str] host_key: Its SSH host key.
@@ -53,38 +40,33 @@ class ClusterStartArgs:
         :param pulumi.Input[_builtins.str] node: The machine that gets the right.
                
                Change: none; what was done stays done.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] others: Addresses of the other servers, where it might answer, too.
-               
-               Change: none; what was done stays done.
-        :param pulumi.Input[_builtins.str] recovery_bundle: The cluster's tokens and CAs.
-               
-               Change: none; what was done stays done.
         :param pulumi.Input[_builtins.str] start_over: The cluster's `servers.startOver`.
                
                Change: another mark gives the right anew; refused while a server of the cluster answers.
-        :param pulumi.Input[_builtins.str] vip: Where the cluster would answer if it lived.
-               
-               Change: none; what was done stays done.
         :param pulumi.Input[_builtins.str] vm: The name of its VM's resource.
                
                Change: none; what was done stays done.
-        :param pulumi.Input['ContactJumpHostArgs'] jump: The bastion in front of it.
-               
-               Change: none; what was done stays done.
         """
+        pulumi.set(__self__, "address", address)
         pulumi.set(__self__, "adopted", adopted)
-        pulumi.set(__self__, "api_port", api_port)
-        pulumi.set(__self__, "cluster_name", cluster_name)
-        pulumi.set(__self__, "host", host)
         pulumi.set(__self__, "host_key", host_key)
         pulumi.set(__self__, "node", node)
-        pulumi.set(__self__, "others", others)
-        pulumi.set(__self__, "recovery_bundle", recovery_bundle)
         pulumi.set(__self__, "start_over", start_over)
-        pulumi.set(__self__, "vip", vip)
         pulumi.set(__self__, "vm", vm)
-        if jump is not None:
-            pulumi.set(__self__, "jump", jump)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> pulumi.Input[_builtins.str]:
+        """
+        Its address.
+
+        Change: none; what was done stays done.
+        """
+        return pulumi.get(self, "address")
+
+    @address.setter
+    def address(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "address", value)
 
     @_builtins.property
     @pulumi.getter
@@ -99,48 +81,6 @@ class ClusterStartArgs:
     @adopted.setter
     def adopted(self, value: pulumi.Input[_builtins.bool]):
         pulumi.set(self, "adopted", value)
-
-    @_builtins.property
-    @pulumi.getter(name="apiPort")
-    def api_port(self) -> pulumi.Input[_builtins.int]:
-        """
-        The port there.
-
-        Change: none; what was done stays done.
-        """
-        return pulumi.get(self, "api_port")
-
-    @api_port.setter
-    def api_port(self, value: pulumi.Input[_builtins.int]):
-        pulumi.set(self, "api_port", value)
-
-    @_builtins.property
-    @pulumi.getter(name="clusterName")
-    def cluster_name(self) -> pulumi.Input[_builtins.str]:
-        """
-        The cluster's name.
-
-        Change: none; what was done stays done.
-        """
-        return pulumi.get(self, "cluster_name")
-
-    @cluster_name.setter
-    def cluster_name(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "cluster_name", value)
-
-    @_builtins.property
-    @pulumi.getter
-    def host(self) -> pulumi.Input['ContactHostArgs']:
-        """
-        How it is logged in to.
-
-        Change: none; what was done stays done.
-        """
-        return pulumi.get(self, "host")
-
-    @host.setter
-    def host(self, value: pulumi.Input['ContactHostArgs']):
-        pulumi.set(self, "host", value)
 
     @_builtins.property
     @pulumi.getter(name="hostKey")
@@ -171,34 +111,6 @@ class ClusterStartArgs:
         pulumi.set(self, "node", value)
 
     @_builtins.property
-    @pulumi.getter
-    def others(self) -> pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]:
-        """
-        Addresses of the other servers, where it might answer, too.
-
-        Change: none; what was done stays done.
-        """
-        return pulumi.get(self, "others")
-
-    @others.setter
-    def others(self, value: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]):
-        pulumi.set(self, "others", value)
-
-    @_builtins.property
-    @pulumi.getter(name="recoveryBundle")
-    def recovery_bundle(self) -> pulumi.Input[_builtins.str]:
-        """
-        The cluster's tokens and CAs.
-
-        Change: none; what was done stays done.
-        """
-        return pulumi.get(self, "recovery_bundle")
-
-    @recovery_bundle.setter
-    def recovery_bundle(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "recovery_bundle", value)
-
-    @_builtins.property
     @pulumi.getter(name="startOver")
     def start_over(self) -> pulumi.Input[_builtins.str]:
         """
@@ -214,20 +126,6 @@ class ClusterStartArgs:
 
     @_builtins.property
     @pulumi.getter
-    def vip(self) -> pulumi.Input[_builtins.str]:
-        """
-        Where the cluster would answer if it lived.
-
-        Change: none; what was done stays done.
-        """
-        return pulumi.get(self, "vip")
-
-    @vip.setter
-    def vip(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "vip", value)
-
-    @_builtins.property
-    @pulumi.getter
     def vm(self) -> pulumi.Input[_builtins.str]:
         """
         The name of its VM's resource.
@@ -240,20 +138,6 @@ class ClusterStartArgs:
     def vm(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "vm", value)
 
-    @_builtins.property
-    @pulumi.getter
-    def jump(self) -> pulumi.Input[Optional['ContactJumpHostArgs']]:
-        """
-        The bastion in front of it.
-
-        Change: none; what was done stays done.
-        """
-        return pulumi.get(self, "jump")
-
-    @jump.setter
-    def jump(self, value: pulumi.Input[Optional['ContactJumpHostArgs']]):
-        pulumi.set(self, "jump", value)
-
 
 @pulumi.type_token("k3sha:index:ClusterStart")
 class ClusterStart(pulumi.CustomResource):
@@ -261,17 +145,11 @@ class ClusterStart(pulumi.CustomResource):
     def __init__(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 address: pulumi.Input[Optional[_builtins.str]] = None,
                  adopted: pulumi.Input[Optional[_builtins.bool]] = None,
-                 api_port: pulumi.Input[Optional[_builtins.int]] = None,
-                 cluster_name: pulumi.Input[Optional[_builtins.str]] = None,
-                 host: pulumi.Input[Optional[Union['ContactHostArgs', 'ContactHostArgsDict']]] = None,
                  host_key: pulumi.Input[Optional[_builtins.str]] = None,
-                 jump: pulumi.Input[Optional[Union['ContactJumpHostArgs', 'ContactJumpHostArgsDict']]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
-                 others: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
-                 recovery_bundle: pulumi.Input[Optional[_builtins.str]] = None,
                  start_over: pulumi.Input[Optional[_builtins.str]] = None,
-                 vip: pulumi.Input[Optional[_builtins.str]] = None,
                  vm: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         """
@@ -279,39 +157,21 @@ class ClusterStart(pulumi.CustomResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
+        :param pulumi.Input[_builtins.str] address: Its address.
+               
+               Change: none; what was done stays done.
         :param pulumi.Input[_builtins.bool] adopted: Whether the cluster's identity came with a recovery bundle: then nobody may start it, unless `startOver` says so.
-               
-               Change: none; what was done stays done.
-        :param pulumi.Input[_builtins.int] api_port: The port there.
-               
-               Change: none; what was done stays done.
-        :param pulumi.Input[_builtins.str] cluster_name: The cluster's name.
-               
-               Change: none; what was done stays done.
-        :param pulumi.Input[Union['ContactHostArgs', 'ContactHostArgsDict']] host: How it is logged in to.
                
                Change: none; what was done stays done.
         :param pulumi.Input[_builtins.str] host_key: Its SSH host key.
                
                Change: none; what was done stays done.
-        :param pulumi.Input[Union['ContactJumpHostArgs', 'ContactJumpHostArgsDict']] jump: The bastion in front of it.
-               
-               Change: none; what was done stays done.
         :param pulumi.Input[_builtins.str] node: The machine that gets the right.
-               
-               Change: none; what was done stays done.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] others: Addresses of the other servers, where it might answer, too.
-               
-               Change: none; what was done stays done.
-        :param pulumi.Input[_builtins.str] recovery_bundle: The cluster's tokens and CAs.
                
                Change: none; what was done stays done.
         :param pulumi.Input[_builtins.str] start_over: The cluster's `servers.startOver`.
                
                Change: another mark gives the right anew; refused while a server of the cluster answers.
-        :param pulumi.Input[_builtins.str] vip: Where the cluster would answer if it lived.
-               
-               Change: none; what was done stays done.
         :param pulumi.Input[_builtins.str] vm: The name of its VM's resource.
                
                Change: none; what was done stays done.
@@ -340,17 +200,11 @@ class ClusterStart(pulumi.CustomResource):
     def _internal_init(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 address: pulumi.Input[Optional[_builtins.str]] = None,
                  adopted: pulumi.Input[Optional[_builtins.bool]] = None,
-                 api_port: pulumi.Input[Optional[_builtins.int]] = None,
-                 cluster_name: pulumi.Input[Optional[_builtins.str]] = None,
-                 host: pulumi.Input[Optional[Union['ContactHostArgs', 'ContactHostArgsDict']]] = None,
                  host_key: pulumi.Input[Optional[_builtins.str]] = None,
-                 jump: pulumi.Input[Optional[Union['ContactJumpHostArgs', 'ContactJumpHostArgsDict']]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
-                 others: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
-                 recovery_bundle: pulumi.Input[Optional[_builtins.str]] = None,
                  start_over: pulumi.Input[Optional[_builtins.str]] = None,
-                 vip: pulumi.Input[Optional[_builtins.str]] = None,
                  vm: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
@@ -361,37 +215,21 @@ class ClusterStart(pulumi.CustomResource):
                 raise TypeError('__props__ is only valid when passed in combination with a valid opts.id to get an existing resource')
             __props__ = ClusterStartArgs.__new__(ClusterStartArgs)
 
+            if address is None and not opts.urn:
+                raise TypeError("Missing required property 'address'")
+            __props__.__dict__["address"] = address
             if adopted is None and not opts.urn:
                 raise TypeError("Missing required property 'adopted'")
             __props__.__dict__["adopted"] = adopted
-            if api_port is None and not opts.urn:
-                raise TypeError("Missing required property 'api_port'")
-            __props__.__dict__["api_port"] = api_port
-            if cluster_name is None and not opts.urn:
-                raise TypeError("Missing required property 'cluster_name'")
-            __props__.__dict__["cluster_name"] = cluster_name
-            if host is None and not opts.urn:
-                raise TypeError("Missing required property 'host'")
-            __props__.__dict__["host"] = host
             if host_key is None and not opts.urn:
                 raise TypeError("Missing required property 'host_key'")
             __props__.__dict__["host_key"] = host_key
-            __props__.__dict__["jump"] = jump
             if node is None and not opts.urn:
                 raise TypeError("Missing required property 'node'")
             __props__.__dict__["node"] = node
-            if others is None and not opts.urn:
-                raise TypeError("Missing required property 'others'")
-            __props__.__dict__["others"] = others
-            if recovery_bundle is None and not opts.urn:
-                raise TypeError("Missing required property 'recovery_bundle'")
-            __props__.__dict__["recovery_bundle"] = None if recovery_bundle is None else pulumi.Output.secret(recovery_bundle)
             if start_over is None and not opts.urn:
                 raise TypeError("Missing required property 'start_over'")
             __props__.__dict__["start_over"] = start_over
-            if vip is None and not opts.urn:
-                raise TypeError("Missing required property 'vip'")
-            __props__.__dict__["vip"] = vip
             if vm is None and not opts.urn:
                 raise TypeError("Missing required property 'vm'")
             __props__.__dict__["vm"] = vm

@@ -11,7 +11,7 @@ if command -v cloud-init >/dev/null; then
 	booted || timeout 540 cloud-init status --wait >/dev/null 2>&1 || rc=$?
 	case $rc in
 	0 | 2) ;; # 2: done, with warnings
-	124) die "cloud-init is still running after 540 s; see /var/log/cloud-init-output.log on the node" ;;
+	124) die "cloud-init is still running after 10 minutes; see /var/log/cloud-init-output.log on the node" ;;
 	*) die "cloud-init failed: $(cloud-init status --long 2>&1 | tail -n 8 | tr '\n' ' '); see /var/log/cloud-init.log on the node" ;;
 	esac
 	# Proxmox VE gives a new instance id when network settings change; host keys must outlive that.

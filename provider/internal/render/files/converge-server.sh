@@ -1,17 +1,15 @@
 # Brings a server to what it should be: started or joined, configured, at the wanted release.
 # Every server runs this same script. Whether a blank one may start the cluster is not said here: one machine has been given the right.
-# That one runs it before the others are there, as the init step, which does nothing but start the cluster.
 role=$etc/config.yaml.d/k3sha-role.yaml
 right=/var/lib/k3sha/right
 SECRETS="$TOKEN
 $AGENT_TOKEN" # what no journal line may show
 lock
-init() { [ "$STEP" = init ]; }
 
 # proven: something behind the VIP proves by TLS, to the CA that the state has, that it is a server of this cluster.
 proven() {
 	seen=0
-	curl -s -o /dev/null --connect-timeout 1 --max-time 4 --cacert $etc/cluster-ca.pem "https://$VIP:$API_PORT/readyz" || seen=$?
+	curl -s -o /dev/null --connect-timeout 2 --max-time 4 --cacert $etc/cluster-ca.pem "https://$VIP:$API_PORT/readyz" || seen=$?
 	[ $seen -eq 0 ]
 }
 
@@ -99,7 +97,6 @@ bury() {
 	mv $data/server/db $data/server/db-removed
 }
 
-if init && ! unused; then exit 0; fi
 put 0644 $etc/cluster-ca.pem "$CA"
 put 0600 $etc/config.yaml "$CONFIG"
 put 0600 $etc/agent-token "$AGENT_TOKEN"
@@ -127,7 +124,6 @@ if [ -d $data/server/db/etcd/member ]; then
 	may_upgrade
 else
 	[ "$decision" = join ] || decide
-	if init && [ "$decision" != start ]; then exit 0; fi # another server has started it
 	case "$decision" in
 	join)
 		put 0600 $role "$JOIN"
@@ -149,6 +145,7 @@ if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || ! systemctl is-active -q 
 			die "will not restart k3s, for quorum would be lost: not Ready, not voting or not answering: ${bad% }; bring that back first, then run pulumi up again"
 	fi
 	install_k3s server
+	known "$UNIT"
 	start_k3s
 fi
 up() {

@@ -52,7 +52,6 @@ install_k3s() {
 		put 0644 $installed "$K3S_VERSION"
 	fi
 	enabled "$UNIT"
-	known "$UNIT"
 }
 
 # start_k3s: starts the unit without waiting for it; the caller polls with its own deadline.

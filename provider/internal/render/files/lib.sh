@@ -40,12 +40,17 @@ put() {
 	mv -f "$2.k3sha-new" "$2"
 }
 
-# enabled UNIT: it starts with the machine. known UNIT: systemd knows its files as they are now. Each time that systemd reads all units again
-# costs a small machine a second, so it does only if it has to.
+# enabled UNIT: it starts with the machine. known UNIT: systemd has read its drop-in as it is now. Each time that systemd reads all units again
+# costs a small machine a second, so it does only if it has to. That there is a drop-in where there was none, systemd 252 does not notice.
 enabled() {
 	systemctl is-enabled -q "$1" 2>/dev/null || systemctl enable -q --no-reload "$1" 2>/dev/null || die "cannot enable $1.service; is it masked?"
 }
-known() { [ "$(systemctl show -p NeedDaemonReload --value "$1")" = no ] || systemctl daemon-reload; }
+known() {
+	case "$(systemctl show -p NeedDaemonReload --value "$1") $(systemctl show -p DropInPaths --value "$1") " in
+	no*" /etc/systemd/system/$1.service.d/k3sha.conf "*) ;;
+	*) systemctl daemon-reload ;;
+	esac
+}
 
 # redact: standard input without the step's secrets.
 redact() {

@@ -6,7 +6,7 @@ right=/var/lib/k3sha/right
 printf '%s' "$CA" >/run/k3sha-ca.pem
 
 # lives ADDRESS: a server of this cluster answers there; it proves that by TLS.
-lives() { curl -s -o /dev/null --connect-timeout 1 --max-time 4 --cacert /run/k3sha-ca.pem "https://$1/readyz"; }
+lives() { curl -s -o /dev/null --connect-timeout 2 --max-time 4 --cacert /run/k3sha-ca.pem "https://$1/readyz"; }
 
 has_data() { [ -d $data/server/db/etcd/member ]; }
 if has_data && { [ -z "$START" ] || [ "$START" = "$(cat /var/lib/k3sha/start 2>/dev/null)" ]; }; then

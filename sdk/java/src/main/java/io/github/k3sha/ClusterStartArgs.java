@@ -6,20 +6,33 @@ package io.github.k3sha;
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
-import io.github.k3sha.inputs.ContactHostArgs;
-import io.github.k3sha.inputs.ContactJumpHostArgs;
 import java.lang.Boolean;
-import java.lang.Integer;
 import java.lang.String;
-import java.util.List;
 import java.util.Objects;
-import java.util.Optional;
-import javax.annotation.Nullable;
 
 
 public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
 
     public static final ClusterStartArgs Empty = new ClusterStartArgs();
+
+    /**
+     * Its address.
+     * 
+     * Change: none; what was done stays done.
+     * 
+     */
+    @Import(name="address", required=true)
+    private Output<String> address;
+
+    /**
+     * @return Its address.
+     * 
+     * Change: none; what was done stays done.
+     * 
+     */
+    public Output<String> address() {
+        return this.address;
+    }
 
     /**
      * Whether the cluster&#39;s identity came with a recovery bundle: then nobody may start it, unless `startOver` says so.
@@ -38,63 +51,6 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Output<Boolean> adopted() {
         return this.adopted;
-    }
-
-    /**
-     * The port there.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    @Import(name="apiPort", required=true)
-    private Output<Integer> apiPort;
-
-    /**
-     * @return The port there.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    public Output<Integer> apiPort() {
-        return this.apiPort;
-    }
-
-    /**
-     * The cluster&#39;s name.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    @Import(name="clusterName", required=true)
-    private Output<String> clusterName;
-
-    /**
-     * @return The cluster&#39;s name.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    public Output<String> clusterName() {
-        return this.clusterName;
-    }
-
-    /**
-     * How it is logged in to.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    @Import(name="host", required=true)
-    private Output<ContactHostArgs> host;
-
-    /**
-     * @return How it is logged in to.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    public Output<ContactHostArgs> host() {
-        return this.host;
     }
 
     /**
@@ -117,25 +73,6 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The bastion in front of it.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    @Import(name="jump")
-    private @Nullable Output<ContactJumpHostArgs> jump;
-
-    /**
-     * @return The bastion in front of it.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    public Optional<Output<ContactJumpHostArgs>> jump() {
-        return Optional.ofNullable(this.jump);
-    }
-
-    /**
      * The machine that gets the right.
      * 
      * Change: none; what was done stays done.
@@ -155,44 +92,6 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Addresses of the other servers, where it might answer, too.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    @Import(name="others", required=true)
-    private Output<List<String>> others;
-
-    /**
-     * @return Addresses of the other servers, where it might answer, too.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    public Output<List<String>> others() {
-        return this.others;
-    }
-
-    /**
-     * The cluster&#39;s tokens and CAs.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    @Import(name="recoveryBundle", required=true)
-    private Output<String> recoveryBundle;
-
-    /**
-     * @return The cluster&#39;s tokens and CAs.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    public Output<String> recoveryBundle() {
-        return this.recoveryBundle;
-    }
-
-    /**
      * The cluster&#39;s `servers.startOver`.
      * 
      * Change: another mark gives the right anew; refused while a server of the cluster answers.
@@ -209,25 +108,6 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Output<String> startOver() {
         return this.startOver;
-    }
-
-    /**
-     * Where the cluster would answer if it lived.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    @Import(name="vip", required=true)
-    private Output<String> vip;
-
-    /**
-     * @return Where the cluster would answer if it lived.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    public Output<String> vip() {
-        return this.vip;
     }
 
     /**
@@ -252,17 +132,11 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
     private ClusterStartArgs() {}
 
     private ClusterStartArgs(ClusterStartArgs $) {
+        this.address = $.address;
         this.adopted = $.adopted;
-        this.apiPort = $.apiPort;
-        this.clusterName = $.clusterName;
-        this.host = $.host;
         this.hostKey = $.hostKey;
-        this.jump = $.jump;
         this.node = $.node;
-        this.others = $.others;
-        this.recoveryBundle = $.recoveryBundle;
         this.startOver = $.startOver;
-        this.vip = $.vip;
         this.vm = $.vm;
     }
 
@@ -282,6 +156,31 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
 
         public Builder(ClusterStartArgs defaults) {
             $ = new ClusterStartArgs(Objects.requireNonNull(defaults));
+        }
+
+        /**
+         * @param address Its address.
+         * 
+         * Change: none; what was done stays done.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder address(Output<String> address) {
+            $.address = address;
+            return this;
+        }
+
+        /**
+         * @param address Its address.
+         * 
+         * Change: none; what was done stays done.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder address(String address) {
+            return address(Output.of(address));
         }
 
         /**
@@ -310,81 +209,6 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param apiPort The port there.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder apiPort(Output<Integer> apiPort) {
-            $.apiPort = apiPort;
-            return this;
-        }
-
-        /**
-         * @param apiPort The port there.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder apiPort(Integer apiPort) {
-            return apiPort(Output.of(apiPort));
-        }
-
-        /**
-         * @param clusterName The cluster&#39;s name.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder clusterName(Output<String> clusterName) {
-            $.clusterName = clusterName;
-            return this;
-        }
-
-        /**
-         * @param clusterName The cluster&#39;s name.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder clusterName(String clusterName) {
-            return clusterName(Output.of(clusterName));
-        }
-
-        /**
-         * @param host How it is logged in to.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder host(Output<ContactHostArgs> host) {
-            $.host = host;
-            return this;
-        }
-
-        /**
-         * @param host How it is logged in to.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder host(ContactHostArgs host) {
-            return host(Output.of(host));
-        }
-
-        /**
          * @param hostKey Its SSH host key.
          * 
          * Change: none; what was done stays done.
@@ -407,31 +231,6 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder hostKey(String hostKey) {
             return hostKey(Output.of(hostKey));
-        }
-
-        /**
-         * @param jump The bastion in front of it.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder jump(@Nullable Output<ContactJumpHostArgs> jump) {
-            $.jump = jump;
-            return this;
-        }
-
-        /**
-         * @param jump The bastion in front of it.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder jump(ContactJumpHostArgs jump) {
-            return jump(Output.of(jump));
         }
 
         /**
@@ -460,68 +259,6 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param others Addresses of the other servers, where it might answer, too.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder others(Output<List<String>> others) {
-            $.others = others;
-            return this;
-        }
-
-        /**
-         * @param others Addresses of the other servers, where it might answer, too.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder others(List<String> others) {
-            return others(Output.of(others));
-        }
-
-        /**
-         * @param others Addresses of the other servers, where it might answer, too.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder others(String... others) {
-            return others(List.of(others));
-        }
-
-        /**
-         * @param recoveryBundle The cluster&#39;s tokens and CAs.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder recoveryBundle(Output<String> recoveryBundle) {
-            $.recoveryBundle = recoveryBundle;
-            return this;
-        }
-
-        /**
-         * @param recoveryBundle The cluster&#39;s tokens and CAs.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder recoveryBundle(String recoveryBundle) {
-            return recoveryBundle(Output.of(recoveryBundle));
-        }
-
-        /**
          * @param startOver The cluster&#39;s `servers.startOver`.
          * 
          * Change: another mark gives the right anew; refused while a server of the cluster answers.
@@ -544,31 +281,6 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder startOver(String startOver) {
             return startOver(Output.of(startOver));
-        }
-
-        /**
-         * @param vip Where the cluster would answer if it lived.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder vip(Output<String> vip) {
-            $.vip = vip;
-            return this;
-        }
-
-        /**
-         * @param vip Where the cluster would answer if it lived.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder vip(String vip) {
-            return vip(Output.of(vip));
         }
 
         /**
@@ -597,17 +309,11 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         public ClusterStartArgs build() {
+            if ($.address == null) {
+                throw new MissingRequiredPropertyException("ClusterStartArgs", "address");
+            }
             if ($.adopted == null) {
                 throw new MissingRequiredPropertyException("ClusterStartArgs", "adopted");
-            }
-            if ($.apiPort == null) {
-                throw new MissingRequiredPropertyException("ClusterStartArgs", "apiPort");
-            }
-            if ($.clusterName == null) {
-                throw new MissingRequiredPropertyException("ClusterStartArgs", "clusterName");
-            }
-            if ($.host == null) {
-                throw new MissingRequiredPropertyException("ClusterStartArgs", "host");
             }
             if ($.hostKey == null) {
                 throw new MissingRequiredPropertyException("ClusterStartArgs", "hostKey");
@@ -615,17 +321,8 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
             if ($.node == null) {
                 throw new MissingRequiredPropertyException("ClusterStartArgs", "node");
             }
-            if ($.others == null) {
-                throw new MissingRequiredPropertyException("ClusterStartArgs", "others");
-            }
-            if ($.recoveryBundle == null) {
-                throw new MissingRequiredPropertyException("ClusterStartArgs", "recoveryBundle");
-            }
             if ($.startOver == null) {
                 throw new MissingRequiredPropertyException("ClusterStartArgs", "startOver");
-            }
-            if ($.vip == null) {
-                throw new MissingRequiredPropertyException("ClusterStartArgs", "vip");
             }
             if ($.vm == null) {
                 throw new MissingRequiredPropertyException("ClusterStartArgs", "vm");
