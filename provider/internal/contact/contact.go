@@ -142,18 +142,13 @@ func connect(ctx context.Context, host Host, dial func(context.Context, string, 
 		return nil, err
 	}
 	// The handshake has no deadline of its own, and a connection through a jump host takes none: closing it ends it.
-	done := make(chan struct{})
-	defer close(done)
-	go func() {
-		select {
-		case <-done:
-		case <-time.After(timeout):
-			_ = conn.Close()
-		case <-ctx.Done():
-			_ = conn.Close()
-		}
-	}()
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	stays := context.AfterFunc(limited, func() { _ = conn.Close() })
 	inner, channels, requests, err := ssh.NewClientConn(conn, address, config)
+	if !stays() && err == nil {
+		err = context.Cause(limited)
+	}
 	if err != nil {
 		_ = conn.Close()
 		var wrong *unchangeable
