@@ -536,7 +536,7 @@ func (v *validator) networkSize(option string, prefix netip.Prefix) {
 		for nodes > 1<<(nodeMask-wide) {
 			wide--
 		}
-		v.add(path, "%s has no room for %d nodes with a /%d each; give a /%d or wider, like %s", prefix, nodes, nodeMask, wide, netip.PrefixFrom(netip.MustParseAddr("10.32.0.0"), min(wide, 12)).Masked())
+		v.add(path, "%s has no room for %d nodes with a /%d each; give a /%d or wider, like %s", prefix, nodes, nodeMask, wide, netip.PrefixFrom(netip.MustParseAddr("10.128.0.0"), min(wide, 12)).Masked())
 	}
 }
 

@@ -46,10 +46,20 @@ func (p *place) timed(runs int, args ...string) (seconds float64, created int) {
 	return all[len(all)/2], created
 }
 
+// newBig is a lab whose Proxmox node has room for hundreds of VMs.
+func newBig(t *testing.T, name string) *lab.Lab {
+	t.Helper()
+	l := newNull(t, name)
+	if err := l.Control("POST", "/node", map[string]int{"memory": 8 << 20, "cores": 64}, nil); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 // TestScale is what make bench-preview prints: the component beside a plain program with as many resources of the same types, in
 // the same run. Machines are noisy, so no figure fails it.
 func TestScale(t *testing.T) {
-	l := newNull(t, "scale")
+	l := newBig(t, "scale")
 	beside := func(what string, workers, runs int, args ...string) {
 		cluster, created := newScaled(t, l, "cluster", workers).timed(runs, args...)
 		plain, resources := newScaled(t, l, "plain", workers).timed(runs, args...)
@@ -62,7 +72,7 @@ func TestScale(t *testing.T) {
 	beside("preview", 999, 1, "preview")
 	// A file backend writes the whole state at every step, in both programs: the component's holds its scripts and is larger.
 	beside("up", 60, 1, "up", "--yes", "--skip-preview")
-	l = newNull(t, "scale-once") // another lab: VM ids are taken in the first
+	l = newBig(t, "scale-once") // another lab: VM ids are taken in the first
 	t.Setenv("PULUMI_EXPERIMENTAL", "true")
 	t.Setenv("PULUMI_SKIP_CHECKPOINTS", "true")
 	beside("up, state written once", 300, 1, "up", "--yes", "--skip-preview")

@@ -16,7 +16,7 @@ func main() {
 			Servers:       &k3sha.ServersArgs{FirstAddress: new("10.10.1.1"), FirstVmId: new(9900)},
 			Workers:       map[string]k3sha.WorkerPoolArgs{"worker": {Count: new(config.RequireInt(ctx, "workers")), FirstAddress: new("10.10.10.1"), FirstVmId: new(10000)}},
 			LoadBalancers: &k3sha.LoadBalancersArgs{FirstAddress: new("10.10.2.1"), FirstVmId: new(9950)},
-			K3s:           k3sha.K3sArgs{Version: "v1.31.6+k3s1", ServerConfig: pulumi.Map{"cluster-cidr": pulumi.String("10.32.0.0/12")}},
+			K3s:           k3sha.K3sArgs{Version: "v1.31.6+k3s1", ServerConfig: map[string]any{"cluster-cidr": "10.128.0.0/12"}},
 			Ssh:           k3sha.SshArgs{PrivateKey: config.RequireSecret(ctx, "sshPrivateKey")},
 		})
 		return err
