@@ -1,8 +1,6 @@
 package component
 
 import (
-	"strings"
-
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
@@ -93,7 +91,7 @@ func (b *bootstrap) step(step topology.Step) error {
 			return err
 		}
 		b.finish(step, seat, seat.MachineID)
-	case topology.Authorize, topology.Prepare, topology.Converge, topology.Join, topology.Reach:
+	case topology.Prepare, topology.Converge, topology.Reach:
 		command, err := b.newCommand(step, b.stdin(step))
 		if err != nil {
 			return err
@@ -123,17 +121,13 @@ func (b *bootstrap) stdin(step topology.Step) pulumi.StringOutput {
 	script := func(s render.Secrets) string { return render.Step(b.plan, step, s) }
 	id := b.identity
 	switch {
-	case step.Verb == topology.Authorize:
-		return b.publicKeys.ApplyT(func(keys []string) string {
-			return script(render.Secrets{AuthorizedKeys: strings.Join(keys, "\n") + "\n"})
-		}).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.LoadBalancer:
 		return id.CACertificate.ApplyT(func(ca string) string { return script(render.Secrets{CA: ca}) }).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.Server:
 		return pulumi.All(id.Token, id.AgentToken, id.CACertificate, id.CAHash).ApplyT(func(v []any) string {
 			return script(render.Secrets{Token: v[0].(string), AgentToken: v[1].(string), CA: v[2].(string), CAHash: v[3].(string)})
 		}).(pulumi.StringOutput)
-	case step.Node.Role == topology.Worker && (step.Verb == topology.Join || step.Verb == topology.Converge):
+	case step.Verb == topology.Converge && step.Node.Role == topology.Worker:
 		return pulumi.All(id.AgentToken, id.CACertificate, id.CAHash).ApplyT(func(v []any) string {
 			return script(render.Secrets{AgentToken: v[0].(string), CA: v[1].(string), CAHash: v[2].(string)})
 		}).(pulumi.StringOutput)

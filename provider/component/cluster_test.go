@@ -173,8 +173,7 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 			want["prod-vm-"+n] = []string{"prod-command", "prod-machines", "prod-vm-" + nodes[i-2]}
 		}
 		want["prod-contact-"+n] = []string{"prod-vm-" + n}
-		want["prod-authorize-"+n] = []string{"prod-contact-" + n}
-		want["prod-prepare-"+n] = []string{"prod-authorize-" + n, "prod-contact-" + n}
+		want["prod-prepare-"+n] = []string{"prod-contact-" + n}
 	}
 	after := func(child, node string, others ...string) {
 		deps := []string{"prod-contact-" + node}
@@ -198,12 +197,11 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 	after("converge-k3s-server-02", "k3s-server-02", "admit-k3s-server-02", "reach-cluster", "identity")
 	after("converge-k3s-server-03", "k3s-server-03", "admit-k3s-server-03", "converge-k3s-server-02", "identity")
 	for _, w := range []string{"k3s-worker-01", "k3s-worker-02"} {
-		after("join-"+w, w, "admit-"+w, "identity")
-		after("converge-"+w, w, "join-"+w, "converge-k3s-server-03", "identity")
+		after("converge-"+w, w, "admit-"+w, "converge-k3s-server-03", "identity")
 	}
 	// What is done on a machine is done again on the one that takes its place.
 	for i, n := range nodes {
-		for _, verb := range []string{"authorize", "prepare", "converge", "join", "admit"} {
+		for _, verb := range []string{"prepare", "converge", "admit"} {
 			if _, found := want["prod-"+verb+"-"+n]; found {
 				want["prod-"+verb+"-"+n] = append(want["prod-"+verb+"-"+n], "prod-vm-"+n)
 				slices.Sort(want["prod-"+verb+"-"+n])
@@ -303,7 +301,6 @@ func TestCommandOptions(t *testing.T) {
 	}
 	ignored := map[string][]string{
 		"reach": {"connection", "create", "stdin"},
-		"join":  {"connection", "create", "stdin"},
 	}
 	commands := 0
 	for name, r := range resources {
@@ -349,8 +346,8 @@ func TestCommandOptions(t *testing.T) {
 			t.Errorf("%s: the private key is not secret", name)
 		}
 	}
-	if commands != 24 {
-		t.Errorf("%d commands, want 24", commands)
+	if commands != 15 {
+		t.Errorf("%d commands, want 15", commands)
 	}
 }
 
@@ -381,8 +378,8 @@ func TestBastion(t *testing.T) {
 			t.Errorf("%s: the bastion's key is not secret", name)
 		}
 	}
-	if seen != 24 {
-		t.Errorf("%d commands, want 24", seen)
+	if seen != 15 {
+		t.Errorf("%d commands, want 15", seen)
 	}
 	jump := plain(resources["prod-contact-k3s-lb-01"].inputs["jump"]).ObjectValue()
 	if plain(jump["address"]).StringValue() != "bastion.example.org" || plain(jump["hostKey"]).StringValue() != "ssh-ed25519 BASTION" || !jump["privateKey"].IsSecret() {
@@ -460,7 +457,8 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 			continue // it reaches nobody
 		case "Contact":
 			node := strings.TrimPrefix(name, "prod-contact-")
-			if plain(r.inputs["instance"]).StringValue() != "k3sha-of-prod-vm-"+node || base(rpc.GetDeletedWith()) != "prod-vm-"+node || len(rpc.GetReplaceWith()) != 1 || plain(r.inputs["toolkit"]).StringValue() == "" {
+			if plain(r.inputs["instance"]).StringValue() != "k3sha-of-prod-vm-"+node || base(rpc.GetDeletedWith()) != "prod-vm-"+node || len(rpc.GetReplaceWith()) != 1 || plain(r.inputs["toolkit"]).StringValue() == "" ||
+				len(plain(r.inputs["authorizedKeys"]).ArrayValue()) != 1 {
 				t.Errorf("%s: %v", name, r.inputs)
 			}
 			continue

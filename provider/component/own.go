@@ -1,6 +1,7 @@
 package component
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -95,7 +96,7 @@ func (b *bootstrap) newRelease(step topology.Step) (*release, error) {
 }
 
 func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
-	ssh, n, machine := b.plan.Spec.SSH, step.Node, b.vms[step.Node.Name]
+	ssh, net, n, machine := b.plan.Spec.SSH, b.plan.Spec.Network, step.Node, b.vms[step.Node.Name]
 	inputs := pulumi.Map{
 		"node": pulumi.String(n.Name), "instance": machine.Instance,
 		"vm": pulumi.Map{
@@ -105,7 +106,7 @@ func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
 		"host": pulumi.Map{
 			"address": pulumi.String(n.IP), "port": pulumi.Int(ssh.Port), "user": pulumi.String(ssh.User), "privateKey": pulumi.ToSecret(b.args.SSH.PrivateKey),
 		},
-		"toolkit": pulumi.String(render.Toolkit()),
+		"toolkit": pulumi.String(render.Toolkit()), "authorizedKeys": b.publicKeys, "network": pulumi.String(fmt.Sprint(net.CIDR, net.Gateway, net.DNS, net.SearchDomain)),
 	}
 	if j := ssh.Bastion; j != nil {
 		inputs["jump"] = pulumi.Map{

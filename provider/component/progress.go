@@ -77,7 +77,7 @@ var goals = []struct {
 }{
 	{topology.LoadBalancer, topology.Converge, "load balancers up", "configuring"},
 	{topology.Server, topology.Converge, "servers joined", "joining"},
-	{topology.Worker, topology.Join, "workers joined", "joining"},
+	{topology.Worker, topology.Converge, "workers joined", "joining"},
 }
 
 // text says what has been reached and what runs now: a step runs when all its predecessors have ended.
@@ -114,8 +114,6 @@ func doingWord(step topology.Step) string {
 		return "creating"
 	case topology.Contact:
 		return "booting"
-	case topology.Authorize:
-		return "authorizing keys on"
 	case topology.Prepare:
 		return "preparing"
 	case topology.Admit:
@@ -128,8 +126,6 @@ func doingWord(step topology.Step) string {
 		return "giving the right to start the"
 	case topology.Reach:
 		return "waiting for the API of the"
-	case topology.Join:
-		return "joining"
 	case topology.Converge:
 	}
 	for _, g := range goals {

@@ -74,8 +74,8 @@ func (b *bootstrap) ofVM(step topology.Step) []pulumi.ResourceOption {
 // ignored lists the inputs that don't make a finished step run again.
 func (b *bootstrap) ignored(step topology.Step) []string {
 	switch step.Verb {
-	case topology.Reach, topology.Join:
-		// Once per cluster, so that the kubeconfig stays known and the same; once per worker: what changes later is the converge step's.
+	case topology.Reach:
+		// Once per cluster, so that the kubeconfig stays known and the same.
 		return []string{"connection", "create", "stdin"}
 	default:
 		return nil

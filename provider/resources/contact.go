@@ -2,6 +2,8 @@ package resources
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,7 +17,7 @@ import (
 )
 
 // Contact is the first contact with a VM: waits until it has booted, runs the first script, and keeps the host key to which every
-// later connection is pinned. It happens once in a VM's life, so nothing but the VM's replacement changes it.
+// later connection is pinned. It happens once in a VM's life; later it comes again only to bring other parts of scripts or other keys.
 type Contact struct{}
 
 // ContactArgs are the inputs of a first contact.
@@ -26,6 +28,15 @@ type ContactArgs struct {
 	Jump     *ContactJumpHost `pulumi:"jump,optional"`
 	Instance string           `pulumi:"instance"`
 	Toolkit  string           `pulumi:"toolkit"`
+	Keys     []string         `pulumi:"authorizedKeys"`
+	// With another network cloud-init puts the keys of the VM's creation back.
+	Network string `pulumi:"network"`
+}
+
+// login is a hash of who may log in: the keys have to be brought again when it changes.
+func (c ContactArgs) login() string {
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{c.Host.User, c.Network}, c.Keys...), "\n")))
+	return hex.EncodeToString(sum[:8])
 }
 
 // ContactVM is what Proxmox VE says of the VM.
@@ -58,6 +69,7 @@ type ContactState struct {
 	HostKey  string `pulumi:"hostKey"`
 	Instance string `pulumi:"instance"`
 	Toolkit  string `pulumi:"toolkit"`
+	Login    string `pulumi:"login"`
 }
 
 var (
@@ -85,7 +97,7 @@ func (Contact) Create(ctx context.Context, req infer.CreateRequest[ContactArgs])
 		return resp, fmt.Errorf("%s: contact: %s\nProxmox VE shows VM %d on node %s as running: look at its console there. Then run pulumi up again; "+
 			"a VM that cannot be mended is made anew by pulumi up --replace '**::%s'", in.Node, ownWords(in.Node, topology.Contact, err), in.VM.ID, in.VM.ProxmoxNode, in.VM.Resource)
 	}
-	resp.Output = ContactState{HostKey: out, Instance: in.Instance, Toolkit: in.Toolkit}
+	resp.Output = ContactState{HostKey: out, Instance: in.Instance, Toolkit: in.Toolkit, Login: in.login()}
 	return resp, nil
 }
 
@@ -97,13 +109,14 @@ func (c ContactArgs) meet(ctx context.Context, hostKey string, waits contact.Wai
 	if j := c.Jump; j != nil {
 		jump = &contact.Host{Address: j.Address, Port: j.Port, User: j.User, PrivateKey: j.PrivateKey, HostKey: j.HostKey}
 	}
-	return contact.Run(ctx, host, jump, render.Command(h.User, render.Deadline(topology.Contact)), render.ContactScript(c.Node, h.Address), waits)
+	script := render.ContactScript(render.ContactInput{Node: c.Node, IP: h.Address, User: h.User, AuthorizedKeys: c.Keys})
+	return contact.Run(ctx, host, jump, render.Command(h.User, render.Deadline(topology.Contact)), script, waits)
 }
 
-// Update brings another toolkit to a machine that has been met: its host key is pinned.
+// Update brings another toolkit or other keys to a machine that has been met: its host key is pinned.
 func (Contact) Update(ctx context.Context, req infer.UpdateRequest[ContactArgs, ContactState]) (infer.UpdateResponse[ContactState], error) {
 	resp := infer.UpdateResponse[ContactState]{Output: req.State}
-	resp.Output.Toolkit = req.Inputs.Toolkit
+	resp.Output.Toolkit, resp.Output.Login = req.Inputs.Toolkit, req.Inputs.login()
 	if req.DryRun {
 		return resp, nil
 	}
@@ -131,22 +144,31 @@ func explained(node string, verb topology.Verb, err error) error {
 	return fmt.Errorf("%s: %s: %s%s", node, verb, text, todo)
 }
 
-// WireDependencies keeps the host key known in the preview of another toolkit.
+// WireDependencies keeps the host key known in the preview of another toolkit or other keys.
 func (Contact) WireDependencies(f infer.FieldSelector, args *ContactArgs, state *ContactState) {
 	f.OutputField(&state.HostKey).DependsOn(f.InputField(&args.Instance))
 	f.OutputField(&state.Instance).DependsOn(f.InputField(&args.Instance))
 	f.OutputField(&state.Toolkit).DependsOn(f.InputField(&args.Toolkit))
+	f.OutputField(&state.Login).DependsOn(f.InputField(&args.Keys), f.InputField(&args.Network))
 	f.OutputField(&state.HostKey).NeverSecret()
+	f.OutputField(&state.Login).NeverSecret()
 }
 
-// Diff says that a contact that was made stays as it is, as long as the machine and the toolkit do: another key or jump host must not bring
-// back a connection that isn't pinned.
+// Diff says that a contact that was made stays as it is, as long as the machine does: another private key or jump host must not bring back a
+// connection that isn't pinned.
 func (Contact) Diff(_ context.Context, req infer.DiffRequest[ContactArgs, ContactState]) (infer.DiffResponse, error) {
 	diff := replacedWith("instance", req.Inputs.Instance, req.State.Instance)
-	if !diff.HasChanges && req.Inputs.Toolkit != req.State.Toolkit {
-		diff = infer.DiffResponse{HasChanges: true, DetailedDiff: map[string]p.PropertyDiff{"toolkit": {Kind: p.Update, InputDiff: true}}}
+	if diff.HasChanges {
+		return diff, nil
 	}
-	return diff, nil
+	changed := map[string]p.PropertyDiff{}
+	if req.Inputs.Toolkit != req.State.Toolkit {
+		changed["toolkit"] = p.PropertyDiff{Kind: p.Update, InputDiff: true}
+	}
+	if req.Inputs.login() != req.State.Login {
+		changed["authorizedKeys"] = p.PropertyDiff{Kind: p.Update, InputDiff: true}
+	}
+	return infer.DiffResponse{HasChanges: len(changed) > 0, DetailedDiff: changed}, nil
 }
 
 // replacedWith says that a resource is made anew when its machine is another one.

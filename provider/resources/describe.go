@@ -54,7 +54,9 @@ func (c *ContactArgs) Annotate(a infer.Annotator) {
 	a.Describe(&c.Host, "How the VM is logged in to."+once)
 	a.Describe(&c.Jump, "The jump host in front of it. Default: none."+once)
 	a.Describe(&c.Instance, "The VM's instance.\n\nChange: it is another machine, met for the first time.")
-	a.Describe(&c.Toolkit, "A hash of the parts of all scripts, which the contact brings to the VM.\n\nChange: brings the new ones; nothing else.")
+	a.Describe(&c.Toolkit, "A hash of the parts of all scripts, which the contact brings to the VM.\n\nChange: brings the new ones, in place.")
+	a.Describe(&c.Keys, "Public keys that may log in as the user: exactly these stand in its authorized_keys.\n\nChange: in place.")
+	a.Describe(&c.Network, "The VM's network settings, in words. With others cloud-init puts the keys of the VM's creation back.\n\nChange: brings the keys again.")
 }
 
 // Annotate describes the VM of a contact.
@@ -93,6 +95,7 @@ func (c *ContactState) Annotate(a infer.Annotator) {
 	a.Describe(&c.HostKey, "The VM's SSH host key.")
 	a.Describe(&c.Instance, "The VM's instance.")
 	a.Describe(&c.Toolkit, "A hash of the parts of scripts that the VM has.")
+	a.Describe(&c.Login, "A hash of who may log in to the VM.")
 }
 
 // Annotate describes the identity.

@@ -43,6 +43,13 @@ func plugin(t *testing.T) integration.Server {
 
 func text(s string) property.Value   { return property.New(s) }
 func secret(s string) property.Value { return property.New(s).WithSecret(true) }
+func keys(lines ...string) property.Value {
+	var out []property.Value
+	for _, line := range lines {
+		out = append(out, text(line))
+	}
+	return property.New(out)
+}
 
 // fixed is a fixed setting; there always are some.
 var fixed = property.New(map[string]property.Value{"ssh.user": property.New("ubuntu")})
@@ -422,7 +429,7 @@ func TestASeatIsItsMachines(t *testing.T) {
 	}
 }
 
-// A contact is made once in a machine's life; only the parts of scripts are brought again.
+// A contact is made once in a machine's life; only parts of scripts and keys are brought again.
 func TestAContactIsItsMachines(t *testing.T) {
 	t.Parallel()
 	server := plugin(t)
@@ -431,9 +438,10 @@ func TestAContactIsItsMachines(t *testing.T) {
 	}
 	inputs := property.NewMap(map[string]property.Value{
 		"node": text("k3s-lb-01"), "instance": text("k3sha-1"), "toolkit": text("aa"), "host": host("192.168.1.221"),
+		"authorizedKeys": keys("ssh-ed25519 A"), "network": text("192.168.1.0/24"),
 		"vm": property.New(map[string]property.Value{"id": property.New(100.0), "proxmoxNode": text("pve1"), "running": property.New(true), "resource": text("k3s-vm-k3s-lb-01")}),
 	})
-	state := property.NewMap(map[string]property.Value{"hostKey": text("ssh-ed25519 A"), "instance": text("k3sha-1"), "toolkit": text("aa")})
+	state := property.NewMap(map[string]property.Value{"hostKey": text("ssh-ed25519 A"), "instance": text("k3sha-1"), "toolkit": text("aa"), "login": text("71826c2214a3a18f")})
 	for name, c := range map[string]struct {
 		change map[string]property.Value
 		want   string
@@ -442,6 +450,8 @@ func TestAContactIsItsMachines(t *testing.T) {
 		"another way to it":   {map[string]property.Value{"host": host("192.168.1.99")}, ""},
 		"another machine":     {map[string]property.Value{"instance": text("k3sha-2")}, "instance update&replace, deleted before"},
 		"another toolkit":     {map[string]property.Value{"toolkit": text("bb")}, "toolkit update"},
+		"another key":         {map[string]property.Value{"authorizedKeys": keys("ssh-ed25519 A", "ssh-ed25519 B")}, "authorizedKeys update"},
+		"another network":     {map[string]property.Value{"network": text("192.168.2.0/24")}, "authorizedKeys update"},
 		"both are others now": {map[string]property.Value{"toolkit": text("bb"), "instance": text("k3sha-2")}, "instance update&replace, deleted before"},
 	} {
 		diff, err := server.Diff(p.DiffRequest{Urn: urn("Contact"), ID: "k3s-lb-01", OldInputs: inputs, State: state, Inputs: with(inputs, c.change)})

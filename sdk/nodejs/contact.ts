@@ -46,6 +46,10 @@ export class Contact extends pulumi.CustomResource {
      */
     declare public readonly instance: pulumi.Output<string>;
     /**
+     * A hash of who may log in to the VM.
+     */
+    declare public /*out*/ readonly login: pulumi.Output<string>;
+    /**
      * A hash of the parts of scripts that the VM has.
      */
     declare public readonly toolkit: pulumi.Output<string>;
@@ -61,11 +65,17 @@ export class Contact extends pulumi.CustomResource {
         let resourceInputs: pulumi.Inputs = {};
         opts = opts || {};
         if (!opts.id) {
+            if (args?.authorizedKeys === undefined && !opts.urn) {
+                throw new Error("Missing required property 'authorizedKeys'");
+            }
             if (args?.host === undefined && !opts.urn) {
                 throw new Error("Missing required property 'host'");
             }
             if (args?.instance === undefined && !opts.urn) {
                 throw new Error("Missing required property 'instance'");
+            }
+            if (args?.network === undefined && !opts.urn) {
+                throw new Error("Missing required property 'network'");
             }
             if (args?.node === undefined && !opts.urn) {
                 throw new Error("Missing required property 'node'");
@@ -76,16 +86,20 @@ export class Contact extends pulumi.CustomResource {
             if (args?.vm === undefined && !opts.urn) {
                 throw new Error("Missing required property 'vm'");
             }
+            resourceInputs["authorizedKeys"] = args?.authorizedKeys;
             resourceInputs["host"] = args?.host;
             resourceInputs["instance"] = args?.instance;
             resourceInputs["jump"] = args?.jump;
+            resourceInputs["network"] = args?.network;
             resourceInputs["node"] = args?.node;
             resourceInputs["toolkit"] = args?.toolkit;
             resourceInputs["vm"] = args?.vm;
             resourceInputs["hostKey"] = undefined /*out*/;
+            resourceInputs["login"] = undefined /*out*/;
         } else {
             resourceInputs["hostKey"] = undefined /*out*/;
             resourceInputs["instance"] = undefined /*out*/;
+            resourceInputs["login"] = undefined /*out*/;
             resourceInputs["toolkit"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
@@ -97,6 +111,12 @@ export class Contact extends pulumi.CustomResource {
  * The set of arguments for constructing a Contact resource.
  */
 export interface ContactArgs {
+    /**
+     * Public keys that may log in as the user: exactly these stand in its authorized_keys.
+     *
+     * Change: in place.
+     */
+    authorizedKeys: pulumi.Input<pulumi.Input<string>[]>;
     /**
      * How the VM is logged in to.
      *
@@ -116,6 +136,12 @@ export interface ContactArgs {
      */
     jump?: pulumi.Input<inputs.ContactJumpHostArgs | undefined>;
     /**
+     * The VM's network settings, in words. With others cloud-init puts the keys of the VM's creation back.
+     *
+     * Change: brings the keys again.
+     */
+    network: pulumi.Input<string>;
+    /**
      * The node's name.
      *
      * Change: none; a contact is made once in a VM's life.
@@ -124,7 +150,7 @@ export interface ContactArgs {
     /**
      * A hash of the parts of all scripts, which the contact brings to the VM.
      *
-     * Change: brings the new ones; nothing else.
+     * Change: brings the new ones, in place.
      */
     toolkit: pulumi.Input<string>;
     /**

@@ -91,6 +91,7 @@ func (s *server) startEtcd(ctx context.Context, join bool) error {
 	cfg.ExperimentalInitialCorruptCheck = true
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = urls(s.peerURL()), urls(s.peerURL())
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = urls("https://127.0.0.1:2379", s.clientURL()), urls(s.clientURL())
+	cfg.ListenMetricsUrls = urls("http://127.0.0.1:2381")
 	cfg.ClientTLSInfo = transport.TLSInfo{CertFile: s.tls("etcd/server-client.crt"), KeyFile: s.tls("etcd/server-client.key"), TrustedCAFile: s.tls("etcd/server-ca.crt"), ClientCertAuth: true}
 	cfg.PeerTLSInfo = transport.TLSInfo{CertFile: s.tls("etcd/peer-server-client.crt"), KeyFile: s.tls("etcd/peer-server-client.key"), TrustedCAFile: s.tls("etcd/peer-ca.crt"), ClientCertAuth: true}
 	if join {
@@ -107,6 +108,9 @@ func (s *server) startEtcd(ctx context.Context, join bool) error {
 	cfg.Name = name
 	if !join {
 		cfg.InitialCluster = name + "=" + s.peerURL()
+	}
+	if err := s.writeEtcdConfig(cfg); err != nil {
+		return err
 	}
 	if s.etcd, err = embed.StartEtcd(cfg); err != nil {
 		return err
@@ -131,6 +135,14 @@ func (s *server) startEtcd(ctx context.Context, join bool) error {
 	s.etcdUp.Store(true)
 	go s.manageMembers(ctx)
 	return nil
+}
+
+// writeEtcdConfig leaves etcd's configuration where k3s keeps it, as far as others read it.
+func (s *server) writeEtcdConfig(cfg *embed.Config) error {
+	text := fmt.Sprintf("client-transport-security:\n  cert-file: %s\n  client-cert-auth: true\n  key-file: %s\n  trusted-ca-file: %s\n"+
+		"data-dir: %s\ninitial-cluster: %s\ninitial-cluster-state: %s\nlisten-metrics-urls: http://127.0.0.1:2381\nname: %s\n",
+		cfg.ClientTLSInfo.CertFile, cfg.ClientTLSInfo.KeyFile, cfg.ClientTLSInfo.TrustedCAFile, cfg.Dir, cfg.InitialCluster, cfg.ClusterState, cfg.Name)
+	return writeFile(filepath.Join(s.etcdDir(), "config"), []byte(text))
 }
 
 func (s *server) tombstone() string { return filepath.Join(s.etcdDir(), "tombstone") }

@@ -282,7 +282,7 @@ func (r UpResult) CriticalPath() float64 {
 	any := func(string) bool { return true }
 	server := func(node string) bool { return strings.Contains(node, "-server-") }
 	total := 0.0
-	for _, verb := range []string{"vm", "contact", "authorize", "prepare", "admit", "start", "reach"} {
+	for _, verb := range []string{"vm", "contact", "prepare", "admit", "start", "reach"} {
 		longest, _ := seconds(verb, any)
 		total += longest
 	}

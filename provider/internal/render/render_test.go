@@ -91,7 +91,7 @@ func TestGoldenFiles(t *testing.T) {
 // scripted says whether a step is a remote command.
 func scripted(step topology.Step) bool {
 	switch step.Verb {
-	case topology.Authorize, topology.Prepare, topology.Converge, topology.Join, topology.Reach:
+	case topology.Prepare, topology.Converge, topology.Reach:
 		return true
 	case topology.VM, topology.Contact, topology.Admit, topology.Release, topology.Start:
 	}
@@ -124,15 +124,19 @@ func TestScriptsOfOthersStayTheSame(t *testing.T) {
 			}
 		}
 	}
-	if same != 10 { // three steps of two servers, four of one worker
-		t.Errorf("%d steps kept, want 10", same)
+	if same != 6 { // two steps each of two servers and one worker
+		t.Errorf("%d steps kept, want 6", same)
 	}
+}
+
+func contactScript() string {
+	return render.ContactScript(render.ContactInput{Node: "k3s-server-01", IP: "192.168.1.201", User: "ubuntu", AuthorizedKeys: []string{"ssh-ed25519 A it's", "ssh-ed25519 B"}})
 }
 
 // own are the scripts that resources of our own send.
 func own() map[string]string {
 	return map[string]string{
-		"contact": render.ContactScript("k3s-server-01", "192.168.1.201"), "admit": render.AdmitScript("k3s-server-01", ""),
+		"contact": contactScript(), "admit": render.AdmitScript("k3s-server-01", ""),
 		"start": render.StartScript(render.StartInput{Node: "k3s-server-01", Cluster: "k3s", Authorities: map[string]string{"server-ca.crt": "CA"}}),
 	}
 }
@@ -173,7 +177,7 @@ func TestSecretsGoWhereTheyAreNeeded(t *testing.T) {
 		}
 		script := render.Script(p, step, render.Secrets{Token: "S3RVER", AgentToken: "AG3NT", CAHash: "h"})
 		server := step.Verb == topology.Converge && step.Node.Role == topology.Server
-		worker := step.Node.Role == topology.Worker && (step.Verb == topology.Converge || step.Verb == topology.Join)
+		worker := step.Verb == topology.Converge && step.Node.Role == topology.Worker
 		if has := strings.Contains(script, "S3RVER"); has != server {
 			t.Errorf("%s has the server token: %t", step.Name(), has)
 		}
@@ -187,7 +191,7 @@ func TestSecretsGoWhereTheyAreNeeded(t *testing.T) {
 func TestStepsAndToolkitAreTheWholeScript(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	contact := render.ContactScript("k3s-server-01", "192.168.1.201")
+	contact := contactScript()
 	packed := regexp.MustCompile(`(?m)^TOOLKIT='([A-Za-z0-9+/=]+)'$`).FindStringSubmatch(contact)
 	if packed == nil {
 		t.Fatal("the contact brings no toolkit")
@@ -204,7 +208,7 @@ func TestStepsAndToolkitAreTheWholeScript(t *testing.T) {
 		if !scripted(step) {
 			continue
 		}
-		secrets := render.Secrets{Token: "t", AgentToken: "a", CA: "c", CAHash: "h", AuthorizedKeys: "it's\n"}
+		secrets := render.Secrets{Token: "t", AgentToken: "a", CA: "c", CAHash: "h"}
 		sent := render.Step(p, step, secrets)
 		machine := step.Node.Name
 		if step.Verb == topology.Reach {
@@ -228,6 +232,9 @@ func TestStepsAndToolkitAreTheWholeScript(t *testing.T) {
 			used[name] = true
 			return string(text)
 		})
+		for _, program := range regexp.MustCompile(`(?m)^LB_[A-Z]+='/usr/local/lib/k3sha/steps/(lb-[a-z]+-[0-9a-f]{12})'$`).FindAllStringSubmatch(sent, -1) {
+			used[program[1]] = true
+		}
 		if whole != render.Script(p, step, secrets) {
 			t.Errorf("%s is another script than the whole", step.Name())
 		}
@@ -259,7 +266,7 @@ func TestWorkersAreToldOfTheCluster(t *testing.T) {
 	seen := 0
 	p := cluster(func(s *topology.Spec) { s.Servers.StartOver = "2026-11-26" })
 	for _, step := range p.Steps {
-		if step.Node.Role != topology.Worker || step.Verb != topology.Join && step.Verb != topology.Converge {
+		if step.Node.Role != topology.Worker || step.Verb != topology.Converge {
 			continue
 		}
 		seen++
@@ -270,7 +277,7 @@ func TestWorkersAreToldOfTheCluster(t *testing.T) {
 			}
 		}
 	}
-	if seen != 2 {
-		t.Errorf("%d workers' steps were looked at, want 2", seen)
+	if seen != 1 {
+		t.Errorf("%d workers' steps were looked at, want 1", seen)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // Secrets are the values that scripts need and that no file of a plan may hold: they come from other resources.
 type Secrets struct {
-	Token, AgentToken, CA, CAHash, AuthorizedKeys string
+	Token, AgentToken, CA, CAHash string
 }
 
 // variable is one line of a script's head.
@@ -25,15 +25,15 @@ func Step(p topology.Plan, step topology.Step, secrets Secrets) string {
 	if step.Verb == topology.Reach { // the cluster's own step, on a load balancer
 		machine = p.LoadBalancers()[0].Name
 	}
-	fmt.Fprintf(&b, missingTools, toolkitDir, toolName(parts[0]), step.Node.Name, step.Verb, p.Spec.Name+"-"+topology.StepName(topology.Contact, machine))
+	fmt.Fprintf(&b, missingTools, toolPath(parts[0]), step.Node.Name, step.Verb, p.Spec.Name+"-"+topology.StepName(topology.Contact, machine))
 	for _, part := range parts {
-		fmt.Fprintf(&b, ". %s/%s\n", toolkitDir, toolName(part))
+		fmt.Fprintf(&b, ". %s\n", toolPath(part))
 	}
 	return b.String()
 }
 
 // missingTools is said where somebody has cleared the place of the scripts' parts.
-const missingTools = `[ -r %s/%s ] || { echo "%s: %s: the parts of the scripts are gone from this machine; bring them back by: pulumi up --replace '**::%s'" >&2; exit 1; }
+const missingTools = `[ -r %s ] || { echo "%s: %s: the parts of the scripts are gone from this machine; bring them back by: pulumi up --replace '**::%s'" >&2; exit 1; }
 `
 
 // Script renders the script of a step as a whole: its variables, quoted; the parts that it shares; its own file.
@@ -83,9 +83,9 @@ func Command(user string, deadlineSeconds int) string {
 // Deadline is how many seconds a step may run on its node, all of its waits included.
 func Deadline(v topology.Verb) int {
 	switch v {
-	case topology.Contact, topology.Prepare, topology.Converge, topology.Join:
+	case topology.Contact, topology.Prepare, topology.Converge:
 		return 900
-	case topology.VM, topology.Authorize, topology.Admit, topology.Release, topology.Access, topology.Start, topology.Reach:
+	case topology.VM, topology.Admit, topology.Release, topology.Access, topology.Start, topology.Reach:
 	}
 	return 300
 }
@@ -108,11 +108,6 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 	k3s := []variable{{"UNIT", unit}, {"K3S_VERSION", s.K3s.Version}, {"READY_WAIT", "400"}}
 
 	switch step.Verb {
-	case topology.Authorize:
-		return []string{"lib.sh", "authorize-node.sh"},
-			append(vars, variable{"SSH_USER", s.SSH.User}, variable{"AUTHORIZED_KEYS", secrets.AuthorizedKeys},
-				// New network settings make cloud-init put the keys of the VM's creation back; this step follows.
-				variable{"NETWORK", fmt.Sprint(s.Network.CIDR, s.Network.Gateway, s.Network.DNS, s.Network.SearchDomain)})
 	case topology.Reach:
 		return []string{"lib.sh", "lib-loadbalancer.sh", "reach-cluster.sh"}, vars
 	case topology.Prepare:
@@ -122,8 +117,6 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 		return []string{"lib.sh", "lib-packages.sh", "prepare-k3s.sh"}, append(vars,
 			variable{"K3S_VERSION", s.K3s.Version}, variable{"MIRROR", s.K3s.Mirror},
 			variable{"BINARY_SHA256", s.K3s.BinarySHA256}, variable{"SCRIPT_SHA256", s.K3s.ScriptSHA256})
-	case topology.Join:
-		return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "join-worker.sh"}, append(append(vars, k3s...), workerVars(s, n, secrets)...)
 	case topology.VM, topology.Contact, topology.Converge, topology.Admit, topology.Release, topology.Access, topology.Start:
 	}
 
@@ -132,9 +125,9 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 		return []string{"lib.sh", "lib-loadbalancer.sh", "converge-loadbalancer.sh"}, append(vars,
 			variable{"LAST", last(p, n)}, variable{"LB_MACS", macs(p)},
 			variable{"INTERFACE", s.LoadBalancers.Interface}, variable{"CA", secrets.CA}, variable{"HAPROXY", HAProxy(p)},
-			variable{"HAPROXY_UNIT", HAProxyUnit(p)}, variable{"SERVERS", servers(p)}, variable{"LB_SERVERS", withoutComments(file("lb-servers"))},
+			variable{"HAPROXY_UNIT", HAProxyUnit(p)}, variable{"SERVERS", servers(p)}, variable{"LB_SERVERS", toolPath("lb-servers")},
 			variable{"KEEPALIVED", Keepalived(p, n)}, variable{"KEEPALIVED_UNIT", file("keepalived-unit.conf")},
-			variable{"LB_CHECK", withoutComments(file("lb-check"))})
+			variable{"LB_CHECK", toolPath("lb-check")})
 	case topology.Server:
 		return []string{"lib.sh", "lib-k3s.sh", "converge-server.sh"}, append(append(vars, k3s...),
 			variable{"VIP_WAIT", "120"}, variable{"VM", s.Name + "-" + topology.StepName(topology.VM, n.Name)}, variable{"START", s.Servers.StartOver},

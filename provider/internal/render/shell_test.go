@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/pem"
 	"fmt"
 	"net/http"
@@ -385,12 +386,17 @@ func TestContactLooksAtTheMachine(t *testing.T) {
 				t.Fatal(err)
 			}
 			body := strings.NewReplacer("lock\n", "\n", "/proc/sys/kernel/hostname", dir+"/hostname", "/etc/ssh/ssh_host_ed25519_key", dir+"/key", "/etc/cloud", dir+"/cloud", "/run/cloud-init/result.json", dir+"/result.json").Replace(string(text))
-			out, stderr, _ := shell(t, dir, "NODE_IP=192.168.1.201 TOOLKIT_DIR="+dir+"/lib/steps TOOLKIT="+toolkit, []string{"lib.sh"}, body)
+			program(t, dir, "getent", `echo "$2:x:0:0::`+dir+`/home:/bin/sh"`)
+			user := " SSH_USER=$(id -un) AUTHORIZED_KEYS='ssh-ed25519 A'"
+			out, stderr, _ := shell(t, dir, "NODE_IP=192.168.1.201 TOOLKIT_DIR="+dir+"/lib/steps TOOLKIT="+toolkit+user, []string{"lib.sh"}, body)
 			if out != c.want || strings.TrimPrefix(stderr, "k3s-server-01: converge: ") != c.failure {
 				t.Errorf("got %q, %q, want %q, %q", out, stderr, c.want, c.failure)
 			}
 			if kept, _ := os.ReadFile(dir + "/cloud/cloud.cfg.d/99-k3sha.cfg"); c.failure == "" && string(kept) != "ssh_deletekeys: false\n" {
 				t.Errorf("cloud-init is told: %q", kept)
+			}
+			if keys, _ := os.ReadFile(dir + "/home/.ssh/authorized_keys"); c.failure == "" && string(keys) != "ssh-ed25519 A" {
+				t.Errorf("these may log in: %q", keys)
 			}
 			left, err := exec.Command("sh", "-c", `cd "$0" && find . -type f -o -type d -name before | sort | tr '\n' ' '`, dir+"/lib").Output()
 			if c.failure == "" && (err != nil || string(left) != "./steps/lib-k3s.sh ./steps/lib.sh ") {
@@ -502,5 +508,66 @@ func TestBeatsOfThisProcess(t *testing.T) {
 		if out != want {
 			t.Errorf("a lease of %q is %s, want %s", at, out, want)
 		}
+	}
+}
+
+// A new member is promoted by whichever other member answers, and not when it votes already.
+func TestPromote(t *testing.T) {
+	t.Parallel()
+	const one, two = "https://192.168.1.201:2379/etcdserverpb.Cluster/MemberPromote", "https://192.168.1.203:2379/etcdserverpb.Cluster/MemberPromote"
+	for name, c := range map[string]struct {
+		id, learns, away string
+		asked            []string
+		number           uint64
+	}{
+		"a learner":                {"8e9e05c52164694d", "1", "none", []string{one}, 0x8e9e05c52164694d},
+		"the first one is away":    {"8e9e05c52164694d", "1", one, []string{one, two}, 0x8e9e05c52164694d},
+		"the largest number":       {"ffffffffffffffff", "1", "none", []string{one}, 1<<64 - 1},
+		"a small number":           {"1f", "1", "none", []string{one}, 31},
+		"it votes":                 {"8e9e05c52164694d", "0", "none", nil, 0},
+		"etcd does not answer yet": {"", "", "none", nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := os.MkdirAll(dir+"/rancher/server/db/etcd", 0o755); err != nil { //nolint:gosec // a test's
+				t.Fatal(err)
+			}
+			config := "data-dir: /x\ninitial-advertise-peer-urls: https://192.168.1.202:2380\n" +
+				"initial-cluster: k3s-server-01-1=https://192.168.1.201:2380,k3s-server-02-2=https://192.168.1.202:2380,k3s-server-03-3=https://192.168.1.203:2380\ninitial-cluster-state: existing\n"
+			if err := os.WriteFile(dir+"/rancher/server/db/etcd/config", []byte(config), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			program(t, dir, "systemctl", "echo 0")
+			program(t, dir, "curl", `for word; do last=$word; done
+case $last in
+*/metrics) [ -z "`+c.id+`" ] || printf 'etcd_server_has_leader 1\netcd_server_id{server_id="`+c.id+`"} 1\netcd_server_is_learner `+c.learns+`\n' ;;
+*) echo "$last" >>"`+dir+`/asked"; cat >"`+dir+`/request"; echo "$*" >"`+dir+`/words"; [ "$last" != "`+c.away+`" ] ;;
+esac`)
+			if out, stderr, err := shell(t, dir, "NODE_IP=192.168.1.202", []string{"lib.sh", "lib-k3s.sh", "converge-server.sh"}, "promote"); err != nil || out+stderr != "" {
+				t.Fatalf("%s %s %v", out, stderr, err)
+			}
+			asked, _ := os.ReadFile(dir + "/asked")
+			if got := strings.Fields(string(asked)); !slices.Equal(got, c.asked) {
+				t.Errorf("asked %v, want %v", got, c.asked)
+			}
+			if c.asked == nil {
+				return
+			}
+			request, err := os.ReadFile(dir + "/request")
+			if err != nil || len(request) != 16 || string(request[:6]) != "\x00\x00\x00\x00\x0b\x08" {
+				t.Fatalf("%x is no frame of gRPC with a number as field 1 (%v)", request, err)
+			}
+			if number, size := binary.Uvarint(request[6:]); number != c.number || size != 10 {
+				t.Errorf("promotes %x, want %x", number, c.number)
+			}
+			words, _ := os.ReadFile(dir + "/words")
+			tls := dir + "/rancher/server/tls/etcd/"
+			for _, want := range []string{"--http2", "--cacert " + tls + "server-ca.crt", "--cert " + tls + "client.crt", "--key " + tls + "client.key", "content-type: application/grpc"} {
+				if !strings.Contains(string(words), want) {
+					t.Errorf("asked without %s: %s", want, words)
+				}
+			}
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
@@ -16,24 +17,35 @@ const toolkitDir = "/usr/local/lib/k3sha/steps"
 // inline are the scripts that never are on a node: they come before the toolkit, or are sent by a resource that keeps nothing of them.
 var inline = map[string]bool{"loader.sh": true, "contact-node.sh": true, "start-cluster.sh": true, "admit-node.sh": true}
 
+// programs are what load balancers run themselves; steps put them in place.
+var programs = []string{"lb-check", "lb-servers"}
+
 // toolName is a part's name on a node, with a hash of what is in it.
 func toolName(part string) string {
-	return strings.TrimSuffix(part, ".sh") + "-" + digest(withoutComments(file(part)))[:12] + ".sh"
+	name, isScript := strings.CutSuffix(part, ".sh")
+	name += "-" + digest(withoutComments(file(part)))[:12]
+	if isScript {
+		name += ".sh"
+	}
+	return name
 }
+
+// toolPath is where a part is on a node.
+func toolPath(part string) string { return toolkitDir + "/" + toolName(part) }
 
 func digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
 
-// toolkit are the parts of all scripts, by their names on a node.
+// toolkit are the parts of all scripts, and the programs, by their names on a node.
 func toolkit() map[string]string {
 	names, err := fs.Glob(files, "files/*.sh")
 	if err != nil {
 		panic(err) // the pattern is a constant
 	}
 	out := map[string]string{}
-	for _, name := range names {
+	for _, name := range slices.Concat(names, programs) {
 		if part := path.Base(name); !inline[part] {
 			out[toolName(part)] = withoutComments(file(part))
 		}
@@ -44,9 +56,21 @@ func toolkit() map[string]string {
 // Toolkit is a hash of the toolkit: another one has to be brought to the nodes.
 func Toolkit() string { return digest(archive(toolkit()))[:16] }
 
-// ContactScript meets a node, and brings it the toolkit.
-func ContactScript(node, ip string) string {
+// ContactInput is what the script of a contact is made of. User is who logs in, AuthorizedKeys are the lines that let somebody in.
+type ContactInput struct {
+	Node, IP, User string
+	AuthorizedKeys []string
+}
+
+// ContactScript meets a node, and brings it the toolkit and its authorized keys.
+func ContactScript(in ContactInput) string {
 	return compose([]string{"lib.sh", "contact-node.sh"}, []variable{
-		{"NODE", node}, {"STEP", string(topology.Contact)}, {"NODE_IP", ip}, {"TOOLKIT_DIR", toolkitDir}, {"TOOLKIT", archive(toolkit())},
+		{"NODE", in.Node},
+		{"STEP", string(topology.Contact)},
+		{"NODE_IP", in.IP},
+		{"TOOLKIT_DIR", toolkitDir},
+		{"TOOLKIT", archive(toolkit())},
+		{"SSH_USER", in.User},
+		{"AUTHORIZED_KEYS", strings.Join(in.AuthorizedKeys, "\n") + "\n"},
 	})
 }

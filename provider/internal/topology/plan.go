@@ -7,13 +7,11 @@ type Verb string
 
 // The verbs, in the order in which a node goes through them.
 const (
-	VM        Verb = "vm"        // create the virtual machine
-	Contact   Verb = "contact"   // wait for cloud-init, read the SSH host key
-	Authorize Verb = "authorize" // keep authorized_keys
-	Prepare   Verb = "prepare"   // packages and downloads; changes nothing that runs
-	Admit     Verb = "admit"     // take the node's seat in the cluster; it is left when the node goes
-	Converge  Verb = "converge"  // configure, start, join or upgrade what the node is for
-	Join      Verb = "join"      // bring a new worker into the cluster
+	VM       Verb = "vm"       // create the virtual machine
+	Contact  Verb = "contact"  // wait for cloud-init, read the SSH host key, keep authorized_keys and the parts of scripts
+	Prepare  Verb = "prepare"  // packages and downloads; changes nothing that runs
+	Admit    Verb = "admit"    // take the node's seat in the cluster; it is left when the node goes
+	Converge Verb = "converge" // configure, start, join or upgrade what the node is for
 
 	// These are the cluster's, once each.
 	Release Verb = "release" // the release that servers may start
@@ -52,8 +50,7 @@ type Plan struct {
 //  3. beside them the first server starts: it has the right to, and the cluster's CAs
 //  4. the API answers through the VIP
 //  5. the other servers join through the VIP one at a time: etcd takes one learner at a time
-//  6. workers join through the VIP, all together, without waiting for step 5
-//  7. workers converge when all servers have: only then may they run a newer version
+//  6. workers join through the VIP, all together, when all servers have: only then may they run a newer version
 //
 // Before a server or a worker joins, it takes its seat: what another machine of its name has left in the cluster goes. Later updates go
 // through the same list, so a version rolls through servers one by one, then workers.
@@ -61,8 +58,7 @@ func NewPlan(s Spec) Plan {
 	p := Plan{Spec: s, Nodes: s.Nodes()}
 	for _, n := range p.createVMs() {
 		p.add(Contact, n, StepName(VM, n.Name))
-		p.add(Authorize, n, StepName(Contact, n.Name))
-		p.add(Prepare, n, StepName(Authorize, n.Name))
+		p.add(Prepare, n, StepName(Contact, n.Name))
 	}
 	servers := p.Servers()
 	first := servers[0]
@@ -82,8 +78,7 @@ func NewPlan(s Spec) Plan {
 	}
 	joined := p.chain(servers[1:], Admit, serves)
 	for _, w := range p.Workers() {
-		p.add(Join, w, StepName(Admit, w.Name))
-		p.add(Converge, w, append([]string{StepName(Join, w.Name)}, joined...)...)
+		p.add(Converge, w, append([]string{StepName(Admit, w.Name)}, joined...)...)
 	}
 	return p
 }

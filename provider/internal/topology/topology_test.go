@@ -65,7 +65,7 @@ func TestPlanOfTheReferenceCluster(t *testing.T) {
 	plan := topology.NewPlan(topology.ApplyDefaults(reference()))
 	var got []string
 	for _, s := range plan.Steps {
-		if s.Verb == topology.Contact || s.Verb == topology.Authorize || s.Verb == topology.Prepare {
+		if s.Verb == topology.Contact || s.Verb == topology.Prepare {
 			continue // tested below: the same for every node
 		}
 		got = append(got, s.Name()+" < "+strings.Join(s.After, " "))
@@ -92,17 +92,15 @@ func TestPlanOfTheReferenceCluster(t *testing.T) {
 		"admit-k3s-worker-02 < prepare-k3s-worker-02 reach-cluster",
 		"converge-k3s-server-02 < reach-cluster admit-k3s-server-02",
 		"converge-k3s-server-03 < converge-k3s-server-02 admit-k3s-server-03",
-		"join-k3s-worker-01 < admit-k3s-worker-01",
-		"converge-k3s-worker-01 < join-k3s-worker-01 converge-k3s-server-03",
-		"join-k3s-worker-02 < admit-k3s-worker-02",
-		"converge-k3s-worker-02 < join-k3s-worker-02 converge-k3s-server-03",
+		"converge-k3s-worker-01 < admit-k3s-worker-01 converge-k3s-server-03",
+		"converge-k3s-worker-02 < admit-k3s-worker-02 converge-k3s-server-03",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("plan:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	for _, n := range plan.Nodes {
-		for i, verb := range []topology.Verb{topology.Contact, topology.Authorize, topology.Prepare} {
-			before := []topology.Verb{topology.VM, topology.Contact, topology.Authorize}[i]
+		for i, verb := range []topology.Verb{topology.Contact, topology.Prepare} {
+			before := []topology.Verb{topology.VM, topology.Contact}[i]
 			at := slices.IndexFunc(plan.Steps, func(s topology.Step) bool { return s.Name() == topology.StepName(verb, n.Name) })
 			if at < 0 || !slices.Equal(plan.Steps[at].After, []string{topology.StepName(before, n.Name)}) {
 				t.Errorf("%s of %s does not come right after %s", verb, n.Name, before)
@@ -167,12 +165,8 @@ func properties(t *testing.T, at string, plan topology.Plan, behind map[string]m
 	for i, n := range slices.Concat(servers, plan.Workers()) {
 		joins := "converge-" + n.Name
 		if n.Role == topology.Worker {
-			joins = "join-" + n.Name
 			for _, server := range servers {
-				after("converge-"+n.Name, "converge-"+server.Name)
-				if server.Name != first.Name && behind[joins]["converge-"+server.Name] {
-					t.Errorf("%s: %s waits for %s before it joins", at, n.Name, server.Name)
-				}
+				after(joins, "converge-"+server.Name) // a worker must not run a newer release than a server
 			}
 		}
 		after(joins, "admit-"+n.Name)

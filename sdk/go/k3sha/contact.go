@@ -20,6 +20,8 @@ type Contact struct {
 	HostKey pulumi.StringOutput `pulumi:"hostKey"`
 	// The VM's instance.
 	Instance pulumi.StringOutput `pulumi:"instance"`
+	// A hash of who may log in to the VM.
+	Login pulumi.StringOutput `pulumi:"login"`
 	// A hash of the parts of scripts that the VM has.
 	Toolkit pulumi.StringOutput `pulumi:"toolkit"`
 }
@@ -31,11 +33,17 @@ func NewContact(ctx *pulumi.Context,
 		return nil, errors.New("missing one or more required arguments")
 	}
 
+	if args.AuthorizedKeys == nil {
+		return nil, errors.New("invalid value for required argument 'AuthorizedKeys'")
+	}
 	if args.Host == nil {
 		return nil, errors.New("invalid value for required argument 'Host'")
 	}
 	if args.Instance == nil {
 		return nil, errors.New("invalid value for required argument 'Instance'")
+	}
+	if args.Network == nil {
+		return nil, errors.New("invalid value for required argument 'Network'")
 	}
 	if args.Node == nil {
 		return nil, errors.New("invalid value for required argument 'Node'")
@@ -79,6 +87,10 @@ func (ContactState) ElementType() reflect.Type {
 }
 
 type contactArgs struct {
+	// Public keys that may log in as the user: exactly these stand in its authorized_keys.
+	//
+	// Change: in place.
+	AuthorizedKeys []string `pulumi:"authorizedKeys"`
 	// How the VM is logged in to.
 	//
 	// Change: none; a contact is made once in a VM's life.
@@ -91,13 +103,17 @@ type contactArgs struct {
 	//
 	// Change: none; a contact is made once in a VM's life.
 	Jump *ContactJumpHost `pulumi:"jump"`
+	// The VM's network settings, in words. With others cloud-init puts the keys of the VM's creation back.
+	//
+	// Change: brings the keys again.
+	Network string `pulumi:"network"`
 	// The node's name.
 	//
 	// Change: none; a contact is made once in a VM's life.
 	Node string `pulumi:"node"`
 	// A hash of the parts of all scripts, which the contact brings to the VM.
 	//
-	// Change: brings the new ones; nothing else.
+	// Change: brings the new ones, in place.
 	Toolkit string `pulumi:"toolkit"`
 	// What Proxmox VE says of the VM.
 	//
@@ -107,6 +123,10 @@ type contactArgs struct {
 
 // The set of arguments for constructing a Contact resource.
 type ContactArgs struct {
+	// Public keys that may log in as the user: exactly these stand in its authorized_keys.
+	//
+	// Change: in place.
+	AuthorizedKeys pulumi.StringArrayInput
 	// How the VM is logged in to.
 	//
 	// Change: none; a contact is made once in a VM's life.
@@ -119,13 +139,17 @@ type ContactArgs struct {
 	//
 	// Change: none; a contact is made once in a VM's life.
 	Jump ContactJumpHostPtrInput
+	// The VM's network settings, in words. With others cloud-init puts the keys of the VM's creation back.
+	//
+	// Change: brings the keys again.
+	Network pulumi.StringInput
 	// The node's name.
 	//
 	// Change: none; a contact is made once in a VM's life.
 	Node pulumi.StringInput
 	// A hash of the parts of all scripts, which the contact brings to the VM.
 	//
-	// Change: brings the new ones; nothing else.
+	// Change: brings the new ones, in place.
 	Toolkit pulumi.StringInput
 	// What Proxmox VE says of the VM.
 	//
@@ -228,6 +252,11 @@ func (o ContactOutput) HostKey() pulumi.StringOutput {
 // The VM's instance.
 func (o ContactOutput) Instance() pulumi.StringOutput {
 	return o.ApplyT(func(v *Contact) pulumi.StringOutput { return v.Instance }).(pulumi.StringOutput)
+}
+
+// A hash of who may log in to the VM.
+func (o ContactOutput) Login() pulumi.StringOutput {
+	return o.ApplyT(func(v *Contact) pulumi.StringOutput { return v.Login }).(pulumi.StringOutput)
 }
 
 // A hash of the parts of scripts that the VM has.

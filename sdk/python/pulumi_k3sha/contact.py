@@ -20,8 +20,10 @@ __all__ = ['ContactArgs', 'Contact']
 @pulumi.input_type
 class ContactArgs:
     def __init__(__self__, *,
+                 authorized_keys: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]],
                  host: pulumi.Input['ContactHostArgs'],
                  instance: pulumi.Input[_builtins.str],
+                 network: pulumi.Input[_builtins.str],
                  node: pulumi.Input[_builtins.str],
                  toolkit: pulumi.Input[_builtins.str],
                  vm: pulumi.Input['ContactVmArgs'],
@@ -29,18 +31,24 @@ class ContactArgs:
         """
         The set of arguments for constructing a Contact resource.
 
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] authorized_keys: Public keys that may log in as the user: exactly these stand in its authorized_keys.
+               
+               Change: in place.
         :param pulumi.Input['ContactHostArgs'] host: How the VM is logged in to.
                
                Change: none; a contact is made once in a VM's life.
         :param pulumi.Input[_builtins.str] instance: The VM's instance.
                
                Change: it is another machine, met for the first time.
+        :param pulumi.Input[_builtins.str] network: The VM's network settings, in words. With others cloud-init puts the keys of the VM's creation back.
+               
+               Change: brings the keys again.
         :param pulumi.Input[_builtins.str] node: The node's name.
                
                Change: none; a contact is made once in a VM's life.
         :param pulumi.Input[_builtins.str] toolkit: A hash of the parts of all scripts, which the contact brings to the VM.
                
-               Change: brings the new ones; nothing else.
+               Change: brings the new ones, in place.
         :param pulumi.Input['ContactVmArgs'] vm: What Proxmox VE says of the VM.
                
                Change: none; a contact is made once in a VM's life.
@@ -48,13 +56,29 @@ class ContactArgs:
                
                Change: none; a contact is made once in a VM's life.
         """
+        pulumi.set(__self__, "authorized_keys", authorized_keys)
         pulumi.set(__self__, "host", host)
         pulumi.set(__self__, "instance", instance)
+        pulumi.set(__self__, "network", network)
         pulumi.set(__self__, "node", node)
         pulumi.set(__self__, "toolkit", toolkit)
         pulumi.set(__self__, "vm", vm)
         if jump is not None:
             pulumi.set(__self__, "jump", jump)
+
+    @_builtins.property
+    @pulumi.getter(name="authorizedKeys")
+    def authorized_keys(self) -> pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]:
+        """
+        Public keys that may log in as the user: exactly these stand in its authorized_keys.
+
+        Change: in place.
+        """
+        return pulumi.get(self, "authorized_keys")
+
+    @authorized_keys.setter
+    def authorized_keys(self, value: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]):
+        pulumi.set(self, "authorized_keys", value)
 
     @_builtins.property
     @pulumi.getter
@@ -86,6 +110,20 @@ class ContactArgs:
 
     @_builtins.property
     @pulumi.getter
+    def network(self) -> pulumi.Input[_builtins.str]:
+        """
+        The VM's network settings, in words. With others cloud-init puts the keys of the VM's creation back.
+
+        Change: brings the keys again.
+        """
+        return pulumi.get(self, "network")
+
+    @network.setter
+    def network(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "network", value)
+
+    @_builtins.property
+    @pulumi.getter
     def node(self) -> pulumi.Input[_builtins.str]:
         """
         The node's name.
@@ -104,7 +142,7 @@ class ContactArgs:
         """
         A hash of the parts of all scripts, which the contact brings to the VM.
 
-        Change: brings the new ones; nothing else.
+        Change: brings the new ones, in place.
         """
         return pulumi.get(self, "toolkit")
 
@@ -147,9 +185,11 @@ class Contact(pulumi.CustomResource):
     def __init__(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 authorized_keys: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  host: pulumi.Input[Optional[Union['ContactHostArgs', 'ContactHostArgsDict']]] = None,
                  instance: pulumi.Input[Optional[_builtins.str]] = None,
                  jump: pulumi.Input[Optional[Union['ContactJumpHostArgs', 'ContactJumpHostArgsDict']]] = None,
+                 network: pulumi.Input[Optional[_builtins.str]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
                  toolkit: pulumi.Input[Optional[_builtins.str]] = None,
                  vm: pulumi.Input[Optional[Union['ContactVmArgs', 'ContactVmArgsDict']]] = None,
@@ -159,6 +199,9 @@ class Contact(pulumi.CustomResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] authorized_keys: Public keys that may log in as the user: exactly these stand in its authorized_keys.
+               
+               Change: in place.
         :param pulumi.Input[Union['ContactHostArgs', 'ContactHostArgsDict']] host: How the VM is logged in to.
                
                Change: none; a contact is made once in a VM's life.
@@ -168,12 +211,15 @@ class Contact(pulumi.CustomResource):
         :param pulumi.Input[Union['ContactJumpHostArgs', 'ContactJumpHostArgsDict']] jump: The jump host in front of it. Default: none.
                
                Change: none; a contact is made once in a VM's life.
+        :param pulumi.Input[_builtins.str] network: The VM's network settings, in words. With others cloud-init puts the keys of the VM's creation back.
+               
+               Change: brings the keys again.
         :param pulumi.Input[_builtins.str] node: The node's name.
                
                Change: none; a contact is made once in a VM's life.
         :param pulumi.Input[_builtins.str] toolkit: A hash of the parts of all scripts, which the contact brings to the VM.
                
-               Change: brings the new ones; nothing else.
+               Change: brings the new ones, in place.
         :param pulumi.Input[Union['ContactVmArgs', 'ContactVmArgsDict']] vm: What Proxmox VE says of the VM.
                
                Change: none; a contact is made once in a VM's life.
@@ -202,9 +248,11 @@ class Contact(pulumi.CustomResource):
     def _internal_init(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 authorized_keys: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  host: pulumi.Input[Optional[Union['ContactHostArgs', 'ContactHostArgsDict']]] = None,
                  instance: pulumi.Input[Optional[_builtins.str]] = None,
                  jump: pulumi.Input[Optional[Union['ContactJumpHostArgs', 'ContactJumpHostArgsDict']]] = None,
+                 network: pulumi.Input[Optional[_builtins.str]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
                  toolkit: pulumi.Input[Optional[_builtins.str]] = None,
                  vm: pulumi.Input[Optional[Union['ContactVmArgs', 'ContactVmArgsDict']]] = None,
@@ -217,6 +265,9 @@ class Contact(pulumi.CustomResource):
                 raise TypeError('__props__ is only valid when passed in combination with a valid opts.id to get an existing resource')
             __props__ = ContactArgs.__new__(ContactArgs)
 
+            if authorized_keys is None and not opts.urn:
+                raise TypeError("Missing required property 'authorized_keys'")
+            __props__.__dict__["authorized_keys"] = authorized_keys
             if host is None and not opts.urn:
                 raise TypeError("Missing required property 'host'")
             __props__.__dict__["host"] = host
@@ -224,6 +275,9 @@ class Contact(pulumi.CustomResource):
                 raise TypeError("Missing required property 'instance'")
             __props__.__dict__["instance"] = instance
             __props__.__dict__["jump"] = jump
+            if network is None and not opts.urn:
+                raise TypeError("Missing required property 'network'")
+            __props__.__dict__["network"] = network
             if node is None and not opts.urn:
                 raise TypeError("Missing required property 'node'")
             __props__.__dict__["node"] = node
@@ -234,6 +288,7 @@ class Contact(pulumi.CustomResource):
                 raise TypeError("Missing required property 'vm'")
             __props__.__dict__["vm"] = vm
             __props__.__dict__["host_key"] = None
+            __props__.__dict__["login"] = None
         super(Contact, __self__).__init__(
             'k3sha:index:Contact',
             resource_name,
@@ -258,6 +313,7 @@ class Contact(pulumi.CustomResource):
 
         __props__.__dict__["host_key"] = None
         __props__.__dict__["instance"] = None
+        __props__.__dict__["login"] = None
         __props__.__dict__["toolkit"] = None
         return Contact(resource_name, opts=opts, __props__=__props__)
 
@@ -276,6 +332,14 @@ class Contact(pulumi.CustomResource):
         The VM's instance.
         """
         return pulumi.get(self, "instance")
+
+    @_builtins.property
+    @pulumi.getter
+    def login(self) -> pulumi.Output[_builtins.str]:
+        """
+        A hash of who may log in to the VM.
+        """
+        return pulumi.get(self, "login")
 
     @_builtins.property
     @pulumi.getter

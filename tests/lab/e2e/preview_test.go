@@ -98,8 +98,8 @@ func TestLabPreviews(t *testing.T) {
 		steps := p.steps()
 		slices.Sort(steps)
 		expect(t, "steps", steps, []string{
-			"create k3s-admit-k3s-worker-03", "create k3s-authorize-k3s-worker-03", "create k3s-contact-k3s-worker-03", "create k3s-converge-k3s-worker-03",
-			"create k3s-join-k3s-worker-03", "create k3s-prepare-k3s-worker-03", "create k3s-vm-k3s-worker-03", "update k3s-machines",
+			"create k3s-admit-k3s-worker-03", "create k3s-contact-k3s-worker-03", "create k3s-converge-k3s-worker-03",
+			"create k3s-prepare-k3s-worker-03", "create k3s-vm-k3s-worker-03", "update k3s-machines",
 		})
 	})
 
@@ -109,7 +109,7 @@ func TestLabPreviews(t *testing.T) {
 		steps := p.steps()
 		slices.Sort(steps)
 		var want []string
-		for _, verb := range []string{"admit", "authorize", "contact", "converge", "prepare", "vm"} {
+		for _, verb := range []string{"admit", "contact", "converge", "prepare", "vm"} {
 			for _, slot := range []int{4, 5} {
 				want = append(want, fmt.Sprintf("create k3s-%s-k3s-server-%02d", verb, slot))
 			}
@@ -125,7 +125,7 @@ func TestLabPreviews(t *testing.T) {
 		steps := p.steps()
 		slices.Sort(steps)
 		var want []string
-		for _, verb := range []string{"admit", "authorize", "contact", "converge", "prepare", "vm"} {
+		for _, verb := range []string{"admit", "contact", "converge", "prepare", "vm"} {
 			want = append(want, "delete k3s-"+verb+"-k3s-server-02", "delete k3s-"+verb+"-k3s-server-03")
 		}
 		want = append(want, "update k3s-access-cluster", "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02", "update k3s-machines")

@@ -1,5 +1,5 @@
-# First contact: waits for cloud-init, brings the parts of all later scripts, then prints the host key that every later connection is pinned
-# to. When the parts change it comes again.
+# First contact: waits for cloud-init, brings the parts of all later scripts and the keys that let somebody in, then prints the host key that
+# every later connection is pinned to. When parts or keys change it comes again.
 lock
 # booted: cloud-init has ended, without errors. Its own way of waiting reads all of its configuration again four times a second, which is
 # seconds of a small machine's boot: it is asked when it has not ended like that for long, or has ended in another way.
@@ -28,6 +28,16 @@ printf '%s' "$TOOLKIT" | base64 -d | tar -x -C "$TOOLKIT_DIR.k3sha-new"
 if [ -d "$TOOLKIT_DIR" ]; then mv "$TOOLKIT_DIR" "$TOOLKIT_DIR.k3sha-old"; fi
 mv "$TOOLKIT_DIR.k3sha-new" "$TOOLKIT_DIR"
 rm -rf "$TOOLKIT_DIR.k3sha-old"
+
+# The user's authorized_keys: exactly the given keys. sshd reads as the user: folder and file must be the user's before they are in place.
+home=$(getent passwd "$SSH_USER" | cut -d: -f6)
+[ -n "$home" ] || die "there is no user $SSH_USER; set ssh.user to the template's cloud-init user"
+install -d -m 0700 -o "$SSH_USER" -g "$(id -g "$SSH_USER")" "$home/.ssh"
+file=$home/.ssh/authorized_keys
+printf '%s' "$AUTHORIZED_KEYS" >"$file.k3sha-new"
+chown "$SSH_USER:" "$file.k3sha-new"
+chmod 0600 "$file.k3sha-new"
+mv -f "$file.k3sha-new" "$file"
 
 key=/etc/ssh/ssh_host_ed25519_key
 [ -s $key.pub ] || ssh-keygen -q -t ed25519 -N '' -f $key

@@ -12,7 +12,8 @@ if [ -z "$interface" ]; then
 elif [ ! -e "/sys/class/net/$interface" ]; then
 	die "there is no interface $interface; there are: $(cd /sys/class/net && echo *); set loadBalancers.interface to one of them, or leave it out"
 fi
-put 0755 /usr/local/lib/k3sha/lb-check "$LB_CHECK"
+put 0755 /usr/local/lib/k3sha/lb-check "$(cat "$LB_CHECK")
+"
 mkdir -p /etc/systemd/system/keepalived.service.d
 put 0644 /etc/systemd/system/keepalived.service.d/k3sha.conf "$KEEPALIVED_UNIT"
 put 0644 /etc/keepalived/k3sha-interface.conf "\$INTERFACE=$interface

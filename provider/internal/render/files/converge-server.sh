@@ -35,11 +35,43 @@ decide() {
 
 kubectl() { k3s kubectl --kubeconfig $etc/k3s.yaml --request-timeout=5s "$@" 2>/dev/null; }
 
+# promote: asks etcd to let this new member vote. k3s' leader asks that every 15 s; etcd agrees as soon as the member has what the others
+# have, and refuses before. It is gRPC's MemberPromote, whose one field is the member's id: a number of 64 bits, seven in each byte.
+etcd=$data/server/tls/etcd
+promote() {
+	request=$(curl -s --max-time 2 http://127.0.0.1:2381/metrics | awk '
+		/^etcd_server_is_learner 1/ { learns = 1 }
+		/^etcd_server_id\{/ { split($1, part, "\""); id = part[2] }
+		END {
+			if (!learns) exit
+			for (i = length(id); i > 0; i--) {
+				digit = index("0123456789abcdef", substr(id, i, 1)) - 1
+				for (b = 0; b < 4; b++) { bits = bits digit % 2; digit = int(digit / 2) }
+			}
+			printf "\\000\\000\\000\\000\\013\\010"
+			for (i = 0; i < 10; i++) {
+				byte = i < 9 ? 1 : 0
+				for (b = 7; b > 0; b--) byte = 2 * byte + substr(bits, 7 * i + b, 1)
+				printf "\\%03o", byte
+			}
+		}')
+	[ -n "$request" ] || return 0
+	for member in $(sed -n 's/^initial-cluster: //p' $data/server/db/etcd/config | tr , ' '); do
+		address=${member#*=https://}
+		address=${address%:2380}
+		[ "$address" != "$NODE_IP" ] || continue
+		# shellcheck disable=SC2059 # it is made of escapes alone
+		! printf "$request" | curl -s -o /dev/null --http2 --connect-timeout 1 --max-time 3 --cacert $etcd/server-ca.crt --cert $etcd/client.crt --key $etcd/client.key \
+			-H 'content-type: application/grpc' -H 'te: trailers' --data-binary @- "https://$address:2379/etcdserverpb.Cluster/MemberPromote" || return 0
+	done
+}
+
 # serves: this server's own API is ready, which k3s starts when its etcd member votes, and its node is Ready at the wanted release;
 # all of it seen after the restart.
 serves() {
 	loops && return 0
 	stuck && return 0
+	[ "$decision" != join ] || promote # the unit is up only after that
 	runs || return 1
 	answers 127.0.0.1 || return 1 # much cheaper to ask than by kubectl, while k3s needs the machine for its start
 	kubectl get --raw /readyz >/dev/null || return 1

@@ -1,3 +1,3 @@
-# Keeps a worker at the wanted configuration and release.
+# Brings a worker into the cluster, and keeps it at the wanted configuration and release.
 lock
 converge_worker

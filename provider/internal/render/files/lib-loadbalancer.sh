@@ -8,7 +8,8 @@ apply_haproxy() {
 	put 0644 $candidate "$HAPROXY"
 	mkdir -p /usr/local/lib/k3sha /etc/systemd/system/haproxy.service.d
 	chmod 0755 /usr/local/lib/k3sha
-	put 0755 /usr/local/lib/k3sha/lb-servers "$LB_SERVERS"
+	put 0755 /usr/local/lib/k3sha/lb-servers "$(cat "$LB_SERVERS")
+"
 	put 0644 /etc/systemd/system/haproxy.service.d/k3sha.conf "$HAPROXY_UNIT"
 	found=$(haproxy -c -q -f "$candidate" 2>&1) ||
 		die "HAProxy rejects its new configuration, the old one stays: $found; check loadBalancers.extraLines"

@@ -1,4 +1,4 @@
-# Shared by the steps that bring a worker into the cluster and keep it right.
+# What a worker's step is made of.
 TOKEN="K10$CA_HASH::node:$AGENT_TOKEN"
 SECRETS=$AGENT_TOKEN # what no journal line may show
 

@@ -28,7 +28,7 @@ func main() {
 }
 
 // steps on each machine, as many as the component has on a worker.
-const steps = 6
+const steps = 4
 
 func node(ctx *pulumi.Context, key pulumi.StringOutput, name string, id int, ip string) error {
 	machine, err := vm.NewVirtualMachine(ctx, name, &vm.VirtualMachineArgs{

@@ -47,6 +47,20 @@ public class Contact extends com.pulumi.resources.CustomResource {
         return this.instance;
     }
     /**
+     * A hash of who may log in to the VM.
+     * 
+     */
+    @Export(name="login", refs={String.class}, tree="[0]")
+    private Output<String> login;
+
+    /**
+     * @return A hash of who may log in to the VM.
+     * 
+     */
+    public Output<String> login() {
+        return this.login;
+    }
+    /**
      * A hash of the parts of scripts that the VM has.
      * 
      */

@@ -10,6 +10,7 @@ import io.github.k3sha.inputs.ContactHostArgs;
 import io.github.k3sha.inputs.ContactJumpHostArgs;
 import io.github.k3sha.inputs.ContactVmArgs;
 import java.lang.String;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import javax.annotation.Nullable;
@@ -18,6 +19,25 @@ import javax.annotation.Nullable;
 public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
 
     public static final ContactArgs Empty = new ContactArgs();
+
+    /**
+     * Public keys that may log in as the user: exactly these stand in its authorized_keys.
+     * 
+     * Change: in place.
+     * 
+     */
+    @Import(name="authorizedKeys", required=true)
+    private Output<List<String>> authorizedKeys;
+
+    /**
+     * @return Public keys that may log in as the user: exactly these stand in its authorized_keys.
+     * 
+     * Change: in place.
+     * 
+     */
+    public Output<List<String>> authorizedKeys() {
+        return this.authorizedKeys;
+    }
 
     /**
      * How the VM is logged in to.
@@ -77,6 +97,25 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * The VM&#39;s network settings, in words. With others cloud-init puts the keys of the VM&#39;s creation back.
+     * 
+     * Change: brings the keys again.
+     * 
+     */
+    @Import(name="network", required=true)
+    private Output<String> network;
+
+    /**
+     * @return The VM&#39;s network settings, in words. With others cloud-init puts the keys of the VM&#39;s creation back.
+     * 
+     * Change: brings the keys again.
+     * 
+     */
+    public Output<String> network() {
+        return this.network;
+    }
+
+    /**
      * The node&#39;s name.
      * 
      * Change: none; a contact is made once in a VM&#39;s life.
@@ -98,7 +137,7 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * A hash of the parts of all scripts, which the contact brings to the VM.
      * 
-     * Change: brings the new ones; nothing else.
+     * Change: brings the new ones, in place.
      * 
      */
     @Import(name="toolkit", required=true)
@@ -107,7 +146,7 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return A hash of the parts of all scripts, which the contact brings to the VM.
      * 
-     * Change: brings the new ones; nothing else.
+     * Change: brings the new ones, in place.
      * 
      */
     public Output<String> toolkit() {
@@ -136,9 +175,11 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
     private ContactArgs() {}
 
     private ContactArgs(ContactArgs $) {
+        this.authorizedKeys = $.authorizedKeys;
         this.host = $.host;
         this.instance = $.instance;
         this.jump = $.jump;
+        this.network = $.network;
         this.node = $.node;
         this.toolkit = $.toolkit;
         this.vm = $.vm;
@@ -160,6 +201,43 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
 
         public Builder(ContactArgs defaults) {
             $ = new ContactArgs(Objects.requireNonNull(defaults));
+        }
+
+        /**
+         * @param authorizedKeys Public keys that may log in as the user: exactly these stand in its authorized_keys.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder authorizedKeys(Output<List<String>> authorizedKeys) {
+            $.authorizedKeys = authorizedKeys;
+            return this;
+        }
+
+        /**
+         * @param authorizedKeys Public keys that may log in as the user: exactly these stand in its authorized_keys.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder authorizedKeys(List<String> authorizedKeys) {
+            return authorizedKeys(Output.of(authorizedKeys));
+        }
+
+        /**
+         * @param authorizedKeys Public keys that may log in as the user: exactly these stand in its authorized_keys.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder authorizedKeys(String... authorizedKeys) {
+            return authorizedKeys(List.of(authorizedKeys));
         }
 
         /**
@@ -238,6 +316,31 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param network The VM&#39;s network settings, in words. With others cloud-init puts the keys of the VM&#39;s creation back.
+         * 
+         * Change: brings the keys again.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder network(Output<String> network) {
+            $.network = network;
+            return this;
+        }
+
+        /**
+         * @param network The VM&#39;s network settings, in words. With others cloud-init puts the keys of the VM&#39;s creation back.
+         * 
+         * Change: brings the keys again.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder network(String network) {
+            return network(Output.of(network));
+        }
+
+        /**
          * @param node The node&#39;s name.
          * 
          * Change: none; a contact is made once in a VM&#39;s life.
@@ -265,7 +368,7 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param toolkit A hash of the parts of all scripts, which the contact brings to the VM.
          * 
-         * Change: brings the new ones; nothing else.
+         * Change: brings the new ones, in place.
          * 
          * @return builder
          * 
@@ -278,7 +381,7 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param toolkit A hash of the parts of all scripts, which the contact brings to the VM.
          * 
-         * Change: brings the new ones; nothing else.
+         * Change: brings the new ones, in place.
          * 
          * @return builder
          * 
@@ -313,11 +416,17 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         public ContactArgs build() {
+            if ($.authorizedKeys == null) {
+                throw new MissingRequiredPropertyException("ContactArgs", "authorizedKeys");
+            }
             if ($.host == null) {
                 throw new MissingRequiredPropertyException("ContactArgs", "host");
             }
             if ($.instance == null) {
                 throw new MissingRequiredPropertyException("ContactArgs", "instance");
+            }
+            if ($.network == null) {
+                throw new MissingRequiredPropertyException("ContactArgs", "network");
             }
             if ($.node == null) {
                 throw new MissingRequiredPropertyException("ContactArgs", "node");
