@@ -23,7 +23,7 @@ type bootstrap struct {
 	access     pulumi.ProviderResource
 	publicKeys pulumi.StringArrayOutput
 	vms        map[string]virtualMachine
-	hostKeys   map[string]pulumi.StringOutput
+	hostKeys   pulumi.StringMapOutput // by node
 	done       map[string]pulumi.Resource
 	outputs    map[string]pulumi.StringOutput // what steps printed
 }
@@ -36,11 +36,12 @@ func (b *bootstrap) run() error {
 	if b.identity, err = b.newIdentity(); err != nil {
 		return err
 	}
+	b.hostKeys = b.newHostKeys()
 	if b.commands, err = newCommandProvider(b.ctx, b.cluster, b.name); err != nil {
 		return err
 	}
 	b.publicKeys = b.args.SSH.publicKeys()
-	b.vms, b.hostKeys, b.done, b.outputs = map[string]virtualMachine{}, map[string]pulumi.StringOutput{}, map[string]pulumi.Resource{}, map[string]pulumi.StringOutput{}
+	b.vms, b.done, b.outputs = map[string]virtualMachine{}, map[string]pulumi.Resource{}, map[string]pulumi.StringOutput{}
 	for _, step := range b.plan.Steps {
 		if err := b.step(step); err != nil {
 			return err
@@ -64,8 +65,7 @@ func (b *bootstrap) step(step topology.Step) error {
 		if err != nil {
 			return err
 		}
-		b.hostKeys[step.Node.Name] = contact.HostKey
-		b.finish(step, contact, contact.HostKey)
+		b.finish(step, contact, contact.Instance)
 	case topology.Release:
 		r, err := b.newRelease(step)
 		if err != nil {

@@ -71,8 +71,6 @@ func (m *mocks) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 	case strings.HasSuffix(args.TypeToken, "VirtualMachine"):
 		// The instance is ignored afterwards: the VM keeps the one that it was made with.
 		out["smbios"] = resource.NewObjectProperty(resource.PropertyMap{"serial": resource.NewStringProperty("k3sha-of-" + args.Name)})
-	case strings.Contains(args.Name, "-contact-"):
-		out["hostKey"] = resource.NewStringProperty("ssh-ed25519 HOSTKEY-of-" + args.Name[strings.Index(args.Name, "-contact-")+9:])
 	case strings.Contains(args.Name, "-converge-k3s-server-"):
 		out["stdout"] = resource.NewStringProperty(map[string]string{"1": "2027-03-01T00:00:00Z", "2": "", "3": "2027-01-31T12:00:00Z"}[args.Name[len(args.Name)-1:]])
 	case strings.Contains(args.TypeToken, "Command"):
@@ -172,32 +170,32 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 		if i >= 2 {
 			want["prod-vm-"+n] = []string{"prod-command", "prod-machines", "prod-vm-" + nodes[i-2]}
 		}
-		want["prod-contact-"+n] = []string{"prod-vm-" + n}
-		want["prod-prepare-"+n] = []string{"prod-contact-" + n}
+		want["prod-contact-"+n] = []string{"prod-access-cluster", "prod-vm-" + n}
+		want["prod-prepare-"+n] = []string{"prod-contact-" + n, "prod-identity"}
 	}
-	after := func(child, node string, others ...string) {
-		deps := []string{"prod-contact-" + node}
+	after := func(child string, others ...string) {
+		var deps []string
 		for _, o := range others {
 			deps = append(deps, "prod-"+o)
 		}
 		slices.Sort(deps)
 		want["prod-"+child] = deps
 	}
-	after("converge-k3s-lb-01", "k3s-lb-01", "prepare-k3s-lb-01", "identity")
-	after("converge-k3s-lb-02", "k3s-lb-02", "prepare-k3s-lb-02", "converge-k3s-lb-01", "identity")
+	after("converge-k3s-lb-01", "prepare-k3s-lb-01", "identity")
+	after("converge-k3s-lb-02", "prepare-k3s-lb-02", "converge-k3s-lb-01", "identity")
 	want["prod-release-cluster"] = []string{"prod-prepare-k3s-server-01", "prod-prepare-k3s-server-02", "prod-prepare-k3s-server-03"}
-	after("start-cluster", "k3s-server-01", "prepare-k3s-server-01", "access-cluster", "identity")
-	want["prod-access-cluster"] = []string{"prod-contact-k3s-lb-01", "prod-contact-k3s-lb-02", "prod-contact-k3s-server-01", "prod-contact-k3s-server-02", "prod-contact-k3s-server-03", "prod-identity"}
-	after("admit-k3s-server-01", "k3s-server-01", "start-cluster")
-	after("converge-k3s-server-01", "k3s-server-01", "admit-k3s-server-01", "release-cluster", "identity")
-	after("reach-cluster", "k3s-lb-01", "converge-k3s-server-01", "converge-k3s-lb-02")
+	after("start-cluster", "prepare-k3s-server-01", "identity")
+	want["prod-access-cluster"] = []string{"prod-identity"}
+	after("admit-k3s-server-01", "start-cluster")
+	after("converge-k3s-server-01", "admit-k3s-server-01", "release-cluster", "identity")
+	after("reach-cluster", "converge-k3s-server-01", "converge-k3s-lb-02", "identity")
 	for _, n := range nodes[3:] {
-		after("admit-"+n, n, "prepare-"+n, "reach-cluster")
+		after("admit-"+n, "prepare-"+n, "reach-cluster")
 	}
-	after("converge-k3s-server-02", "k3s-server-02", "admit-k3s-server-02", "reach-cluster", "identity")
-	after("converge-k3s-server-03", "k3s-server-03", "admit-k3s-server-03", "converge-k3s-server-02", "identity")
+	after("converge-k3s-server-02", "admit-k3s-server-02", "reach-cluster", "identity")
+	after("converge-k3s-server-03", "admit-k3s-server-03", "converge-k3s-server-02", "identity")
 	for _, w := range []string{"k3s-worker-01", "k3s-worker-02"} {
-		after("converge-"+w, w, "admit-"+w, "converge-k3s-server-03", "identity")
+		after("converge-"+w, "admit-"+w, "converge-k3s-server-03", "identity")
 	}
 	// What is done on a machine is done again on the one that takes its place.
 	for i, n := range nodes {
@@ -339,8 +337,12 @@ func TestCommandOptions(t *testing.T) {
 			}
 		}
 		connection := plain(r.inputs["connection"]).ObjectValue()
-		if !connection["hostKey"].HasValue() {
-			t.Errorf("%s is not pinned to a host key", name)
+		machine := strings.TrimPrefix(name, "prod-"+verb+"-")
+		if verb == "reach" {
+			machine = "k3s-lb-01"
+		}
+		if got := plain(connection["hostKey"]); got.StringValue() != identity().HostKey(machine).Public || connection["hostKey"].IsSecret() {
+			t.Errorf("%s is pinned to %v", name, connection["hostKey"])
 		}
 		if !connection["privateKey"].IsSecret() && !r.inputs["connection"].IsSecret() {
 			t.Errorf("%s: the private key is not secret", name)
@@ -381,10 +383,6 @@ func TestBastion(t *testing.T) {
 	if seen != 15 {
 		t.Errorf("%d commands, want 15", seen)
 	}
-	jump := plain(resources["prod-contact-k3s-lb-01"].inputs["jump"]).ObjectValue()
-	if plain(jump["address"]).StringValue() != "bastion.example.org" || plain(jump["hostKey"]).StringValue() != "ssh-ed25519 BASTION" || !jump["privateKey"].IsSecret() {
-		t.Errorf("the first contact goes through %v", jump)
-	}
 	if j := access(t, resources).Jump; j == nil || *j != (contact.Host{Address: "bastion.example.org", Port: 2222, User: "ubuntu", PrivateKey: "J0MP", HostKey: "ssh-ed25519 BASTION"}) {
 		t.Errorf("the access goes through %v", j)
 	}
@@ -420,7 +418,7 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 		StartOver: "2026-11-26", User: "ubuntu", Port: 2222, PrivateKey: private, Bundle: identity(),
 	}
 	for _, way := range [][2]string{{"k3s-lb-01", "192.168.1.221"}, {"k3s-lb-02", "192.168.1.222"}, {"k3s-server-02", "192.168.1.202"}, {"k3s-server-01", "192.168.1.201"}, {"k3s-server-03", "192.168.1.203"}} {
-		want.Ways = append(want.Ways, resources.Way{Node: way[0], Address: way[1], HostKey: "ssh-ed25519 HOSTKEY-of-" + way[0]})
+		want.Ways = append(want.Ways, resources.Way{Node: way[0], Address: way[1]})
 	}
 	if got := access(t, all); got.Text() != want.Text() {
 		t.Errorf("access:\n%+v\nwant:\n%+v", got, want)
@@ -429,7 +427,7 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 	for name, r := range all {
 		rpc := r.rpc.RegisterRPC
 		kind := strings.TrimPrefix(r.token, "k3sha:index:")
-		if by := base(rpc.GetProvider()); slices.Contains([]string{"Seat", "ClusterStart", "AdminCertificate"}, kind) != strings.HasPrefix(by, "prod-access-cluster") {
+		if by := base(rpc.GetProvider()); slices.Contains([]string{"Contact", "Seat", "ClusterStart", "AdminCertificate"}, kind) != strings.HasPrefix(by, "prod-access-cluster") {
 			t.Errorf("%s is made by %q", name, by)
 		}
 		switch kind {
@@ -439,12 +437,12 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 				t.Errorf("%s: deleted with %q, deleted before replaced %t, replaced with %v", name, rpc.GetDeletedWith(), rpc.GetDeleteBeforeReplace(), rpc.GetReplaceWith())
 			}
 			if plain(r.inputs["node"]).StringValue() != node || plain(r.inputs["instance"]).StringValue() != "k3sha-of-prod-vm-"+node || plain(r.inputs["startOver"]).StringValue() != "2026-11-26" ||
-				plain(r.inputs["server"]).BoolValue() != strings.Contains(node, "-server-") || plain(r.inputs["hostKey"]).StringValue() != "ssh-ed25519 HOSTKEY-of-"+node {
+				plain(r.inputs["server"]).BoolValue() != strings.Contains(node, "-server-") {
 				t.Errorf("%s: %v", name, r.inputs)
 			}
 		case "ClusterStart":
 			got, _ := json.Marshal(r.inputs.Mappable())
-			if string(got) != `{"address":"192.168.1.202","adopted":false,"hostKey":"ssh-ed25519 HOSTKEY-of-k3s-server-02","node":"k3s-server-02","startOver":"2026-11-26","vm":"prod-vm-k3s-server-02"}` {
+			if string(got) != `{"address":"192.168.1.202","adopted":false,"node":"k3s-server-02","startOver":"2026-11-26","vm":"prod-vm-k3s-server-02"}` {
 				t.Errorf("%s: %s", name, got)
 			}
 			if rpc.GetDeletedWith() != "" || len(rpc.GetReplaceWith()) > 0 {
@@ -461,7 +459,6 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 				len(plain(r.inputs["authorizedKeys"]).ArrayValue()) != 1 {
 				t.Errorf("%s: %v", name, r.inputs)
 			}
-			continue
 		default:
 			continue
 		}
@@ -470,8 +467,8 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 			t.Errorf("%s has the timeouts %v", name, limits)
 		}
 	}
-	if reaching != 6 {
-		t.Errorf("%d resources reach the cluster, want 6", reaching)
+	if reaching != 13 {
+		t.Errorf("%d resources reach the cluster, want 13", reaching)
 	}
 	for _, key := range []string{"token", "agentToken", "recoveryBundle"} {
 		if !slices.Contains(all["prod-identity"].rpc.RegisterRPC.GetAdditionalSecretOutputs(), key) {

@@ -60,7 +60,7 @@ func (i *K3sHaClusterArgs) Annotate(a infer.Annotator) {
 	a.Describe(&i.Workers, "Pools of workers by name. A pool's name is part of its nodes' names: `<clusterName>-<pool>-01`. At most 15 lower-case letters, digits and hyphens. Default: no workers.")
 	a.Describe(&i.LoadBalancers, fmt.Sprintf("The load balancers: HAProxy, and Keepalived for the VIP. Default: %d of them.", topology.DefaultLoadBalancerCount))
 	a.Describe(&i.K3s, "What is installed on servers and workers, and how it is configured.")
-	a.Describe(&i.SSH, "How nodes are reached. The first contact reads a node's host key; every later connection is pinned to it.")
+	a.Describe(&i.SSH, "How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.")
 }
 
 // Annotate describes the Proxmox group.

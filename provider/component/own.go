@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
@@ -38,7 +37,7 @@ type (
 	}
 	firstContact struct {
 		pulumi.CustomResourceState
-		HostKey pulumi.StringOutput `pulumi:"hostKey"`
+		Instance pulumi.StringOutput `pulumi:"instance"`
 	}
 	start struct {
 		pulumi.CustomResourceState
@@ -96,26 +95,17 @@ func (b *bootstrap) newRelease(step topology.Step) (*release, error) {
 }
 
 func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
-	ssh, net, n, machine := b.plan.Spec.SSH, b.plan.Spec.Network, step.Node, b.vms[step.Node.Name]
-	inputs := pulumi.Map{
-		"node": pulumi.String(n.Name), "instance": machine.Instance,
+	net, n, machine := b.plan.Spec.Network, step.Node, b.vms[step.Node.Name]
+	var c firstContact
+	return &c, b.register(resources.ContactToken, b.childName(step), pulumi.Map{
+		"node": pulumi.String(n.Name), "address": pulumi.String(n.IP), "instance": machine.Instance,
 		"vm": pulumi.Map{
 			"id": pulumi.Int(n.VMID), "proxmoxNode": machine.ProxmoxNode, "running": machine.Running,
 			"resource": pulumi.String(b.childName(topology.Step{Verb: topology.VM, Node: n})),
 		},
-		"host": pulumi.Map{
-			"address": pulumi.String(n.IP), "port": pulumi.Int(ssh.Port), "user": pulumi.String(ssh.User), "privateKey": pulumi.ToSecret(b.args.SSH.PrivateKey),
-		},
-		"toolkit": pulumi.String(render.Toolkit()), "authorizedKeys": b.publicKeys, "network": pulumi.String(fmt.Sprint(net.CIDR, net.Gateway, net.DNS, net.SearchDomain)),
-	}
-	if j := ssh.Bastion; j != nil {
-		inputs["jump"] = pulumi.Map{
-			"address": pulumi.String(j.Host), "port": pulumi.Int(j.Port), "user": pulumi.String(j.User),
-			"privateKey": pulumi.ToSecret(b.args.SSH.Bastion.PrivateKey), "hostKey": b.args.SSH.Bastion.HostKey.ToStringOutput(),
-		}
-	}
-	var c firstContact
-	return &c, b.register(resources.ContactToken, b.childName(step), inputs, &c, append(b.ofVM(step), pulumi.DependsOn(b.predecessors(step)))...)
+		"toolkit": pulumi.String(render.Toolkit()), "authorizedKeys": b.publicKeys,
+		"network": pulumi.String(fmt.Sprint(net.CIDR, net.Gateway, net.DNS, net.SearchDomain)),
+	}, &c, append(b.ofVM(step), b.reaching(step)...)...)
 }
 
 // newAccess is the provider of the resources that reach nodes and cluster. What they need for that is its configuration: the state holds
@@ -136,20 +126,11 @@ func (b *bootstrap) newAccess(step topology.Step) (pulumi.ProviderResource, erro
 	for _, n := range b.plan.Servers() {
 		base.Others = append(base.Others, n.IP)
 	}
-	var hostKeys pulumi.StringArray
 	for _, n := range slices.Concat(b.plan.LoadBalancers(), b.plan.Servers()) {
 		base.Ways = append(base.Ways, resources.Way{Node: n.Name, Address: n.IP})
-		hostKeys = append(hostKeys, b.known(b.hostKeys[n.Name]))
 	}
-	text := pulumi.All(b.identity.RecoveryBundle, b.args.SSH.PrivateKey, jumpKey, jumpHostKey, hostKeys).ApplyT(func(v []any) (string, error) {
+	text := pulumi.All(b.identity.RecoveryBundle, b.args.SSH.PrivateKey, jumpKey, jumpHostKey).ApplyT(func(v []any) (string, error) {
 		a := base
-		a.Ways = nil
-		for i, hostKey := range v[4].([]string) {
-			if way := base.Ways[i]; hostKey != "" {
-				way.HostKey = hostKey
-				a.Ways = append(a.Ways, way)
-			}
-		}
 		bundle, err := pki.Decode(v[0].(string))
 		if err != nil {
 			return "", err
@@ -167,23 +148,6 @@ func (b *bootstrap) newAccess(step topology.Step) (pulumi.ProviderResource, erro
 	return &r, err
 }
 
-// known is an output, or nothing in a preview that does not know it: the engine shows all resources of a provider as changed if it does not
-// know its configuration.
-func (b *bootstrap) known(out pulumi.StringOutput) pulumi.StringOutput {
-	if !b.ctx.DryRun() {
-		return out
-	}
-	deferred, resolve := pulumi.DeferredOutput[string](b.ctx.Context())
-	go func() {
-		if r, err := internals.UnsafeAwaitOutput(b.ctx.Context(), out); err == nil && !r.Known {
-			resolve(pulumi.String("").ToStringOutput())
-			return
-		}
-		resolve(out)
-	}()
-	return pulumi.StringOutput(deferred)
-}
-
 // reaching are the options of a resource that reaches nodes or the cluster.
 func (b *bootstrap) reaching(step topology.Step) []pulumi.ResourceOption {
 	return []pulumi.ResourceOption{
@@ -198,7 +162,7 @@ func (b *bootstrap) newStart(step topology.Step) (*start, error) {
 	return &s, b.register(resources.StartToken, b.childName(step), pulumi.Map{
 		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "adopted": b.identity.Adopted,
 		"node": pulumi.String(first.Name), "vm": pulumi.String(b.childName(topology.Step{Verb: topology.VM, Node: first})),
-		"address": pulumi.String(first.IP), "hostKey": b.hostKeys[first.Name],
+		"address": pulumi.String(first.IP),
 	}, &s, b.reaching(step)...)
 }
 
@@ -208,7 +172,7 @@ func (b *bootstrap) newSeat(step topology.Step) (*seat, error) {
 	var s seat
 	return &s, b.register(resources.SeatToken, b.childName(step), pulumi.Map{
 		"node": pulumi.String(n.Name), "server": pulumi.Bool(n.Role == topology.Server), "instance": b.vms[n.Name].Instance,
-		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "address": pulumi.String(n.IP), "hostKey": b.hostKeys[n.Name],
+		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "address": pulumi.String(n.IP),
 	}, &s, append(b.reaching(step), pulumi.DeletedWith(b.identity), pulumi.DeleteBeforeReplace(true))...)
 }
 

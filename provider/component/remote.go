@@ -7,6 +7,7 @@ import (
 	"github.com/pulumi/pulumi-command/sdk/go/command/remote"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
@@ -91,7 +92,22 @@ func (b *bootstrap) triggers(step topology.Step) pulumi.ArrayInput {
 	return pulumi.Array{vm.Instance}
 }
 
-// connection reaches a node by SSH, pinned to the host key that first contact read.
+// newHostKeys are the SSH host keys of all nodes: public, and known in every preview of a cluster that exists.
+func (b *bootstrap) newHostKeys() pulumi.StringMapOutput {
+	return pulumi.Unsecret(b.identity.RecoveryBundle.ApplyT(func(text string) (map[string]string, error) {
+		bundle, err := pki.Decode(text)
+		if err != nil {
+			return nil, err
+		}
+		keys := make(map[string]string, len(b.plan.Nodes))
+		for _, n := range b.plan.Nodes {
+			keys[n.Name] = bundle.HostKey(n.Name).Public
+		}
+		return keys, nil
+	})).(pulumi.StringMapOutput)
+}
+
+// connection reaches a node by SSH, pinned to the host key that first contact gave it.
 func (b *bootstrap) connection(step topology.Step) remote.ConnectionArgs {
 	ssh := b.plan.Spec.SSH
 	c := remote.ConnectionArgs{
@@ -106,7 +122,7 @@ func (b *bootstrap) connection(step topology.Step) remote.ConnectionArgs {
 	if step.Verb == topology.Reach {
 		node = b.plan.LoadBalancers()[0].Name
 	}
-	c.HostKey = b.hostKeys[node]
+	c.HostKey = b.hostKeys.MapIndex(pulumi.String(node))
 	if bastion := ssh.Bastion; bastion != nil {
 		c.Proxy = remote.ProxyConnectionArgs{
 			Host:           pulumi.String(bastion.Host),

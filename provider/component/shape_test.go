@@ -117,11 +117,11 @@ func TestProgressSaysWhatIsReachedAndWaitedFor(t *testing.T) {
 			t.Errorf("after %d s: %q, want %q", seconds, got, want)
 		}
 	}
+	end(0, "access-cluster")
 	is(1, "0 of 2 load balancers up; creating k3s-lb-01, 1 s; creating k3s-lb-02, 1 s")
 	for _, n := range plan.Nodes {
 		end(10, "vm-"+n.Name, "contact-"+n.Name, "prepare-"+n.Name)
 	}
-	end(10, "access-cluster")
 	is(12, "0 of 2 load balancers up; configuring k3s-lb-01, 2 s; looking at the release of the cluster, 2 s; and 1 more")
 	end(15, "converge-k3s-lb-01", "converge-k3s-lb-02")
 	is(16, "2 of 2 load balancers up; looking at the release of the cluster, 6 s; giving the right to start the cluster, 6 s")

@@ -37,7 +37,6 @@ type Access struct {
 type Way struct {
 	Node    string `json:"node"`
 	Address string `json:"address"`
-	HostKey string `json:"hostKey"`
 }
 
 // Text is the access as the provider's configuration holds it.
@@ -49,8 +48,9 @@ func (a Access) Text() string {
 	return string(text)
 }
 
-func (a Access) host(address, hostKey string) contact.Host {
-	return contact.Host{Address: address, Port: a.Port, User: a.User, PrivateKey: a.PrivateKey, HostKey: hostKey}
+// host is a node that has been met: pinned to its host key.
+func (a Access) host(way Way) contact.Host {
+	return contact.Host{Address: way.Address, Port: a.Port, User: a.User, PrivateKey: a.PrivateKey, HostKey: a.Bundle.HostKey(way.Node).Public}
 }
 
 // toCluster is the access as package cluster takes it. A node that is spoken to anyway is the first way.
@@ -60,7 +60,7 @@ func (a Access) toCluster(first ...Way) cluster.Access {
 		ServerCA: a.Bundle.Authorities.Server.Certificate, ClientCA: a.Bundle.Authorities.Client,
 	}
 	for _, way := range slices.Concat(first, a.Ways) {
-		out.Ways = append(out.Ways, cluster.Way{Node: way.Node, Host: a.host(way.Address, way.HostKey)})
+		out.Ways = append(out.Ways, cluster.Way{Node: way.Node, Host: a.host(way)})
 	}
 	return out
 }

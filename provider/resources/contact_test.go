@@ -2,14 +2,19 @@ package resources
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pulumi/pulumi-go-provider/infer"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
@@ -18,12 +23,96 @@ func TestAHalfMadeVMIsNamed(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
 	_, err := Contact{}.Create(t.Context(), infer.CreateRequest[ContactArgs]{Inputs: ContactArgs{
-		Node: "k3s-worker-01", VM: ContactVM{ID: 211, ProxmoxNode: "pve2", Resource: "k3s-vm-k3s-worker-01"}, Host: ContactHost{Address: "127.0.0.1", Port: 1},
+		Node: "k3s-worker-01", VM: ContactVM{ID: 211, ProxmoxNode: "pve2", Resource: "k3s-vm-k3s-worker-01"}, Address: "127.0.0.1",
 	}})
 	want := "k3s-worker-01: contact: VM 211 on Proxmox node pve2 is there, but does not run: an earlier update left it half-made (its tasks in Proxmox VE say why). " +
 		"Nothing is on it yet, so make it anew: pulumi up --replace '**::k3s-vm-k3s-worker-01'"
 	if err == nil || err.Error() != want || time.Since(start) > time.Second {
 		t.Errorf("after %s: %v", time.Since(start), err)
+	}
+}
+
+// machine is an SSH server that shows a host key and runs nothing. It tells what it was sent.
+func machine(t *testing.T, hostKey ssh.Signer) (port int, sent <-chan string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	scripts := make(chan string, 9)
+	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return &ssh.Permissions{}, nil }}
+	config.AddHostKey(hostKey)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, channels, requests, err := ssh.NewServerConn(conn, config)
+			if err != nil {
+				continue
+			}
+			go ssh.DiscardRequests(requests)
+			for offered := range channels {
+				channel, requests, _ := offered.Accept()
+				for request := range requests {
+					_ = request.Reply(true, nil)
+					stdin, _ := io.ReadAll(channel)
+					scripts <- string(stdin)
+					_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{0}))
+					channel.Close()
+				}
+			}
+		}
+	}()
+	return listener.Addr().(*net.TCPAddr).Port, scripts
+}
+
+// Whatever host key a blank machine shows is taken, and it is given its own; a machine that was met must show that one.
+func TestAMachineThatWasMetShowsItsHostKey(t *testing.T) {
+	t.Parallel()
+	bundle := pki.Bundle{Authorities: pki.Authorities{Server: pki.Pair{Key: "CA"}}}
+	own, err := ssh.ParsePrivateKey([]byte(bundle.HostKey("k3s-lb-01").Private))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blank, err := ssh.ParsePrivateKey([]byte(bundle.HostKey("blank").Private))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		shows       ssh.Signer
+		first, fine bool
+	}{
+		"first contact":     {blank, true, true},
+		"an update":         {own, false, true},
+		"an update, a liar": {blank, false, false},
+	} {
+		port, sent := machine(t, c.shows)
+		contact := Contact{&Config{access: &Access{User: "ubuntu", Port: port, PrivateKey: bundle.HostKey("user").Private, Bundle: bundle}}}
+		in := ContactArgs{Node: "k3s-lb-01", Address: "127.0.0.1", VM: ContactVM{Running: true}, Instance: "k3sha-1", Toolkit: "aa", Keys: []string{"ssh-ed25519 A"}}
+		if c.first {
+			_, err = contact.Create(t.Context(), infer.CreateRequest[ContactArgs]{Inputs: in})
+		} else {
+			_, err = contact.Update(t.Context(), infer.UpdateRequest[ContactArgs, ContactState]{Inputs: in})
+		}
+		if !c.fine {
+			if err == nil || !strings.Contains(err.Error(), "k3s-lb-01: contact: its host key is ssh-ed25519 ") || len(sent) != 0 {
+				t.Errorf("%s: %v, sent %d scripts", name, err, len(sent))
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		script := <-sent
+		for _, want := range []string{"HOST_KEY='-----BEGIN OPENSSH PRIVATE KEY-----", "HOST_KEY_PUBLIC='" + bundle.HostKey("k3s-lb-01").Public + "'", "AUTHORIZED_KEYS='ssh-ed25519 A\n'", fmt.Sprintf("SSH_PORT='%d'", port)} {
+			if !strings.Contains(script, "\n"+want) {
+				t.Errorf("%s: sent without %s", name, want)
+			}
+		}
 	}
 }
 

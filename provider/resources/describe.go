@@ -43,16 +43,15 @@ const once = "\n\nChange: none; a contact is made once in a VM's life."
 
 // Annotate describes the contact.
 func (c *Contact) Annotate(a infer.Annotator) {
-	a.Describe(c, "The first contact with a VM by SSH: waits until it has booted and keeps its host key, to which every later connection is pinned. A K3sHaCluster makes its own; it is not meant for programs. "+
+	a.Describe(c, "The first contact with a VM by SSH: waits until it has booted and gives it the host key to which every later connection is pinned. A K3sHaCluster makes its own; it is not meant for programs. "+
 		"It ends with an error when nothing answers for 5 minutes, or when the key is not taken for 1 minute.")
 }
 
 // Annotate describes the contact's inputs.
 func (c *ContactArgs) Annotate(a infer.Annotator) {
 	a.Describe(&c.Node, "The node's name."+once)
+	a.Describe(&c.Address, "The node's address."+once)
 	a.Describe(&c.VM, "What Proxmox VE says of the VM."+once)
-	a.Describe(&c.Host, "How the VM is logged in to."+once)
-	a.Describe(&c.Jump, "The jump host in front of it. Default: none."+once)
 	a.Describe(&c.Instance, "The VM's instance.\n\nChange: it is another machine, met for the first time.")
 	a.Describe(&c.Toolkit, "A hash of the parts of all scripts, which the contact brings to the VM.\n\nChange: brings the new ones, in place.")
 	a.Describe(&c.Keys, "Public keys that may log in as the user: exactly these stand in its authorized_keys.\n\nChange: in place.")
@@ -69,30 +68,8 @@ func (c *ContactVM) Annotate(a infer.Annotator) {
 	a.Describe(&c.Resource, "The name of its resource, for messages.")
 }
 
-// Annotate describes the host of a contact.
-func (c *ContactHost) Annotate(a infer.Annotator) {
-	a.SetToken("index", "ContactHost")
-	a.Describe(c, "How a machine is logged in to.")
-	a.Describe(&c.Address, "Its address.")
-	a.Describe(&c.Port, "Its SSH port.")
-	a.Describe(&c.User, "The user.")
-	a.Describe(&c.PrivateKey, "The private key. Kept as a secret.")
-}
-
-// Annotate describes the jump host of a contact.
-func (c *ContactJumpHost) Annotate(a infer.Annotator) {
-	a.SetToken("index", "ContactJumpHost")
-	a.Describe(c, "How a jump host is logged in to.")
-	a.Describe(&c.Address, "Its address.")
-	a.Describe(&c.Port, "Its SSH port.")
-	a.Describe(&c.User, "The user.")
-	a.Describe(&c.PrivateKey, "The private key. Kept as a secret.")
-	a.Describe(&c.HostKey, "Its host key, as in known_hosts without the host.")
-}
-
 // Annotate describes the contact's output.
 func (c *ContactState) Annotate(a infer.Annotator) {
-	a.Describe(&c.HostKey, "The VM's SSH host key.")
 	a.Describe(&c.Instance, "The VM's instance.")
 	a.Describe(&c.Toolkit, "A hash of the parts of scripts that the VM has.")
 	a.Describe(&c.Login, "A hash of who may log in to the VM.")
@@ -149,7 +126,6 @@ func (c *ClusterStartArgs) Annotate(a infer.Annotator) {
 	a.Describe(&c.Node, "The machine that gets the right."+stays)
 	a.Describe(&c.VM, "The name of its VM's resource."+stays)
 	a.Describe(&c.Address, "Its address."+stays)
-	a.Describe(&c.HostKey, "Its SSH host key."+stays)
 	a.Describe(&c.Adopted, "Whether the cluster's identity came with a recovery bundle: then nobody may start it, unless `startOver` says so."+stays)
 }
 
@@ -172,7 +148,6 @@ func (s *SeatArgs) Annotate(a infer.Annotator) {
 	a.Describe(&s.Instance, "The machine's instance.\n\nChange: the seat is left and taken again.")
 	a.Describe(&s.StartOver, "The cluster's `servers.startOver`.\n\nChange: a new mark takes the seat in the cluster that was started anew.")
 	a.Describe(&s.Address, "The machine's address."+stays)
-	a.Describe(&s.HostKey, "The machine's SSH host key."+stays)
 }
 
 // Annotate describes who has the seat.

@@ -18,14 +18,13 @@ import (
 // goes first. It is left before the machine's VM goes: drained, and removed from Kubernetes and etcd.
 type Seat struct{ config *Config }
 
-// SeatArgs say whose seat it is. Address and host key are the way to the machine; they change nothing.
+// SeatArgs say whose seat it is. The address is the way to the machine; it changes nothing.
 type SeatArgs struct {
 	Node      string `pulumi:"node"`
 	Server    bool   `pulumi:"server"`
 	Instance  string `pulumi:"instance"`
 	StartOver string `pulumi:"startOver"`
 	Address   string `pulumi:"address"`
-	HostKey   string `pulumi:"hostKey"`
 }
 
 // SeatState is who has the seat.
@@ -78,7 +77,7 @@ func (s Seat) take(ctx context.Context, in SeatArgs) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	way := Way{Node: in.Node, Address: in.Address, HostKey: in.HostKey}
+	way := Way{Node: in.Node, Address: in.Address}
 	out, err := access.run(ctx, topology.Admit, in.Node, way, render.AdmitScript(in.Node, in.StartOver))
 	if err != nil {
 		return "", err

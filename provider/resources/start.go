@@ -19,13 +19,12 @@ import (
 // gets neither. Only another mark of servers.startOver gives it again, and not while a server of the cluster answers.
 type ClusterStart struct{ config *Config }
 
-// ClusterStartArgs say who may start. Node, VM, address and host key are those of the day on which the right was given: they change nothing.
+// ClusterStartArgs say who may start. Node, VM and address are those of the day on which the right was given: they change nothing.
 type ClusterStartArgs struct {
 	StartOver string `pulumi:"startOver"`
 	Node      string `pulumi:"node"`
 	VM        string `pulumi:"vm"`
 	Address   string `pulumi:"address"`
-	HostKey   string `pulumi:"hostKey"`
 	Adopted   bool   `pulumi:"adopted"`
 }
 
@@ -65,7 +64,7 @@ func (s ClusterStart) Create(ctx context.Context, req infer.CreateRequest[Cluste
 		Others: slices.DeleteFunc(slices.Clone(access.Others), func(a string) bool { return a == in.Address }),
 		CA:     access.Bundle.Authorities.Server.Certificate, Authorities: access.Bundle.Authorities.Files(),
 	})
-	_, err = access.run(ctx, topology.Start, in.Node, Way{Node: in.Node, Address: in.Address, HostKey: in.HostKey}, script)
+	_, err = access.run(ctx, topology.Start, in.Node, Way{Node: in.Node, Address: in.Address}, script)
 	return resp, err
 }
 
@@ -81,6 +80,6 @@ func (ClusterStart) Diff(_ context.Context, req infer.DiffRequest[ClusterStartAr
 
 // run runs a script on a node, as the remote steps do.
 func (a Access) run(ctx context.Context, verb topology.Verb, node string, way Way, script string) (string, error) {
-	out, err := contact.Run(ctx, a.host(way.Address, way.HostKey), a.Jump, render.Command(a.User, render.Deadline(verb)), script, stepWaits)
+	out, err := contact.Run(ctx, a.host(way), a.Jump, render.Command(a.User, render.Deadline(verb)), script, stepWaits)
 	return out, explained(node, verb, err)
 }

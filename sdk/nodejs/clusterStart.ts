@@ -60,9 +60,6 @@ export class ClusterStart extends pulumi.CustomResource {
             if (args?.adopted === undefined && !opts.urn) {
                 throw new Error("Missing required property 'adopted'");
             }
-            if (args?.hostKey === undefined && !opts.urn) {
-                throw new Error("Missing required property 'hostKey'");
-            }
             if (args?.node === undefined && !opts.urn) {
                 throw new Error("Missing required property 'node'");
             }
@@ -74,7 +71,6 @@ export class ClusterStart extends pulumi.CustomResource {
             }
             resourceInputs["address"] = args?.address;
             resourceInputs["adopted"] = args?.adopted;
-            resourceInputs["hostKey"] = args?.hostKey;
             resourceInputs["node"] = args?.node;
             resourceInputs["startOver"] = args?.startOver;
             resourceInputs["vm"] = args?.vm;
@@ -103,12 +99,6 @@ export interface ClusterStartArgs {
      * Change: none; what was done stays done.
      */
     adopted: pulumi.Input<boolean>;
-    /**
-     * Its SSH host key.
-     *
-     * Change: none; what was done stays done.
-     */
-    hostKey: pulumi.Input<string>;
     /**
      * The machine that gets the right.
      *

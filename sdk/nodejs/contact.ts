@@ -8,7 +8,7 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * The first contact with a VM by SSH: waits until it has booted and keeps its host key, to which every later connection is pinned. A K3sHaCluster makes its own; it is not meant for programs. It ends with an error when nothing answers for 5 minutes, or when the key is not taken for 1 minute.
+ * The first contact with a VM by SSH: waits until it has booted and gives it the host key to which every later connection is pinned. A K3sHaCluster makes its own; it is not meant for programs. It ends with an error when nothing answers for 5 minutes, or when the key is not taken for 1 minute.
  */
 export class Contact extends pulumi.CustomResource {
     /**
@@ -38,10 +38,6 @@ export class Contact extends pulumi.CustomResource {
     }
 
     /**
-     * The VM's SSH host key.
-     */
-    declare public /*out*/ readonly hostKey: pulumi.Output<string>;
-    /**
      * The VM's instance.
      */
     declare public readonly instance: pulumi.Output<string>;
@@ -65,11 +61,11 @@ export class Contact extends pulumi.CustomResource {
         let resourceInputs: pulumi.Inputs = {};
         opts = opts || {};
         if (!opts.id) {
+            if (args?.address === undefined && !opts.urn) {
+                throw new Error("Missing required property 'address'");
+            }
             if (args?.authorizedKeys === undefined && !opts.urn) {
                 throw new Error("Missing required property 'authorizedKeys'");
-            }
-            if (args?.host === undefined && !opts.urn) {
-                throw new Error("Missing required property 'host'");
             }
             if (args?.instance === undefined && !opts.urn) {
                 throw new Error("Missing required property 'instance'");
@@ -86,18 +82,15 @@ export class Contact extends pulumi.CustomResource {
             if (args?.vm === undefined && !opts.urn) {
                 throw new Error("Missing required property 'vm'");
             }
+            resourceInputs["address"] = args?.address;
             resourceInputs["authorizedKeys"] = args?.authorizedKeys;
-            resourceInputs["host"] = args?.host;
             resourceInputs["instance"] = args?.instance;
-            resourceInputs["jump"] = args?.jump;
             resourceInputs["network"] = args?.network;
             resourceInputs["node"] = args?.node;
             resourceInputs["toolkit"] = args?.toolkit;
             resourceInputs["vm"] = args?.vm;
-            resourceInputs["hostKey"] = undefined /*out*/;
             resourceInputs["login"] = undefined /*out*/;
         } else {
-            resourceInputs["hostKey"] = undefined /*out*/;
             resourceInputs["instance"] = undefined /*out*/;
             resourceInputs["login"] = undefined /*out*/;
             resourceInputs["toolkit"] = undefined /*out*/;
@@ -112,29 +105,23 @@ export class Contact extends pulumi.CustomResource {
  */
 export interface ContactArgs {
     /**
+     * The node's address.
+     *
+     * Change: none; a contact is made once in a VM's life.
+     */
+    address: pulumi.Input<string>;
+    /**
      * Public keys that may log in as the user: exactly these stand in its authorized_keys.
      *
      * Change: in place.
      */
     authorizedKeys: pulumi.Input<pulumi.Input<string>[]>;
     /**
-     * How the VM is logged in to.
-     *
-     * Change: none; a contact is made once in a VM's life.
-     */
-    host: pulumi.Input<inputs.ContactHostArgs>;
-    /**
      * The VM's instance.
      *
      * Change: it is another machine, met for the first time.
      */
     instance: pulumi.Input<string>;
-    /**
-     * The jump host in front of it. Default: none.
-     *
-     * Change: none; a contact is made once in a VM's life.
-     */
-    jump?: pulumi.Input<inputs.ContactJumpHostArgs | undefined>;
     /**
      * The VM's network settings, in words. With others cloud-init puts the keys of the VM's creation back.
      *

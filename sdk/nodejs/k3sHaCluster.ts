@@ -150,7 +150,7 @@ export interface K3sHaClusterArgs {
      */
     servers?: inputs.ServersArgs;
     /**
-     * How nodes are reached. The first contact reads a node's host key; every later connection is pinned to it.
+     * How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.
      */
     ssh: inputs.SshArgs;
     /**

@@ -69,9 +69,6 @@ export class Seat extends pulumi.CustomResource {
             if (args?.address === undefined && !opts.urn) {
                 throw new Error("Missing required property 'address'");
             }
-            if (args?.hostKey === undefined && !opts.urn) {
-                throw new Error("Missing required property 'hostKey'");
-            }
             if (args?.instance === undefined && !opts.urn) {
                 throw new Error("Missing required property 'instance'");
             }
@@ -85,7 +82,6 @@ export class Seat extends pulumi.CustomResource {
                 throw new Error("Missing required property 'startOver'");
             }
             resourceInputs["address"] = args?.address;
-            resourceInputs["hostKey"] = args?.hostKey;
             resourceInputs["instance"] = args?.instance;
             resourceInputs["node"] = args?.node;
             resourceInputs["server"] = args?.server;
@@ -113,12 +109,6 @@ export interface SeatArgs {
      * Change: none; what was done stays done.
      */
     address: pulumi.Input<string>;
-    /**
-     * The machine's SSH host key.
-     *
-     * Change: none; what was done stays done.
-     */
-    hostKey: pulumi.Input<string>;
     /**
      * The machine's instance.
      *

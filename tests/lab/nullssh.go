@@ -8,13 +8,13 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
+	"regexp"
+	"sync"
 
 	"golang.org/x/crypto/ssh"
 )
 
-// Answer is what the VMs of a lab without guests print for a command whose standard input has a text in it. HOSTKEY
-// in what they print stands for their host key.
+// Answer is what the VMs of a lab without guests print for a command whose standard input has a text in it.
 type Answer struct {
 	Contains string `json:"contains"`
 	Stdout   string `json:"stdout"`
@@ -32,23 +32,29 @@ func (l *Lab) SetAnswers(answers ...Answer) error {
 // nullNetworks are routed to the lab itself when it has no guests.
 var nullNetworks = []string{"192.168.1.128/25", "10.10.0.0/16"}
 
-// serveSSH is every VM's SSH server at once. It lets everybody in and runs nothing.
+// serveSSH is every VM's SSH server at once. It lets everybody in and runs nothing; only the host key that a script gives to a VM is
+// shown there from then on.
 func (l *Lab) serveSSH(listener net.Listener) error {
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return err
 	}
-	key, err := ssh.NewSignerFromKey(private)
+	blank, err := ssh.NewSignerFromKey(private)
 	if err != nil {
 		return err
 	}
-	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return &ssh.Permissions{}, nil }}
-	config.AddHostKey(key)
-	hostKey := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))
+	var given sync.Map // signers by address
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
 			return err
+		}
+		address, _, _ := net.SplitHostPort(conn.LocalAddr().String())
+		config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return &ssh.Permissions{}, nil }}
+		if key, found := given.Load(address); found {
+			config.AddHostKey(key.(ssh.Signer))
+		} else {
+			config.AddHostKey(blank)
 		}
 		go func() {
 			_, channels, requests, err := ssh.NewServerConn(conn, config)
@@ -58,13 +64,21 @@ func (l *Lab) serveSSH(listener net.Listener) error {
 			}
 			go ssh.DiscardRequests(requests)
 			for channel := range channels {
-				go l.session(channel, hostKey)
+				go l.session(channel, func(stdin []byte) {
+					if found := hostKey.FindSubmatch(stdin); found != nil {
+						if key, err := ssh.ParsePrivateKey(found[1]); err == nil {
+							given.Store(address, key)
+						}
+					}
+				})
 			}
 		}()
 	}
 }
 
-func (l *Lab) session(offered ssh.NewChannel, hostKey string) {
+var hostKey = regexp.MustCompile(`(?m)^HOST_KEY='([^']+)'`)
+
+func (l *Lab) session(offered ssh.NewChannel, read func([]byte)) {
 	if offered.ChannelType() != "session" {
 		_ = offered.Reject(ssh.UnknownChannelType, "sessions only")
 		return
@@ -80,7 +94,8 @@ func (l *Lab) session(offered ssh.NewChannel, hostKey string) {
 			continue
 		}
 		stdin, _ := io.ReadAll(channel)
-		_, _ = io.WriteString(channel, strings.ReplaceAll(l.answer(stdin), "HOSTKEY", hostKey))
+		read(stdin)
+		_, _ = io.WriteString(channel, l.answer(stdin))
 		_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{0}))
 		return
 	}

@@ -358,12 +358,12 @@ func TestContactLooksAtTheMachine(t *testing.T) {
 	}
 	toolkit := string(packed)
 	const fine, errors = `{"v1": {"datasource": "DataSourceNoCloud", "errors": []}}`, `{"v1": {"datasource": null, "errors": ["something"]}}`
-	for name, c := range map[string]struct{ host, result, status, want, failure string }{
-		"the node":          {"k3s-server-01", fine, "exit 1", "ssh-ed25519 AAAA", ""}, // it is not asked
-		"with warnings":     {"k3s-server-01", errors, "exit 2", "ssh-ed25519 AAAA", ""},
-		"with a domain":     {"k3s-server-01.example.org", fine, "exit 1", "ssh-ed25519 AAAA", ""},
-		"another machine":   {"printer", fine, "exit 1", "", "the machine at 192.168.1.201 calls itself printer; either its cloud-init did not run or another machine has that address"},
-		"cloud-init failed": {"k3s-server-01", errors, "exit 1", "", "cloud-init failed: ; see /var/log/cloud-init.log on the node"},
+	for name, c := range map[string]struct{ host, result, status, failure string }{
+		"the node":          {"k3s-server-01", fine, "exit 1", ""}, // it is not asked
+		"with warnings":     {"k3s-server-01", errors, "exit 2", ""},
+		"with a domain":     {"k3s-server-01.example.org", fine, "exit 1", ""},
+		"another machine":   {"printer", fine, "exit 1", "the machine at 192.168.1.201 calls itself printer; either its cloud-init did not run or another machine has that address"},
+		"cloud-init failed": {"k3s-server-01", errors, "exit 1", "cloud-init failed: ; see /var/log/cloud-init.log on the node"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -376,7 +376,7 @@ func TestContactLooksAtTheMachine(t *testing.T) {
 			// It must have ended before it is asked.
 			program(t, dir, "cloud-init", `[ -e "`+dir+`/result.json" ] || exit 1; [ "$2" = --wait ] || exit 0`+"\n"+c.status)
 			time.AfterFunc(400*time.Millisecond, func() { _ = os.WriteFile(dir+"/result.json", []byte(c.result), 0o600) })
-			for file, text := range map[string]string{"hostname": c.host, "key.pub": "ssh-ed25519 AAAA root@k3s\n"} {
+			for file, text := range map[string]string{"hostname": c.host, "key": "ssh-ed25519 ITS OWN", "shown": "ssh-ed25519 ITS OWN"} {
 				if err := os.WriteFile(dir+"/"+file, []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -387,13 +387,22 @@ func TestContactLooksAtTheMachine(t *testing.T) {
 			}
 			body := strings.NewReplacer("lock\n", "\n", "/proc/sys/kernel/hostname", dir+"/hostname", "/etc/ssh/ssh_host_ed25519_key", dir+"/key", "/etc/cloud", dir+"/cloud", "/run/cloud-init/result.json", dir+"/result.json").Replace(string(text))
 			program(t, dir, "getent", `echo "$2:x:0:0::`+dir+`/home:/bin/sh"`)
-			user := " SSH_USER=$(id -un) AUTHORIZED_KEYS='ssh-ed25519 A'"
+			// A private key whose public one is itself; sshd shows another one until it is told to read it.
+			program(t, dir, "ssh-keygen", `cat "$3"`)
+			program(t, dir, "ssh-keyscan", `[ "$*" = "-T 3 -t ed25519 -p 2222 192.168.1.201" ] && echo "[192.168.1.201]:2222 $(cat "`+dir+`/shown")"`)
+			program(t, dir, "systemctl", `[ "$*" != "try-reload-or-restart ssh.service" ] || cp "`+dir+`/key" "`+dir+`/shown"`)
+			user := " SSH_USER=$(id -un) AUTHORIZED_KEYS='ssh-ed25519 A' SSH_PORT=2222 HOST_KEY='ssh-ed25519 OURS' HOST_KEY_PUBLIC='ssh-ed25519 OURS'"
 			out, stderr, _ := shell(t, dir, "NODE_IP=192.168.1.201 TOOLKIT_DIR="+dir+"/lib/steps TOOLKIT="+toolkit+user, []string{"lib.sh"}, body)
-			if out != c.want || strings.TrimPrefix(stderr, "k3s-server-01: converge: ") != c.failure {
-				t.Errorf("got %q, %q, want %q, %q", out, stderr, c.want, c.failure)
+			if out != "" || strings.TrimPrefix(stderr, "k3s-server-01: converge: ") != c.failure {
+				t.Errorf("got %q, %q, want %q", out, stderr, c.failure)
 			}
 			if kept, _ := os.ReadFile(dir + "/cloud/cloud.cfg.d/99-k3sha.cfg"); c.failure == "" && string(kept) != "ssh_deletekeys: false\n" {
 				t.Errorf("cloud-init is told: %q", kept)
+			}
+			shown, _ := os.ReadFile(dir + "/shown")
+			public, _ := os.ReadFile(dir + "/key.pub")
+			if c.failure == "" && (string(shown) != "ssh-ed25519 OURS" || string(public) != "ssh-ed25519 OURS\n") {
+				t.Errorf("sshd shows %q, beside it lies %q", shown, public)
 			}
 			if keys, _ := os.ReadFile(dir + "/home/.ssh/authorized_keys"); c.failure == "" && string(keys) != "ssh-ed25519 A" {
 				t.Errorf("these may log in: %q", keys)

@@ -3,11 +3,13 @@ package render
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
@@ -56,13 +58,15 @@ func toolkit() map[string]string {
 // Toolkit is a hash of the toolkit: another one has to be brought to the nodes.
 func Toolkit() string { return digest(archive(toolkit()))[:16] }
 
-// ContactInput is what the script of a contact is made of. User is who logs in, AuthorizedKeys are the lines that let somebody in.
+// ContactInput is what the script of a contact is made of. User is who logs in on the port, AuthorizedKeys are the lines that let somebody in.
 type ContactInput struct {
 	Node, IP, User string
+	Port           int
 	AuthorizedKeys []string
+	HostKey        pki.HostKey
 }
 
-// ContactScript meets a node, and brings it the toolkit and its authorized keys.
+// ContactScript meets a node, and brings it the toolkit, its authorized keys and its host key.
 func ContactScript(in ContactInput) string {
 	return compose([]string{"lib.sh", "contact-node.sh"}, []variable{
 		{"NODE", in.Node},
@@ -72,5 +76,8 @@ func ContactScript(in ContactInput) string {
 		{"TOOLKIT", archive(toolkit())},
 		{"SSH_USER", in.User},
 		{"AUTHORIZED_KEYS", strings.Join(in.AuthorizedKeys, "\n") + "\n"},
+		{"SSH_PORT", fmt.Sprint(in.Port)},
+		{"HOST_KEY", in.HostKey.Private},
+		{"HOST_KEY_PUBLIC", in.HostKey.Public},
 	})
 }

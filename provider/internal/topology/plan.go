@@ -8,7 +8,7 @@ type Verb string
 // The verbs, in the order in which a node goes through them.
 const (
 	VM       Verb = "vm"       // create the virtual machine
-	Contact  Verb = "contact"  // wait for cloud-init, read the SSH host key, keep authorized_keys and the parts of scripts
+	Contact  Verb = "contact"  // wait for cloud-init, bring the SSH host key, authorized_keys and the parts of scripts
 	Prepare  Verb = "prepare"  // packages and downloads; changes nothing that runs
 	Admit    Verb = "admit"    // take the node's seat in the cluster; it is left when the node goes
 	Converge Verb = "converge" // configure, start, join or upgrade what the node is for
@@ -56,8 +56,9 @@ type Plan struct {
 // through the same list, so a version rolls through servers one by one, then workers.
 func NewPlan(s Spec) Plan {
 	p := Plan{Spec: s, Nodes: s.Nodes()}
+	p.add(Access, Node{Name: Cluster})
 	for _, n := range p.createVMs() {
-		p.add(Contact, n, StepName(VM, n.Name))
+		p.add(Contact, n, StepName(VM, n.Name), StepName(Access, Cluster))
 		p.add(Prepare, n, StepName(Contact, n.Name))
 	}
 	servers := p.Servers()
@@ -66,8 +67,7 @@ func NewPlan(s Spec) Plan {
 
 	// A release that one server cannot fetch becomes nobody's.
 	p.add(Release, Node{Name: Cluster}, p.each(Prepare, servers)...)
-	p.add(Access, Node{Name: Cluster}, p.each(Contact, slices.Concat(p.LoadBalancers(), servers))...)
-	p.add(Start, Node{Name: Cluster, IP: first.IP}, StepName(Prepare, first.Name), StepName(Access, Cluster))
+	p.add(Start, Node{Name: Cluster, IP: first.IP}, StepName(Prepare, first.Name))
 	p.add(Admit, first, StepName(Start, Cluster))
 	p.add(Converge, first, StepName(Admit, first.Name), StepName(Release, Cluster))
 	p.add(Reach, Node{Name: Cluster, IP: p.LoadBalancers()[0].IP}, append([]string{StepName(Converge, first.Name)}, balanced...)...)

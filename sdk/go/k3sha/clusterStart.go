@@ -35,9 +35,6 @@ func NewClusterStart(ctx *pulumi.Context,
 	if args.Adopted == nil {
 		return nil, errors.New("invalid value for required argument 'Adopted'")
 	}
-	if args.HostKey == nil {
-		return nil, errors.New("invalid value for required argument 'HostKey'")
-	}
 	if args.Node == nil {
 		return nil, errors.New("invalid value for required argument 'Node'")
 	}
@@ -88,10 +85,6 @@ type clusterStartArgs struct {
 	//
 	// Change: none; what was done stays done.
 	Adopted bool `pulumi:"adopted"`
-	// Its SSH host key.
-	//
-	// Change: none; what was done stays done.
-	HostKey string `pulumi:"hostKey"`
 	// The machine that gets the right.
 	//
 	// Change: none; what was done stays done.
@@ -116,10 +109,6 @@ type ClusterStartArgs struct {
 	//
 	// Change: none; what was done stays done.
 	Adopted pulumi.BoolInput
-	// Its SSH host key.
-	//
-	// Change: none; what was done stays done.
-	HostKey pulumi.StringInput
 	// The machine that gets the right.
 	//
 	// Change: none; what was done stays done.

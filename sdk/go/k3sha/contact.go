@@ -12,12 +12,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// The first contact with a VM by SSH: waits until it has booted and keeps its host key, to which every later connection is pinned. A K3sHaCluster makes its own; it is not meant for programs. It ends with an error when nothing answers for 5 minutes, or when the key is not taken for 1 minute.
+// The first contact with a VM by SSH: waits until it has booted and gives it the host key to which every later connection is pinned. A K3sHaCluster makes its own; it is not meant for programs. It ends with an error when nothing answers for 5 minutes, or when the key is not taken for 1 minute.
 type Contact struct {
 	pulumi.CustomResourceState
 
-	// The VM's SSH host key.
-	HostKey pulumi.StringOutput `pulumi:"hostKey"`
 	// The VM's instance.
 	Instance pulumi.StringOutput `pulumi:"instance"`
 	// A hash of who may log in to the VM.
@@ -33,11 +31,11 @@ func NewContact(ctx *pulumi.Context,
 		return nil, errors.New("missing one or more required arguments")
 	}
 
+	if args.Address == nil {
+		return nil, errors.New("invalid value for required argument 'Address'")
+	}
 	if args.AuthorizedKeys == nil {
 		return nil, errors.New("invalid value for required argument 'AuthorizedKeys'")
-	}
-	if args.Host == nil {
-		return nil, errors.New("invalid value for required argument 'Host'")
 	}
 	if args.Instance == nil {
 		return nil, errors.New("invalid value for required argument 'Instance'")
@@ -87,22 +85,18 @@ func (ContactState) ElementType() reflect.Type {
 }
 
 type contactArgs struct {
+	// The node's address.
+	//
+	// Change: none; a contact is made once in a VM's life.
+	Address string `pulumi:"address"`
 	// Public keys that may log in as the user: exactly these stand in its authorized_keys.
 	//
 	// Change: in place.
 	AuthorizedKeys []string `pulumi:"authorizedKeys"`
-	// How the VM is logged in to.
-	//
-	// Change: none; a contact is made once in a VM's life.
-	Host ContactHost `pulumi:"host"`
 	// The VM's instance.
 	//
 	// Change: it is another machine, met for the first time.
 	Instance string `pulumi:"instance"`
-	// The jump host in front of it. Default: none.
-	//
-	// Change: none; a contact is made once in a VM's life.
-	Jump *ContactJumpHost `pulumi:"jump"`
 	// The VM's network settings, in words. With others cloud-init puts the keys of the VM's creation back.
 	//
 	// Change: brings the keys again.
@@ -123,22 +117,18 @@ type contactArgs struct {
 
 // The set of arguments for constructing a Contact resource.
 type ContactArgs struct {
+	// The node's address.
+	//
+	// Change: none; a contact is made once in a VM's life.
+	Address pulumi.StringInput
 	// Public keys that may log in as the user: exactly these stand in its authorized_keys.
 	//
 	// Change: in place.
 	AuthorizedKeys pulumi.StringArrayInput
-	// How the VM is logged in to.
-	//
-	// Change: none; a contact is made once in a VM's life.
-	Host ContactHostInput
 	// The VM's instance.
 	//
 	// Change: it is another machine, met for the first time.
 	Instance pulumi.StringInput
-	// The jump host in front of it. Default: none.
-	//
-	// Change: none; a contact is made once in a VM's life.
-	Jump ContactJumpHostPtrInput
 	// The VM's network settings, in words. With others cloud-init puts the keys of the VM's creation back.
 	//
 	// Change: brings the keys again.
@@ -242,11 +232,6 @@ func (o ContactOutput) ToContactOutput() ContactOutput {
 
 func (o ContactOutput) ToContactOutputWithContext(ctx context.Context) ContactOutput {
 	return o
-}
-
-// The VM's SSH host key.
-func (o ContactOutput) HostKey() pulumi.StringOutput {
-	return o.ApplyT(func(v *Contact) pulumi.StringOutput { return v.HostKey }).(pulumi.StringOutput)
 }
 
 // The VM's instance.

@@ -77,7 +77,7 @@ type k3sHaClusterArgs struct {
 	Proxmox Proxmox `pulumi:"proxmox"`
 	// The servers: k3s' control plane with embedded etcd. Default: 3 of them.
 	Servers *Servers `pulumi:"servers"`
-	// How nodes are reached. The first contact reads a node's host key; every later connection is pinned to it.
+	// How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.
 	Ssh Ssh `pulumi:"ssh"`
 	// Pools of workers by name. A pool's name is part of its nodes' names: `<clusterName>-<pool>-01`. At most 15 lower-case letters, digits and hyphens. Default: no workers.
 	Workers map[string]WorkerPool `pulumi:"workers"`
@@ -99,7 +99,7 @@ type K3sHaClusterArgs struct {
 	Proxmox ProxmoxArgs
 	// The servers: k3s' control plane with embedded etcd. Default: 3 of them.
 	Servers *ServersArgs
-	// How nodes are reached. The first contact reads a node's host key; every later connection is pinned to it.
+	// How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.
 	Ssh SshArgs
 	// Pools of workers by name. A pool's name is part of its nodes' names: `<clusterName>-<pool>-01`. At most 15 lower-case letters, digits and hyphens. Default: no workers.
 	Workers map[string]WorkerPoolArgs

@@ -38,9 +38,6 @@ func NewSeat(ctx *pulumi.Context,
 	if args.Address == nil {
 		return nil, errors.New("invalid value for required argument 'Address'")
 	}
-	if args.HostKey == nil {
-		return nil, errors.New("invalid value for required argument 'HostKey'")
-	}
 	if args.Instance == nil {
 		return nil, errors.New("invalid value for required argument 'Instance'")
 	}
@@ -90,10 +87,6 @@ type seatArgs struct {
 	//
 	// Change: none; what was done stays done.
 	Address string `pulumi:"address"`
-	// The machine's SSH host key.
-	//
-	// Change: none; what was done stays done.
-	HostKey string `pulumi:"hostKey"`
 	// The machine's instance.
 	//
 	// Change: the seat is left and taken again.
@@ -114,10 +107,6 @@ type SeatArgs struct {
 	//
 	// Change: none; what was done stays done.
 	Address pulumi.StringInput
-	// The machine's SSH host key.
-	//
-	// Change: none; what was done stays done.
-	HostKey pulumi.StringInput
 	// The machine's instance.
 	//
 	// Change: the seat is left and taken again.

@@ -43,54 +43,6 @@ export interface BastionArgs {
 }
 
 /**
- * How a machine is logged in to.
- */
-export interface ContactHostArgs {
-    /**
-     * Its address.
-     */
-    address: pulumi.Input<string>;
-    /**
-     * Its SSH port.
-     */
-    port: pulumi.Input<number>;
-    /**
-     * The private key. Kept as a secret.
-     */
-    privateKey: pulumi.Input<string>;
-    /**
-     * The user.
-     */
-    user: pulumi.Input<string>;
-}
-
-/**
- * How a jump host is logged in to.
- */
-export interface ContactJumpHostArgs {
-    /**
-     * Its address.
-     */
-    address: pulumi.Input<string>;
-    /**
-     * Its host key, as in known_hosts without the host.
-     */
-    hostKey: pulumi.Input<string>;
-    /**
-     * Its SSH port.
-     */
-    port: pulumi.Input<number>;
-    /**
-     * The private key. Kept as a secret.
-     */
-    privateKey: pulumi.Input<string>;
-    /**
-     * The user.
-     */
-    user: pulumi.Input<string>;
-}
-
-/**
  * A VM as Proxmox VE shows it.
  */
 export interface ContactVmArgs {

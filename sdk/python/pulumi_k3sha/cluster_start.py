@@ -21,7 +21,6 @@ class ClusterStartArgs:
     def __init__(__self__, *,
                  address: pulumi.Input[_builtins.str],
                  adopted: pulumi.Input[_builtins.bool],
-                 host_key: pulumi.Input[_builtins.str],
                  node: pulumi.Input[_builtins.str],
                  start_over: pulumi.Input[_builtins.str],
                  vm: pulumi.Input[_builtins.str]):
@@ -32,9 +31,6 @@ class ClusterStartArgs:
                
                Change: none; what was done stays done.
         :param pulumi.Input[_builtins.bool] adopted: Whether the cluster's identity came with a recovery bundle: then nobody may start it, unless `startOver` says so.
-               
-               Change: none; what was done stays done.
-        :param pulumi.Input[_builtins.str] host_key: Its SSH host key.
                
                Change: none; what was done stays done.
         :param pulumi.Input[_builtins.str] node: The machine that gets the right.
@@ -49,7 +45,6 @@ class ClusterStartArgs:
         """
         pulumi.set(__self__, "address", address)
         pulumi.set(__self__, "adopted", adopted)
-        pulumi.set(__self__, "host_key", host_key)
         pulumi.set(__self__, "node", node)
         pulumi.set(__self__, "start_over", start_over)
         pulumi.set(__self__, "vm", vm)
@@ -81,20 +76,6 @@ class ClusterStartArgs:
     @adopted.setter
     def adopted(self, value: pulumi.Input[_builtins.bool]):
         pulumi.set(self, "adopted", value)
-
-    @_builtins.property
-    @pulumi.getter(name="hostKey")
-    def host_key(self) -> pulumi.Input[_builtins.str]:
-        """
-        Its SSH host key.
-
-        Change: none; what was done stays done.
-        """
-        return pulumi.get(self, "host_key")
-
-    @host_key.setter
-    def host_key(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "host_key", value)
 
     @_builtins.property
     @pulumi.getter
@@ -147,7 +128,6 @@ class ClusterStart(pulumi.CustomResource):
                  opts: Optional[pulumi.ResourceOptions] = None,
                  address: pulumi.Input[Optional[_builtins.str]] = None,
                  adopted: pulumi.Input[Optional[_builtins.bool]] = None,
-                 host_key: pulumi.Input[Optional[_builtins.str]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
                  start_over: pulumi.Input[Optional[_builtins.str]] = None,
                  vm: pulumi.Input[Optional[_builtins.str]] = None,
@@ -161,9 +141,6 @@ class ClusterStart(pulumi.CustomResource):
                
                Change: none; what was done stays done.
         :param pulumi.Input[_builtins.bool] adopted: Whether the cluster's identity came with a recovery bundle: then nobody may start it, unless `startOver` says so.
-               
-               Change: none; what was done stays done.
-        :param pulumi.Input[_builtins.str] host_key: Its SSH host key.
                
                Change: none; what was done stays done.
         :param pulumi.Input[_builtins.str] node: The machine that gets the right.
@@ -202,7 +179,6 @@ class ClusterStart(pulumi.CustomResource):
                  opts: Optional[pulumi.ResourceOptions] = None,
                  address: pulumi.Input[Optional[_builtins.str]] = None,
                  adopted: pulumi.Input[Optional[_builtins.bool]] = None,
-                 host_key: pulumi.Input[Optional[_builtins.str]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
                  start_over: pulumi.Input[Optional[_builtins.str]] = None,
                  vm: pulumi.Input[Optional[_builtins.str]] = None,
@@ -221,9 +197,6 @@ class ClusterStart(pulumi.CustomResource):
             if adopted is None and not opts.urn:
                 raise TypeError("Missing required property 'adopted'")
             __props__.__dict__["adopted"] = adopted
-            if host_key is None and not opts.urn:
-                raise TypeError("Missing required property 'host_key'")
-            __props__.__dict__["host_key"] = host_key
             if node is None and not opts.urn:
                 raise TypeError("Missing required property 'node'")
             __props__.__dict__["node"] = node

@@ -20,23 +20,22 @@ __all__ = ['ContactArgs', 'Contact']
 @pulumi.input_type
 class ContactArgs:
     def __init__(__self__, *,
+                 address: pulumi.Input[_builtins.str],
                  authorized_keys: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]],
-                 host: pulumi.Input['ContactHostArgs'],
                  instance: pulumi.Input[_builtins.str],
                  network: pulumi.Input[_builtins.str],
                  node: pulumi.Input[_builtins.str],
                  toolkit: pulumi.Input[_builtins.str],
-                 vm: pulumi.Input['ContactVmArgs'],
-                 jump: pulumi.Input[Optional['ContactJumpHostArgs']] = None):
+                 vm: pulumi.Input['ContactVmArgs']):
         """
         The set of arguments for constructing a Contact resource.
 
+        :param pulumi.Input[_builtins.str] address: The node's address.
+               
+               Change: none; a contact is made once in a VM's life.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] authorized_keys: Public keys that may log in as the user: exactly these stand in its authorized_keys.
                
                Change: in place.
-        :param pulumi.Input['ContactHostArgs'] host: How the VM is logged in to.
-               
-               Change: none; a contact is made once in a VM's life.
         :param pulumi.Input[_builtins.str] instance: The VM's instance.
                
                Change: it is another machine, met for the first time.
@@ -52,19 +51,28 @@ class ContactArgs:
         :param pulumi.Input['ContactVmArgs'] vm: What Proxmox VE says of the VM.
                
                Change: none; a contact is made once in a VM's life.
-        :param pulumi.Input['ContactJumpHostArgs'] jump: The jump host in front of it. Default: none.
-               
-               Change: none; a contact is made once in a VM's life.
         """
+        pulumi.set(__self__, "address", address)
         pulumi.set(__self__, "authorized_keys", authorized_keys)
-        pulumi.set(__self__, "host", host)
         pulumi.set(__self__, "instance", instance)
         pulumi.set(__self__, "network", network)
         pulumi.set(__self__, "node", node)
         pulumi.set(__self__, "toolkit", toolkit)
         pulumi.set(__self__, "vm", vm)
-        if jump is not None:
-            pulumi.set(__self__, "jump", jump)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> pulumi.Input[_builtins.str]:
+        """
+        The node's address.
+
+        Change: none; a contact is made once in a VM's life.
+        """
+        return pulumi.get(self, "address")
+
+    @address.setter
+    def address(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "address", value)
 
     @_builtins.property
     @pulumi.getter(name="authorizedKeys")
@@ -79,20 +87,6 @@ class ContactArgs:
     @authorized_keys.setter
     def authorized_keys(self, value: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]):
         pulumi.set(self, "authorized_keys", value)
-
-    @_builtins.property
-    @pulumi.getter
-    def host(self) -> pulumi.Input['ContactHostArgs']:
-        """
-        How the VM is logged in to.
-
-        Change: none; a contact is made once in a VM's life.
-        """
-        return pulumi.get(self, "host")
-
-    @host.setter
-    def host(self, value: pulumi.Input['ContactHostArgs']):
-        pulumi.set(self, "host", value)
 
     @_builtins.property
     @pulumi.getter
@@ -164,20 +158,6 @@ class ContactArgs:
     def vm(self, value: pulumi.Input['ContactVmArgs']):
         pulumi.set(self, "vm", value)
 
-    @_builtins.property
-    @pulumi.getter
-    def jump(self) -> pulumi.Input[Optional['ContactJumpHostArgs']]:
-        """
-        The jump host in front of it. Default: none.
-
-        Change: none; a contact is made once in a VM's life.
-        """
-        return pulumi.get(self, "jump")
-
-    @jump.setter
-    def jump(self, value: pulumi.Input[Optional['ContactJumpHostArgs']]):
-        pulumi.set(self, "jump", value)
-
 
 @pulumi.type_token("k3sha:index:Contact")
 class Contact(pulumi.CustomResource):
@@ -185,32 +165,28 @@ class Contact(pulumi.CustomResource):
     def __init__(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 address: pulumi.Input[Optional[_builtins.str]] = None,
                  authorized_keys: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
-                 host: pulumi.Input[Optional[Union['ContactHostArgs', 'ContactHostArgsDict']]] = None,
                  instance: pulumi.Input[Optional[_builtins.str]] = None,
-                 jump: pulumi.Input[Optional[Union['ContactJumpHostArgs', 'ContactJumpHostArgsDict']]] = None,
                  network: pulumi.Input[Optional[_builtins.str]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
                  toolkit: pulumi.Input[Optional[_builtins.str]] = None,
                  vm: pulumi.Input[Optional[Union['ContactVmArgs', 'ContactVmArgsDict']]] = None,
                  __props__=None):
         """
-        The first contact with a VM by SSH: waits until it has booted and keeps its host key, to which every later connection is pinned. A K3sHaCluster makes its own; it is not meant for programs. It ends with an error when nothing answers for 5 minutes, or when the key is not taken for 1 minute.
+        The first contact with a VM by SSH: waits until it has booted and gives it the host key to which every later connection is pinned. A K3sHaCluster makes its own; it is not meant for programs. It ends with an error when nothing answers for 5 minutes, or when the key is not taken for 1 minute.
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
+        :param pulumi.Input[_builtins.str] address: The node's address.
+               
+               Change: none; a contact is made once in a VM's life.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] authorized_keys: Public keys that may log in as the user: exactly these stand in its authorized_keys.
                
                Change: in place.
-        :param pulumi.Input[Union['ContactHostArgs', 'ContactHostArgsDict']] host: How the VM is logged in to.
-               
-               Change: none; a contact is made once in a VM's life.
         :param pulumi.Input[_builtins.str] instance: The VM's instance.
                
                Change: it is another machine, met for the first time.
-        :param pulumi.Input[Union['ContactJumpHostArgs', 'ContactJumpHostArgsDict']] jump: The jump host in front of it. Default: none.
-               
-               Change: none; a contact is made once in a VM's life.
         :param pulumi.Input[_builtins.str] network: The VM's network settings, in words. With others cloud-init puts the keys of the VM's creation back.
                
                Change: brings the keys again.
@@ -231,7 +207,7 @@ class Contact(pulumi.CustomResource):
                  args: ContactArgs,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        The first contact with a VM by SSH: waits until it has booted and keeps its host key, to which every later connection is pinned. A K3sHaCluster makes its own; it is not meant for programs. It ends with an error when nothing answers for 5 minutes, or when the key is not taken for 1 minute.
+        The first contact with a VM by SSH: waits until it has booted and gives it the host key to which every later connection is pinned. A K3sHaCluster makes its own; it is not meant for programs. It ends with an error when nothing answers for 5 minutes, or when the key is not taken for 1 minute.
 
         :param str resource_name: The name of the resource.
         :param ContactArgs args: The arguments to use to populate this resource's properties.
@@ -248,10 +224,9 @@ class Contact(pulumi.CustomResource):
     def _internal_init(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 address: pulumi.Input[Optional[_builtins.str]] = None,
                  authorized_keys: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
-                 host: pulumi.Input[Optional[Union['ContactHostArgs', 'ContactHostArgsDict']]] = None,
                  instance: pulumi.Input[Optional[_builtins.str]] = None,
-                 jump: pulumi.Input[Optional[Union['ContactJumpHostArgs', 'ContactJumpHostArgsDict']]] = None,
                  network: pulumi.Input[Optional[_builtins.str]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
                  toolkit: pulumi.Input[Optional[_builtins.str]] = None,
@@ -265,16 +240,15 @@ class Contact(pulumi.CustomResource):
                 raise TypeError('__props__ is only valid when passed in combination with a valid opts.id to get an existing resource')
             __props__ = ContactArgs.__new__(ContactArgs)
 
+            if address is None and not opts.urn:
+                raise TypeError("Missing required property 'address'")
+            __props__.__dict__["address"] = address
             if authorized_keys is None and not opts.urn:
                 raise TypeError("Missing required property 'authorized_keys'")
             __props__.__dict__["authorized_keys"] = authorized_keys
-            if host is None and not opts.urn:
-                raise TypeError("Missing required property 'host'")
-            __props__.__dict__["host"] = host
             if instance is None and not opts.urn:
                 raise TypeError("Missing required property 'instance'")
             __props__.__dict__["instance"] = instance
-            __props__.__dict__["jump"] = jump
             if network is None and not opts.urn:
                 raise TypeError("Missing required property 'network'")
             __props__.__dict__["network"] = network
@@ -287,7 +261,6 @@ class Contact(pulumi.CustomResource):
             if vm is None and not opts.urn:
                 raise TypeError("Missing required property 'vm'")
             __props__.__dict__["vm"] = vm
-            __props__.__dict__["host_key"] = None
             __props__.__dict__["login"] = None
         super(Contact, __self__).__init__(
             'k3sha:index:Contact',
@@ -311,19 +284,10 @@ class Contact(pulumi.CustomResource):
 
         __props__ = ContactArgs.__new__(ContactArgs)
 
-        __props__.__dict__["host_key"] = None
         __props__.__dict__["instance"] = None
         __props__.__dict__["login"] = None
         __props__.__dict__["toolkit"] = None
         return Contact(resource_name, opts=opts, __props__=__props__)
-
-    @_builtins.property
-    @pulumi.getter(name="hostKey")
-    def host_key(self) -> pulumi.Output[_builtins.str]:
-        """
-        The VM's SSH host key.
-        """
-        return pulumi.get(self, "host_key")
 
     @_builtins.property
     @pulumi.getter

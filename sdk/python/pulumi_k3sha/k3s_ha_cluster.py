@@ -39,7 +39,7 @@ class K3sHaClusterArgs:
         :param 'K3sArgs' k3s: What is installed on servers and workers, and how it is configured.
         :param 'NetworkArgs' network: The network that all nodes share.
         :param 'ProxmoxArgs' proxmox: Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
-        :param 'SshArgs' ssh: How nodes are reached. The first contact reads a node's host key; every later connection is pinned to it.
+        :param 'SshArgs' ssh: How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.
         :param 'LoadBalancersArgs' load_balancers: The load balancers: HAProxy, and Keepalived for the VIP. Default: 2 of them.
         :param 'ServersArgs' servers: The servers: k3s' control plane with embedded etcd. Default: 3 of them.
         :param Mapping[str, 'WorkerPoolArgs'] workers: Pools of workers by name. A pool's name is part of its nodes' names: `<clusterName>-<pool>-01`. At most 15 lower-case letters, digits and hyphens. Default: no workers.
@@ -110,7 +110,7 @@ class K3sHaClusterArgs:
     @pulumi.getter
     def ssh(self) -> 'SshArgs':
         """
-        How nodes are reached. The first contact reads a node's host key; every later connection is pinned to it.
+        How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.
         """
         return pulumi.get(self, "ssh")
 
@@ -190,7 +190,7 @@ class K3sHaCluster(pulumi.ComponentResource):
         :param Union['NetworkArgs', 'NetworkArgsDict'] network: The network that all nodes share.
         :param Union['ProxmoxArgs', 'ProxmoxArgsDict'] proxmox: Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
         :param Union['ServersArgs', 'ServersArgsDict'] servers: The servers: k3s' control plane with embedded etcd. Default: 3 of them.
-        :param Union['SshArgs', 'SshArgsDict'] ssh: How nodes are reached. The first contact reads a node's host key; every later connection is pinned to it.
+        :param Union['SshArgs', 'SshArgsDict'] ssh: How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.
         :param Mapping[str, Union['WorkerPoolArgs', 'WorkerPoolArgsDict']] workers: Pools of workers by name. A pool's name is part of its nodes' names: `<clusterName>-<pool>-01`. At most 15 lower-case letters, digits and hyphens. Default: no workers.
         """
         ...

@@ -20,7 +20,6 @@ __all__ = ['SeatArgs', 'Seat']
 class SeatArgs:
     def __init__(__self__, *,
                  address: pulumi.Input[_builtins.str],
-                 host_key: pulumi.Input[_builtins.str],
                  instance: pulumi.Input[_builtins.str],
                  node: pulumi.Input[_builtins.str],
                  server: pulumi.Input[_builtins.bool],
@@ -29,9 +28,6 @@ class SeatArgs:
         The set of arguments for constructing a Seat resource.
 
         :param pulumi.Input[_builtins.str] address: The machine's address.
-               
-               Change: none; what was done stays done.
-        :param pulumi.Input[_builtins.str] host_key: The machine's SSH host key.
                
                Change: none; what was done stays done.
         :param pulumi.Input[_builtins.str] instance: The machine's instance.
@@ -44,7 +40,6 @@ class SeatArgs:
                Change: a new mark takes the seat in the cluster that was started anew.
         """
         pulumi.set(__self__, "address", address)
-        pulumi.set(__self__, "host_key", host_key)
         pulumi.set(__self__, "instance", instance)
         pulumi.set(__self__, "node", node)
         pulumi.set(__self__, "server", server)
@@ -63,20 +58,6 @@ class SeatArgs:
     @address.setter
     def address(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "address", value)
-
-    @_builtins.property
-    @pulumi.getter(name="hostKey")
-    def host_key(self) -> pulumi.Input[_builtins.str]:
-        """
-        The machine's SSH host key.
-
-        Change: none; what was done stays done.
-        """
-        return pulumi.get(self, "host_key")
-
-    @host_key.setter
-    def host_key(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "host_key", value)
 
     @_builtins.property
     @pulumi.getter
@@ -138,7 +119,6 @@ class Seat(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  address: pulumi.Input[Optional[_builtins.str]] = None,
-                 host_key: pulumi.Input[Optional[_builtins.str]] = None,
                  instance: pulumi.Input[Optional[_builtins.str]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
                  server: pulumi.Input[Optional[_builtins.bool]] = None,
@@ -150,9 +130,6 @@ class Seat(pulumi.CustomResource):
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] address: The machine's address.
-               
-               Change: none; what was done stays done.
-        :param pulumi.Input[_builtins.str] host_key: The machine's SSH host key.
                
                Change: none; what was done stays done.
         :param pulumi.Input[_builtins.str] instance: The machine's instance.
@@ -189,7 +166,6 @@ class Seat(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  address: pulumi.Input[Optional[_builtins.str]] = None,
-                 host_key: pulumi.Input[Optional[_builtins.str]] = None,
                  instance: pulumi.Input[Optional[_builtins.str]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
                  server: pulumi.Input[Optional[_builtins.bool]] = None,
@@ -206,9 +182,6 @@ class Seat(pulumi.CustomResource):
             if address is None and not opts.urn:
                 raise TypeError("Missing required property 'address'")
             __props__.__dict__["address"] = address
-            if host_key is None and not opts.urn:
-                raise TypeError("Missing required property 'host_key'")
-            __props__.__dict__["host_key"] = host_key
             if instance is None and not opts.urn:
                 raise TypeError("Missing required property 'instance'")
             __props__.__dict__["instance"] = instance

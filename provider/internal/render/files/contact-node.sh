@@ -1,5 +1,5 @@
-# First contact: waits for cloud-init, brings the parts of all later scripts and the keys that let somebody in, then prints the host key that
-# every later connection is pinned to. When parts or keys change it comes again.
+# First contact: waits for cloud-init, brings the parts of all later scripts, the keys that let somebody in, and the machine's host key. When
+# parts or keys change it comes again.
 lock
 # booted: cloud-init has ended, without errors. Its own way of waiting reads all of its configuration again four times a second, which is
 # seconds of a small machine's boot: it is asked when it has not ended like that for long, or has ended in another way.
@@ -39,6 +39,16 @@ chown "$SSH_USER:" "$file.k3sha-new"
 chmod 0600 "$file.k3sha-new"
 mv -f "$file.k3sha-new" "$file"
 
+# The host key is the cluster's: a machine that takes this one's place has the same. From here on every connection is pinned to it.
 key=/etc/ssh/ssh_host_ed25519_key
-[ -s $key.pub ] || ssh-keygen -q -t ed25519 -N '' -f $key
-cut -d' ' -f1,2 $key.pub
+if [ "$(ssh-keygen -y -f $key 2>/dev/null | cut -d' ' -f1,2)" != "$HOST_KEY_PUBLIC" ]; then
+	put 0600 $key "$HOST_KEY"
+	put 0644 $key.pub "$HOST_KEY_PUBLIC
+"
+fi
+offers() { ssh-keyscan -T 3 -t ed25519 -p "$SSH_PORT" "$NODE_IP" 2>/dev/null | grep -qF " $HOST_KEY_PUBLIC"; }
+if ! offers; then
+	systemctl try-reload-or-restart ssh.service 2>/dev/null || systemctl try-reload-or-restart sshd.service || true
+	wait_until 20 offers ||
+		die "sshd does not show the host key in $key that it was given; does the template's sshd_config name other host keys?"
+fi

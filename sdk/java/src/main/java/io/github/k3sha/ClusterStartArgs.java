@@ -54,25 +54,6 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Its SSH host key.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    @Import(name="hostKey", required=true)
-    private Output<String> hostKey;
-
-    /**
-     * @return Its SSH host key.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    public Output<String> hostKey() {
-        return this.hostKey;
-    }
-
-    /**
      * The machine that gets the right.
      * 
      * Change: none; what was done stays done.
@@ -134,7 +115,6 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
     private ClusterStartArgs(ClusterStartArgs $) {
         this.address = $.address;
         this.adopted = $.adopted;
-        this.hostKey = $.hostKey;
         this.node = $.node;
         this.startOver = $.startOver;
         this.vm = $.vm;
@@ -206,31 +186,6 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder adopted(Boolean adopted) {
             return adopted(Output.of(adopted));
-        }
-
-        /**
-         * @param hostKey Its SSH host key.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder hostKey(Output<String> hostKey) {
-            $.hostKey = hostKey;
-            return this;
-        }
-
-        /**
-         * @param hostKey Its SSH host key.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder hostKey(String hostKey) {
-            return hostKey(Output.of(hostKey));
         }
 
         /**
@@ -314,9 +269,6 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
             }
             if ($.adopted == null) {
                 throw new MissingRequiredPropertyException("ClusterStartArgs", "adopted");
-            }
-            if ($.hostKey == null) {
-                throw new MissingRequiredPropertyException("ClusterStartArgs", "hostKey");
             }
             if ($.node == null) {
                 throw new MissingRequiredPropertyException("ClusterStartArgs", "node");

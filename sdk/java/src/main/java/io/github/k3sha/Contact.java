@@ -13,25 +13,11 @@ import java.lang.String;
 import javax.annotation.Nullable;
 
 /**
- * The first contact with a VM by SSH: waits until it has booted and keeps its host key, to which every later connection is pinned. A K3sHaCluster makes its own; it is not meant for programs. It ends with an error when nothing answers for 5 minutes, or when the key is not taken for 1 minute.
+ * The first contact with a VM by SSH: waits until it has booted and gives it the host key to which every later connection is pinned. A K3sHaCluster makes its own; it is not meant for programs. It ends with an error when nothing answers for 5 minutes, or when the key is not taken for 1 minute.
  * 
  */
 @ResourceType(type="k3sha:index:Contact")
 public class Contact extends com.pulumi.resources.CustomResource {
-    /**
-     * The VM&#39;s SSH host key.
-     * 
-     */
-    @Export(name="hostKey", refs={String.class}, tree="[0]")
-    private Output<String> hostKey;
-
-    /**
-     * @return The VM&#39;s SSH host key.
-     * 
-     */
-    public Output<String> hostKey() {
-        return this.hostKey;
-    }
     /**
      * The VM&#39;s instance.
      * 

@@ -6,19 +6,34 @@ package io.github.k3sha;
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
-import io.github.k3sha.inputs.ContactHostArgs;
-import io.github.k3sha.inputs.ContactJumpHostArgs;
 import io.github.k3sha.inputs.ContactVmArgs;
 import java.lang.String;
 import java.util.List;
 import java.util.Objects;
-import java.util.Optional;
-import javax.annotation.Nullable;
 
 
 public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
 
     public static final ContactArgs Empty = new ContactArgs();
+
+    /**
+     * The node&#39;s address.
+     * 
+     * Change: none; a contact is made once in a VM&#39;s life.
+     * 
+     */
+    @Import(name="address", required=true)
+    private Output<String> address;
+
+    /**
+     * @return The node&#39;s address.
+     * 
+     * Change: none; a contact is made once in a VM&#39;s life.
+     * 
+     */
+    public Output<String> address() {
+        return this.address;
+    }
 
     /**
      * Public keys that may log in as the user: exactly these stand in its authorized_keys.
@@ -40,25 +55,6 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * How the VM is logged in to.
-     * 
-     * Change: none; a contact is made once in a VM&#39;s life.
-     * 
-     */
-    @Import(name="host", required=true)
-    private Output<ContactHostArgs> host;
-
-    /**
-     * @return How the VM is logged in to.
-     * 
-     * Change: none; a contact is made once in a VM&#39;s life.
-     * 
-     */
-    public Output<ContactHostArgs> host() {
-        return this.host;
-    }
-
-    /**
      * The VM&#39;s instance.
      * 
      * Change: it is another machine, met for the first time.
@@ -75,25 +71,6 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Output<String> instance() {
         return this.instance;
-    }
-
-    /**
-     * The jump host in front of it. Default: none.
-     * 
-     * Change: none; a contact is made once in a VM&#39;s life.
-     * 
-     */
-    @Import(name="jump")
-    private @Nullable Output<ContactJumpHostArgs> jump;
-
-    /**
-     * @return The jump host in front of it. Default: none.
-     * 
-     * Change: none; a contact is made once in a VM&#39;s life.
-     * 
-     */
-    public Optional<Output<ContactJumpHostArgs>> jump() {
-        return Optional.ofNullable(this.jump);
     }
 
     /**
@@ -175,10 +152,9 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
     private ContactArgs() {}
 
     private ContactArgs(ContactArgs $) {
+        this.address = $.address;
         this.authorizedKeys = $.authorizedKeys;
-        this.host = $.host;
         this.instance = $.instance;
-        this.jump = $.jump;
         this.network = $.network;
         this.node = $.node;
         this.toolkit = $.toolkit;
@@ -201,6 +177,31 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
 
         public Builder(ContactArgs defaults) {
             $ = new ContactArgs(Objects.requireNonNull(defaults));
+        }
+
+        /**
+         * @param address The node&#39;s address.
+         * 
+         * Change: none; a contact is made once in a VM&#39;s life.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder address(Output<String> address) {
+            $.address = address;
+            return this;
+        }
+
+        /**
+         * @param address The node&#39;s address.
+         * 
+         * Change: none; a contact is made once in a VM&#39;s life.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder address(String address) {
+            return address(Output.of(address));
         }
 
         /**
@@ -241,31 +242,6 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param host How the VM is logged in to.
-         * 
-         * Change: none; a contact is made once in a VM&#39;s life.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder host(Output<ContactHostArgs> host) {
-            $.host = host;
-            return this;
-        }
-
-        /**
-         * @param host How the VM is logged in to.
-         * 
-         * Change: none; a contact is made once in a VM&#39;s life.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder host(ContactHostArgs host) {
-            return host(Output.of(host));
-        }
-
-        /**
          * @param instance The VM&#39;s instance.
          * 
          * Change: it is another machine, met for the first time.
@@ -288,31 +264,6 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder instance(String instance) {
             return instance(Output.of(instance));
-        }
-
-        /**
-         * @param jump The jump host in front of it. Default: none.
-         * 
-         * Change: none; a contact is made once in a VM&#39;s life.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder jump(@Nullable Output<ContactJumpHostArgs> jump) {
-            $.jump = jump;
-            return this;
-        }
-
-        /**
-         * @param jump The jump host in front of it. Default: none.
-         * 
-         * Change: none; a contact is made once in a VM&#39;s life.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder jump(ContactJumpHostArgs jump) {
-            return jump(Output.of(jump));
         }
 
         /**
@@ -416,11 +367,11 @@ public final class ContactArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         public ContactArgs build() {
+            if ($.address == null) {
+                throw new MissingRequiredPropertyException("ContactArgs", "address");
+            }
             if ($.authorizedKeys == null) {
                 throw new MissingRequiredPropertyException("ContactArgs", "authorizedKeys");
-            }
-            if ($.host == null) {
-                throw new MissingRequiredPropertyException("ContactArgs", "host");
             }
             if ($.instance == null) {
                 throw new MissingRequiredPropertyException("ContactArgs", "instance");

@@ -118,14 +118,14 @@ public final class K3sHaClusterArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * How nodes are reached. The first contact reads a node&#39;s host key; every later connection is pinned to it.
+     * How nodes are reached. The first contact gives a node its host key, derived from the cluster&#39;s identity; every later connection is pinned to it, also when another machine has taken the node&#39;s place.
      * 
      */
     @Import(name="ssh", required=true)
     private SshArgs ssh;
 
     /**
-     * @return How nodes are reached. The first contact reads a node&#39;s host key; every later connection is pinned to it.
+     * @return How nodes are reached. The first contact gives a node its host key, derived from the cluster&#39;s identity; every later connection is pinned to it, also when another machine has taken the node&#39;s place.
      * 
      */
     public SshArgs ssh() {
@@ -247,7 +247,7 @@ public final class K3sHaClusterArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param ssh How nodes are reached. The first contact reads a node&#39;s host key; every later connection is pinned to it.
+         * @param ssh How nodes are reached. The first contact gives a node its host key, derived from the cluster&#39;s identity; every later connection is pinned to it, also when another machine has taken the node&#39;s place.
          * 
          * @return builder
          * 

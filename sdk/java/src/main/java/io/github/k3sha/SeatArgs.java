@@ -35,25 +35,6 @@ public final class SeatArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The machine&#39;s SSH host key.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    @Import(name="hostKey", required=true)
-    private Output<String> hostKey;
-
-    /**
-     * @return The machine&#39;s SSH host key.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    public Output<String> hostKey() {
-        return this.hostKey;
-    }
-
-    /**
      * The machine&#39;s instance.
      * 
      * Change: the seat is left and taken again.
@@ -125,7 +106,6 @@ public final class SeatArgs extends com.pulumi.resources.ResourceArgs {
 
     private SeatArgs(SeatArgs $) {
         this.address = $.address;
-        this.hostKey = $.hostKey;
         this.instance = $.instance;
         this.node = $.node;
         this.server = $.server;
@@ -173,31 +153,6 @@ public final class SeatArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder address(String address) {
             return address(Output.of(address));
-        }
-
-        /**
-         * @param hostKey The machine&#39;s SSH host key.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder hostKey(Output<String> hostKey) {
-            $.hostKey = hostKey;
-            return this;
-        }
-
-        /**
-         * @param hostKey The machine&#39;s SSH host key.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder hostKey(String hostKey) {
-            return hostKey(Output.of(hostKey));
         }
 
         /**
@@ -295,9 +250,6 @@ public final class SeatArgs extends com.pulumi.resources.ResourceArgs {
         public SeatArgs build() {
             if ($.address == null) {
                 throw new MissingRequiredPropertyException("SeatArgs", "address");
-            }
-            if ($.hostKey == null) {
-                throw new MissingRequiredPropertyException("SeatArgs", "hostKey");
             }
             if ($.instance == null) {
                 throw new MissingRequiredPropertyException("SeatArgs", "instance");
