@@ -100,10 +100,10 @@ func TestPlainAndSecret(t *testing.T) {
 		"K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true, "Bastion.privateKey": true,
 		"K3sHaCluster.kubeconfig": true, "K3sHaCluster.token": true,
 		"K3s.recoveryBundle": true, "K3sHaCluster.recoveryBundle": true, "ClusterIdentity.recoveryBundle": true, "AdminCertificate.key": true,
-		"ClusterIdentity.token": true, "ClusterIdentity.agentToken": true, "ContactHost.privateKey": true, "ContactJumpHost.privateKey": true,
+		"ClusterIdentity.token": true, "ClusterIdentity.agentToken": true,
 	}
 	// What the package's own resources have, not programs.
-	internal := []string{"NodeInfo", "Machine", "ContactVm", "ContactHost", "ContactJumpHost", "ClusterWay"}
+	internal := []string{"NodeInfo", "Machine", "ContactVm", "SettledNode"}
 	look := func(name string, props map[string]schema.PropertySpec, wantPlain bool) {
 		for prop, s := range props {
 			at := name + "." + prop

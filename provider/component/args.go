@@ -14,6 +14,7 @@ type K3sHaClusterArgs struct {
 	LoadBalancers *LoadBalancersArgs    `pulumi:"loadBalancers,optional"`
 	K3s           K3sArgs               `pulumi:"k3s"`
 	SSH           SSHArgs               `pulumi:"ssh"`
+	Reapply       *string               `pulumi:"reapply,optional"`
 }
 
 // ProxmoxArgs says where the VMs live.
@@ -29,7 +30,7 @@ type ProxmoxArgs struct {
 	Tags         []string        `pulumi:"tags,optional"`
 	CloneLanes   *int            `pulumi:"cloneLanes,optional"`
 	CloneRetries *int            `pulumi:"cloneRetries,optional"`
-	// RestartTogether is the way around the refusal to restart a quorum's machines in one update.
+	// RestartTogether restarts machines without asking the cluster, all at once.
 	RestartTogether *bool `pulumi:"restartTogether,optional"`
 }
 
@@ -72,16 +73,17 @@ type ServersArgs struct {
 
 // WorkerArgs is a pool of workers.
 type WorkerArgs struct {
-	Count        *int                `pulumi:"count,optional"`
-	Slots        []int               `pulumi:"slots,optional"`
-	FirstAddress *string             `pulumi:"firstAddress,optional"`
-	FirstVMID    *int                `pulumi:"firstVmId,optional"`
-	Cores        *int                `pulumi:"cores,optional"`
-	Memory       *int                `pulumi:"memory,optional"`
-	Disk         *int                `pulumi:"disk,optional"`
-	Nodes        map[string]NodeArgs `pulumi:"nodes,optional"`
-	Taints       []string            `pulumi:"taints,optional"`
-	Labels       map[string]string   `pulumi:"labels,optional"`
+	Count          *int                `pulumi:"count,optional"`
+	Slots          []int               `pulumi:"slots,optional"`
+	FirstAddress   *string             `pulumi:"firstAddress,optional"`
+	FirstVMID      *int                `pulumi:"firstVmId,optional"`
+	Cores          *int                `pulumi:"cores,optional"`
+	Memory         *int                `pulumi:"memory,optional"`
+	Disk           *int                `pulumi:"disk,optional"`
+	Nodes          map[string]NodeArgs `pulumi:"nodes,optional"`
+	MaxUnavailable *int                `pulumi:"maxUnavailable,optional"`
+	Taints         []string            `pulumi:"taints,optional"`
+	Labels         map[string]string   `pulumi:"labels,optional"`
 }
 
 // LoadBalancersArgs is the group of load balancers.
@@ -123,6 +125,10 @@ type K3sArgs struct {
 	Etcd                *EtcdArgs          `pulumi:"etcd,optional"`
 	// AdminCertificateDays is how long the kubeconfig's certificate is good.
 	AdminCertificateDays *int               `pulumi:"adminCertificateDays,optional"`
+	Restart              *string            `pulumi:"restart,optional"`
+	Drain                *Drain             `pulumi:"drain,optional"`
+	DrainTimeout         *int               `pulumi:"drainTimeout,optional"`
+	DrainForce           *bool              `pulumi:"drainForce,optional"`
 	RecoveryBundle       pulumi.StringInput `pulumi:"recoveryBundle,optional" provider:"secret"`
 }
 

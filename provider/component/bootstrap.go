@@ -21,6 +21,8 @@ type bootstrap struct {
 	identity   *identity
 	commands   pulumi.ProviderResource
 	access     pulumi.ProviderResource
+	accessText pulumi.StringOutput // the configuration of access
+	turns      pulumi.ResourceOption
 	publicKeys pulumi.StringArrayOutput
 	vms        map[string]virtualMachine
 	hostKeys   pulumi.StringMapOutput // by node
@@ -78,19 +80,29 @@ func (b *bootstrap) step(step topology.Step) error {
 			return err
 		}
 		b.access = access
-		b.finish(step, access, access.ID().ApplyT(func(id pulumi.ID) string { return string(id) }).(pulumi.StringOutput))
+		if b.turns, err = b.newTurns(); err != nil {
+			return err
+		}
+		b.finish(step, access, idOf(access))
 	case topology.Start:
 		start, err := b.newStart(step)
 		if err != nil {
 			return err
 		}
 		b.finish(step, start, start.Node)
+	case topology.Settle:
+		settled, err := b.newSettled(step)
+		if err != nil {
+			return err
+		}
+		b.finish(step, settled, idOf(settled))
 	case topology.Admit:
 		seat, err := b.newSeat(step)
 		if err != nil {
 			return err
 		}
 		b.finish(step, seat, seat.MachineID)
+	case topology.Restart: // no step
 	case topology.Prepare, topology.Converge, topology.Reach:
 		command, err := b.newCommand(step, b.stdin(step))
 		if err != nil {
@@ -99,6 +111,10 @@ func (b *bootstrap) step(step topology.Step) error {
 		b.finish(step, command, command.Stdout)
 	}
 	return nil
+}
+
+func idOf(r pulumi.CustomResource) pulumi.StringOutput {
+	return r.ID().ApplyT(func(id pulumi.ID) string { return string(id) }).(pulumi.StringOutput)
 }
 
 func (b *bootstrap) finish(step topology.Step, r pulumi.Resource, output pulumi.StringOutput) {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,11 +166,8 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 	}
 	nodes := []string{"k3s-lb-01", "k3s-lb-02", "k3s-server-01", "k3s-server-02", "k3s-server-03", "k3s-worker-01", "k3s-worker-02"}
 	want := map[string][]string{"prod": nil, "prod-command": nil, "prod-machines": nil, "prod-identity": nil, "prod-admin": nil}
-	for i, n := range nodes {
-		want["prod-vm-"+n] = []string{"prod-command", "prod-machines"}
-		if i >= 2 {
-			want["prod-vm-"+n] = []string{"prod-command", "prod-machines", "prod-vm-" + nodes[i-2]}
-		}
+	for _, n := range nodes {
+		want["prod-vm-"+n] = []string{"prod-command", "prod-machines"} // and no other VM, of which it could be taken for a dependent
 		want["prod-contact-"+n] = []string{"prod-access-cluster", "prod-vm-" + n}
 		want["prod-prepare-"+n] = []string{"prod-contact-" + n, "prod-identity"}
 	}
@@ -197,6 +195,11 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 	for _, w := range []string{"k3s-worker-01", "k3s-worker-02"} {
 		after("converge-"+w, "admit-"+w, "converge-k3s-server-03", "identity")
 	}
+	var converged []string
+	for _, n := range nodes {
+		converged = append(converged, "converge-"+n)
+	}
+	after("settle-cluster", converged...)
 	// What is done on a machine is done again on the one that takes its place.
 	for i, n := range nodes {
 		for _, verb := range []string{"prepare", "converge", "admit"} {
@@ -415,7 +418,7 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 	}
 	want := resources.Access{
 		Cluster: "k3s", VIP: "192.168.1.220", APIPort: 16443, Servers: 3, Others: []string{"192.168.1.99", "192.168.1.202", "192.168.1.201", "192.168.1.203"},
-		StartOver: "2026-11-26", User: "ubuntu", Port: 2222, PrivateKey: private, Bundle: identity(),
+		StatusPort: 8405, Drain: 300, StartOver: "2026-11-26", User: "ubuntu", Port: 2222, PrivateKey: private, Bundle: identity(),
 	}
 	for _, way := range [][2]string{{"k3s-lb-01", "192.168.1.221"}, {"k3s-lb-02", "192.168.1.222"}, {"k3s-server-02", "192.168.1.202"}, {"k3s-server-01", "192.168.1.201"}, {"k3s-server-03", "192.168.1.203"}} {
 		want.Ways = append(want.Ways, resources.Way{Node: way[0], Address: way[1]})
@@ -427,7 +430,7 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 	for name, r := range all {
 		rpc := r.rpc.RegisterRPC
 		kind := strings.TrimPrefix(r.token, "k3sha:index:")
-		if by := base(rpc.GetProvider()); slices.Contains([]string{"Contact", "Seat", "ClusterStart", "AdminCertificate"}, kind) != strings.HasPrefix(by, "prod-access-cluster") {
+		if by := base(rpc.GetProvider()); slices.Contains([]string{"Contact", "Seat", "ClusterStart", "AdminCertificate", "ClusterSettled"}, kind) != strings.HasPrefix(by, "prod-access-cluster") {
 			t.Errorf("%s is made by %q", name, by)
 		}
 		switch kind {
@@ -468,7 +471,7 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 		}
 	}
 	if reaching != 13 {
-		t.Errorf("%d resources reach the cluster, want 13", reaching)
+		t.Errorf("%d resources reach nodes or the cluster, want 13", reaching)
 	}
 	for _, key := range []string{"token", "agentToken", "recoveryBundle"} {
 		if !slices.Contains(all["prod-identity"].rpc.RegisterRPC.GetAdditionalSecretOutputs(), key) {
@@ -591,7 +594,7 @@ func TestOtherResourcesStayTheSame(t *testing.T) {
 			changed[name] = true
 		}
 	}
-	if got, want := slices.Sorted(maps.Keys(changed)), []string{"prod-access-cluster", "prod-converge-k3s-lb-01", "prod-converge-k3s-lb-02", "prod-machines"}; !slices.Equal(got, want) {
+	if got, want := slices.Sorted(maps.Keys(changed)), []string{"prod-access-cluster", "prod-converge-k3s-lb-01", "prod-converge-k3s-lb-02", "prod-machines", "prod-settle-cluster"}; !slices.Equal(got, want) {
 		t.Errorf("changed: %v, want %v", got, want)
 	}
 }
@@ -639,5 +642,44 @@ func TestProblemsStopEverythingAtOnce(t *testing.T) {
 	}
 	if len(resources) > 0 {
 		t.Errorf("registered all the same: %v", slices.Collect(maps.Keys(resources)))
+	}
+}
+
+// laneMocks see how many VMs are cloned at a time.
+type laneMocks struct {
+	*mocks
+	now, most atomic.Int32
+}
+
+func (m *laneMocks) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	if strings.HasSuffix(args.TypeToken, "VirtualMachine") {
+		for now := m.now.Add(1); ; {
+			if most := m.most.Load(); now <= most || m.most.CompareAndSwap(most, now) {
+				break
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+		defer m.now.Add(-1)
+	}
+	return m.mocks.NewResource(args)
+}
+
+// No more clones run at a time than there are lanes, though no VM depends on another.
+func TestCloneLanes(t *testing.T) {
+	t.Parallel()
+	for _, lanes := range []int{1, 3} {
+		private, _ := newKey(t)
+		args := reference(private)
+		args.Proxmox.CloneLanes = ptr(lanes)
+		m := &laneMocks{mocks: &mocks{resources: map[string]recorded{}}}
+		if err := pulumi.RunErr(func(ctx *pulumi.Context) error {
+			_, err := component.New(ctx, "0.1.0", "prod", args)
+			return err
+		}, pulumi.WithMocks("project", "stack", m)); err != nil {
+			t.Fatal(err)
+		}
+		if most := int(m.most.Load()); most != lanes {
+			t.Errorf("%d lanes, and %d clones at a time", lanes, most)
+		}
 	}
 }

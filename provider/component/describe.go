@@ -15,7 +15,7 @@ var clusterDoc string
 // What a change of an input does, in the words that all descriptions use.
 const (
 	inPlace    = "\n\nChange: in place."
-	reboots    = "\n\nChange: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`)."
+	reboots    = "\n\nChange: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for."
 	rolling    = "\n\nChange: rolls through the servers one by one, then the workers."
 	lbOnly     = "\n\nChange: reloads the load balancers, one after the other; nothing else."
 	atCreation = "\n\nChange: ignored by VMs that exist; it seeds new ones."
@@ -60,6 +60,7 @@ func (i *K3sHaClusterArgs) Annotate(a infer.Annotator) {
 	a.Describe(&i.Workers, "Pools of workers by name. A pool's name is part of its nodes' names: `<clusterName>-<pool>-01`. At most 15 lower-case letters, digits and hyphens. Default: no workers.")
 	a.Describe(&i.LoadBalancers, fmt.Sprintf("The load balancers: HAProxy, and Keepalived for the VIP. Default: %d of them.", topology.DefaultLoadBalancerCount))
 	a.Describe(&i.K3s, "What is installed on servers and workers, and how it is configured.")
+	a.Describe(&i.Reapply, "Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.\n\nChange: in place.")
 	a.Describe(&i.SSH, "How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.")
 }
 
@@ -70,14 +71,14 @@ func (p *ProxmoxArgs) Annotate(a infer.Annotator) {
 	a.Describe(&p.Nodes, "Proxmox nodes; slots are spread over them in turn."+atCreation+"\n\nUpstream: `nodeName` of proxmoxve's VirtualMachine.")
 	a.Describe(&p.TemplateID, "VM id of the template to clone: a cloud image with cloud-init, a virtio-scsi disk and a serial console, no guest agent needed. May be an output."+atCreation+"\n\nUpstream: `clone.vmId`.")
 	a.Describe(&p.TemplateNode, "Proxmox node that has the template. Default: the first of `nodes`."+atCreation+"\n\nUpstream: `clone.nodeName`.")
-	a.Describe(&p.Datastore, "Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `"+topology.DefaultDatastore+"`.\n\nChange: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).\n\nUpstream: `disks[0].datastoreId`.")
+	a.Describe(&p.Datastore, "Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `"+topology.DefaultDatastore+"`.\n\nChange: in place; Proxmox VE shuts the VM down, moves its disk and starts it, one of a group at a time, each drained before and waited for.\n\nUpstream: `disks[0].datastoreId`.")
 	a.Describe(&p.Bridge, "Bridge of the VMs' network device. Default: `"+topology.DefaultBridge+"`."+reboots+"\n\nUpstream: `networkDevices[0].bridge`.")
 	a.Describe(&p.VLAN, "VLAN tag of the network device, 1 to 4094. Default: untagged."+reboots+"\n\nUpstream: `networkDevices[0].vlanId`.")
 	a.Describe(&p.Firewall, "Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false."+reboots+"\n\nUpstream: `networkDevices[0].firewall`.")
 	a.Describe(&p.Pool, "Resource pool of the VMs; it must exist. Default: none."+inPlace+"\n\nUpstream: `poolId`.")
 	a.Describe(&p.Tags, "Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none."+inPlace+"\n\nUpstream: `tags`.")
 	a.Describe(&p.CloneLanes, fmt.Sprintf("How many clones run at a time. Parallel clones of one template run into lock timeouts on many storages. Default: %d.", topology.DefaultCloneLanes)+inPlace)
-	a.Describe(&p.RestartTogether, "Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.\n\nChange: changes nothing itself.")
+	a.Describe(&p.RestartTogether, "Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.\n\nChange: changes nothing itself.")
 	a.Describe(&p.CloneRetries, fmt.Sprintf("How often a clone is tried. Give 1 with plugins from v8 on: there a second try takes over a foreign VM that has the id. Default: %d.", topology.DefaultCloneRetries)+atCreation+"\n\nUpstream: `clone.retries`.")
 }
 
@@ -141,6 +142,7 @@ func (w *WorkerArgs) Annotate(a infer.Annotator) {
 	a.Describe(w, "A pool of workers.")
 	describeGroup(a, groupFields{&w.Count, &w.Slots, &w.FirstAddress, &w.FirstVMID, &w.Cores, &w.Memory, &w.Disk, &w.Nodes},
 		"How many workers. No default: give count or slots.", topology.DefaultWorkerCores, topology.DefaultWorkerMemory)
+	a.Describe(&w.MaxUnavailable, fmt.Sprintf("How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: %d.\n\nChange: changes nothing itself.", topology.DefaultMaxUnavailable))
 	a.Describe(&w.Taints, "Taints of the workers. Default: none."+firstOnly+"\n\nUpstream: k3s' `node-taint`.")
 	a.Describe(&w.Labels, "Labels of the workers. Default: none."+firstOnly+"\n\nUpstream: k3s' `node-label`.")
 }
@@ -181,6 +183,10 @@ func (k *K3sArgs) Annotate(a infer.Annotator) {
 	a.Describe(&k.BinarySHA256, "SHA-256 of the k3s binary, 64 hex digits. The release's own list comes from the same place as the binary; this doesn't. Default: only the release's list is checked."+inPlace)
 	a.Describe(&k.InstallScriptSHA256, "SHA-256 of the install script, 64 hex digits. Default: not checked."+inPlace)
 	a.Describe(&k.AdminCertificateDays, "How many days the kubeconfig's certificate is good, 90 to 3650. It is renewed by the first `pulumi up` in its last 60. Default: 365.\n\nChange: renews it; no node notices.")
+	a.Describe(&k.Restart, "Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.\n\nChange: rolls through the servers one by one, then the workers; nothing when it is taken out.")
+	a.Describe(&k.Drain, "When a node is drained before k3s restarts on it: its pods are evicted as their PodDisruptionBudgets allow, DaemonSets' and static pods stay, emptyDir volumes are lost. Before its VM restarts, or goes, it always is. Default: `minor`.\n\nChange: changes nothing itself.")
+	a.Describe(&k.DrainTimeout, fmt.Sprintf("Seconds that a node may take to be drained, 10 to 7200. Then the update ends with an error that names pod and budget, and the node is uncordoned. Default: %d.\n\nChange: changes nothing itself.", topology.DefaultDrainTimeout))
+	a.Describe(&k.DrainForce, "Whether pods that are left after `drainTimeout` are deleted, which overrides their PodDisruptionBudgets. Default: false.\n\nChange: changes nothing itself.")
 	a.Describe(&k.RecoveryBundle, "Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.\n\nChange: may be taken out again; another one is refused at preview.")
 	a.Describe(&k.Etcd, "Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.")
 }

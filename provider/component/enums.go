@@ -9,6 +9,7 @@ import (
 // EnumDescriptions are what the framework has no place for.
 var EnumDescriptions = map[string]string{
 	"k3sha:index:Balance":  "How HAProxy chooses a server for a connection. Values are those of HAProxy's `balance`.",
+	"k3sha:index:Drain":    "When a node is drained before k3s restarts on it.",
 	"k3sha:index:NodeRole": "What a machine of the cluster is for.",
 }
 
@@ -30,6 +31,23 @@ func (Balance) Values() []infer.EnumValue[Balance] {
 		{Name: "StaticRoundRobin", Value: "static-rr", Description: "Each server in turn, by weights that cannot change while HAProxy runs."},
 		{Name: "First", Value: "first", Description: "The first server that has a free connection slot; the others are in reserve."},
 		{Name: "Source", Value: "source", Description: "By hash of the client's address: a client stays with its server."},
+	}
+}
+
+// Drain is when a node is drained before k3s restarts on it.
+type Drain string
+
+// Annotate names the set.
+func (*Drain) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Drain")
+}
+
+// Values are all there are.
+func (Drain) Values() []infer.EnumValue[Drain] {
+	return []infer.EnumValue[Drain]{
+		{Name: "Always", Value: Drain(topology.DrainAlways), Description: "Before every restart of k3s."},
+		{Name: "Minor", Value: Drain(topology.DrainMinor), Description: "Before k3s goes to another minor version."},
+		{Name: "Never", Value: Drain(topology.DrainNever), Description: "Pods stay while k3s restarts; they go on running."},
 	}
 }
 

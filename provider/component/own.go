@@ -1,6 +1,8 @@
 package component
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -47,6 +49,9 @@ type (
 		pulumi.CustomResourceState
 		MachineID pulumi.StringOutput `pulumi:"machineId"`
 	}
+	settled struct {
+		pulumi.CustomResourceState
+	}
 	adminCertificate struct {
 		pulumi.CustomResourceState
 		Certificate pulumi.StringOutput `pulumi:"certificate"`
@@ -66,14 +71,12 @@ func (b *bootstrap) newMachines() (pulumi.Resource, error) {
 	machines := pulumi.Map{}
 	for name, m := range b.plan.Machines() {
 		machines[name] = pulumi.Map{
-			"role": pulumi.String(string(m.Role)), "slot": pulumi.Int(m.Slot), "ip": pulumi.String(m.IP), "vmId": pulumi.Int(m.VMID),
-			"disk": pulumi.Int(m.Disk), "restarts": pulumi.ToStringMap(m.Restarts),
+			"role": pulumi.String(string(m.Role)), "path": pulumi.String(m.Path), "slot": pulumi.Int(m.Slot), "ip": pulumi.String(m.IP), "vmId": pulumi.Int(m.VMID),
+			"disk": pulumi.Int(m.Disk),
 		}
 	}
 	var r pulumi.CustomResourceState
-	return &r, b.register(resources.MachinesToken, b.name+"-machines", pulumi.Map{
-		"machines": machines, "restartTogether": pulumi.Bool(b.plan.Spec.Proxmox.RestartTogether),
-	}, &r)
+	return &r, b.register(resources.MachinesToken, b.name+"-machines", pulumi.Map{"machines": machines}, &r)
 }
 
 func (b *bootstrap) newIdentity() (*identity, error) {
@@ -103,7 +106,7 @@ func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
 			"id": pulumi.Int(n.VMID), "proxmoxNode": machine.ProxmoxNode, "running": machine.Running,
 			"resource": pulumi.String(b.childName(topology.Step{Verb: topology.VM, Node: n})),
 		},
-		"toolkit": pulumi.String(render.Toolkit()), "authorizedKeys": b.publicKeys,
+		"toolkit": pulumi.String(render.Toolkit() + b.plan.Spec.Reapply), "authorizedKeys": b.publicKeys,
 		"network": pulumi.String(fmt.Sprint(net.CIDR, net.Gateway, net.DNS, net.SearchDomain)),
 	}, &c, append(b.ofVM(step), b.reaching(step)...)...)
 }
@@ -114,8 +117,8 @@ func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
 func (b *bootstrap) newAccess(step topology.Step) (pulumi.ProviderResource, error) {
 	s := b.plan.Spec
 	base := resources.Access{
-		Cluster: s.ClusterName, VIP: s.Network.VIP, APIPort: s.LoadBalancers.APIPort, Servers: len(b.plan.Servers()), Others: slices.Clone(s.Servers.Others),
-		StartOver: s.Servers.StartOver, User: s.SSH.User, Port: s.SSH.Port,
+		Cluster: s.ClusterName, VIP: s.Network.VIP, APIPort: s.LoadBalancers.APIPort, StatusPort: s.LoadBalancers.StatusPort, Servers: len(b.plan.Servers()), Others: slices.Clone(s.Servers.Others),
+		StartOver: s.Servers.StartOver, User: s.SSH.User, Port: s.SSH.Port, Drain: s.K3s.DrainTimeout, DrainForce: s.K3s.DrainForce,
 	}
 	var jump *contact.Host
 	jumpKey, jumpHostKey := pulumi.String("").ToStringOutput(), pulumi.String("").ToStringOutput()
@@ -143,8 +146,9 @@ func (b *bootstrap) newAccess(step topology.Step) (pulumi.ProviderResource, erro
 		}
 		return a.Text(), nil
 	})
+	b.accessText = pulumi.ToSecret(text).(pulumi.StringOutput)
 	var r pulumi.ProviderResourceState
-	err := b.register("pulumi:providers:"+Package, b.childName(step), pulumi.Map{resources.AccessKey: pulumi.ToSecret(text)}, &r, pulumi.DependsOn(b.predecessors(step)))
+	err := b.register("pulumi:providers:"+Package, b.childName(step), pulumi.Map{resources.AccessKey: b.accessText}, &r, pulumi.DependsOn(b.predecessors(step)))
 	return &r, err
 }
 
@@ -174,6 +178,17 @@ func (b *bootstrap) newSeat(step topology.Step) (*seat, error) {
 		"node": pulumi.String(n.Name), "server": pulumi.Bool(n.Role == topology.Server), "instance": b.vms[n.Name].Instance,
 		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "address": pulumi.String(n.IP),
 	}, &s, append(b.reaching(step), pulumi.DeletedWith(b.identity), pulumi.DeleteBeforeReplace(true))...)
+}
+
+// newSettled comes last: what has been restarted is back.
+func (b *bootstrap) newSettled(step topology.Step) (*settled, error) {
+	nodes := pulumi.Map{}
+	for _, n := range b.plan.Nodes {
+		hash := sha256.Sum256([]byte(b.plan.Restarts(n) + "\n" + render.Restarts(b.plan, n)))
+		nodes[n.Name] = pulumi.Map{"role": pulumi.String(string(n.Role)), "address": pulumi.String(n.IP), "hash": pulumi.String(hex.EncodeToString(hash[:8]))}
+	}
+	var s settled
+	return &s, b.register(resources.SettledToken, b.childName(step), pulumi.Map{"nodes": nodes}, &s, b.reaching(step)...)
 }
 
 // newOutputs fills in the component's outputs.

@@ -2,6 +2,7 @@ package component
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -126,6 +127,9 @@ func doingWord(step topology.Step) string {
 		return "giving the right to start the"
 	case topology.Reach:
 		return "waiting for the API of the"
+	case topology.Settle:
+		return "looking at the nodes of the"
+	case topology.Restart: // no step
 	case topology.Converge:
 	}
 	for _, g := range goals {
@@ -141,7 +145,10 @@ func (p *progress) runningSince(step topology.Step) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	since := p.started
-	for _, name := range step.After {
+	for _, name := range append(slices.Clone(step.After), step.Behind) {
+		if name == "" {
+			continue
+		}
 		end, ended := p.ended[name]
 		if !ended {
 			return time.Time{}, false

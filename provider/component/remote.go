@@ -57,6 +57,9 @@ func (b *bootstrap) commandOptions(step topology.Step) []pulumi.ResourceOption {
 		pulumi.DependsOn(b.predecessors(step)),
 	}
 	opts = append(opts, b.ofVM(step)...)
+	if step.Verb == topology.Converge {
+		opts = append(opts, b.turns)
+	}
 	if ignored := b.ignored(step); len(ignored) > 0 {
 		opts = append(opts, pulumi.IgnoreChanges(ignored))
 	}

@@ -30,9 +30,11 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 			SecretsEncryption: a.K3s.SecretsEncryption, Mirror: value(a.K3s.Mirror),
 			BinarySHA256: strings.ToLower(value(a.K3s.BinarySHA256)), ScriptSHA256: strings.ToLower(value(a.K3s.InstallScriptSHA256)),
 			AdminDays: value(a.K3s.AdminCertificateDays),
+			Drain:     topology.Drain(value(a.K3s.Drain)), DrainTimeout: value(a.K3s.DrainTimeout), DrainForce: value(a.K3s.DrainForce),
 		},
 		SSH: topology.SSH{User: value(a.SSH.User), Port: value(a.SSH.Port), MissingKey: a.SSH.PrivateKey == nil},
 	}
+	s.Reapply, s.K3s.Restart = value(a.Reapply), value(a.K3s.Restart)
 	if id, known := a.Proxmox.TemplateID.(pulumi.Int); known {
 		s.Proxmox.TemplateID = int(id)
 	}
@@ -48,7 +50,7 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 	for name, g := range a.Workers {
 		s.Workers[name] = topology.Pool{
 			Group:  group(g.Count, g.Slots, g.FirstAddress, g.FirstVMID, g.Cores, g.Memory, g.Disk, g.Nodes),
-			Taints: g.Taints, Labels: g.Labels,
+			Taints: g.Taints, Labels: g.Labels, MaxUnavailable: value(g.MaxUnavailable),
 		}
 	}
 	if g := a.LoadBalancers; g != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/muhlba91/pulumi-proxmoxve/sdk/v6/go/proxmoxve/vm"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
@@ -89,7 +90,7 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		ScsiHardware:    pulumi.String("virtio-scsi-pci"),
 		// The serial console is the one that cloud images write to; left out, plugins disagree about what there is then.
 		Vga:           vm.VirtualMachineVgaArgs{Type: pulumi.String("serial0")},
-		Smbios:        vm.VirtualMachineSmbiosArgs{Serial: pulumi.String(newInstance())},
+		Smbios:        vm.VirtualMachineSmbiosArgs{Serial: b.behind(step, newInstance())},
 		SerialDevices: vm.VirtualMachineSerialDeviceArray{vm.VirtualMachineSerialDeviceArgs{Device: pulumi.String("socket")}},
 		// Without this the provider adds an empty CD drive, which takes a privilege on / and shows up at every preview.
 		Cdrom:         vm.VirtualMachineCdromArgs{FileId: pulumi.String("none"), Interface: pulumi.String("ide3")},
@@ -110,6 +111,7 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		// With a fixed VM id there cannot be two of it.
 		pulumi.DeleteBeforeReplace(true),
 		pulumi.IgnoreChanges(ignored),
+		b.turns,
 	)
 	if err != nil {
 		return virtualMachine{}, err
@@ -117,6 +119,21 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 	running := machine.Started.ApplyT(func(on *bool) bool { return on == nil || *on }).(pulumi.BoolOutput)
 	instance := machine.Smbios.Serial().ApplyT(func(serial *string) string { return value(serial) }).(pulumi.StringOutput)
 	return virtualMachine{Resource: machine, ProxmoxNode: machine.NodeName, Running: running, Instance: instance}, nil
+}
+
+// behind is a value that comes when the step that goes first is done, and depends on nothing: the engine knows of no tie between the two. A
+// preview needs no order.
+func (b *bootstrap) behind(step topology.Step, value string) pulumi.StringInput {
+	if step.Behind == "" || b.ctx.DryRun() {
+		return pulumi.String(value)
+	}
+	out, resolve := pulumi.DeferredOutput[string](b.ctx.Context())
+	first := b.outputs[step.Behind]
+	go func() {
+		_, _ = internals.UnsafeAwaitOutput(b.ctx.Context(), first) // one that has failed is out of the way, too
+		resolve(pulumi.String(value).ToStringOutput())
+	}()
+	return pulumi.StringOutput(out)
 }
 
 // newInstance makes up the id of a VM that is created. One that exists keeps its own, for it is ignored afterwards: so whatever was done on

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
@@ -22,6 +23,7 @@ type Access struct {
 	Cluster    string        `json:"cluster"`
 	VIP        string        `json:"vip"`
 	APIPort    int           `json:"apiPort"`
+	StatusPort int           `json:"statusPort"`
 	Servers    int           `json:"servers"` // how many the cluster is meant to have
 	Others     []string      `json:"others"`  // addresses of all servers
 	StartOver  string        `json:"startOver,omitempty"`
@@ -31,12 +33,23 @@ type Access struct {
 	Jump       *contact.Host `json:"jump,omitempty"`
 	Ways       []Way         `json:"ways"` // the nodes through whose SSH the cluster can be reached, the likeliest first
 	Bundle     pki.Bundle    `json:"bundle"`
+	Drain      int           `json:"drainTimeout"` // seconds
+	DrainForce bool          `json:"drainForce,omitempty"`
 }
 
 // Way is a node that leads into the cluster's network.
 type Way struct {
 	Node    string `json:"node"`
 	Address string `json:"address"`
+}
+
+// ParseAccess reads what Text wrote.
+func ParseAccess(text string) (Access, error) {
+	var a Access
+	if err := json.Unmarshal([]byte(text), &a); err != nil {
+		return a, errors.New("the provider's configuration is not the one that K3sHaCluster gives it") // its words might quote it
+	}
+	return a, nil
 }
 
 // Text is the access as the provider's configuration holds it.
@@ -57,6 +70,7 @@ func (a Access) host(way Way) contact.Host {
 func (a Access) toCluster(first ...Way) cluster.Access {
 	out := cluster.Access{
 		Cluster: a.Cluster, VIP: a.VIP, APIPort: a.APIPort, Servers: a.Servers, Jump: a.Jump,
+		DrainTimeout: time.Duration(a.Drain) * time.Second, DrainForce: a.DrainForce,
 		ServerCA: a.Bundle.Authorities.Server.Certificate, ClientCA: a.Bundle.Authorities.Client,
 	}
 	for _, way := range slices.Concat(first, a.Ways) {
@@ -100,9 +114,9 @@ func (c *Config) Install(prov *p.Provider) {
 		if !text.IsString() {
 			return nil
 		}
-		var access Access
-		if err := json.Unmarshal([]byte(text.AsString()), &access); err != nil {
-			return errors.New("the provider's configuration is not the one that K3sHaCluster gives it") // its words might quote it
+		access, err := ParseAccess(text.AsString())
+		if err != nil {
+			return err
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -2,10 +2,9 @@ package resources
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	p "github.com/pulumi/pulumi-go-provider"
@@ -32,12 +31,6 @@ type ContactArgs struct {
 	Network string `pulumi:"network"`
 }
 
-// login is a hash of who may log in: the keys have to be brought again when it changes.
-func (c ContactArgs) login() string {
-	sum := sha256.Sum256([]byte(strings.Join(append([]string{c.Network}, c.Keys...), "\n")))
-	return hex.EncodeToString(sum[:8])
-}
-
 // ContactVM is what Proxmox VE says of the VM.
 type ContactVM struct {
 	ID          int    `pulumi:"id"`
@@ -48,9 +41,10 @@ type ContactVM struct {
 
 // ContactState is what a contact has brought, and to which instance of the machine.
 type ContactState struct {
-	Instance string `pulumi:"instance"`
-	Toolkit  string `pulumi:"toolkit"`
-	Login    string `pulumi:"login"`
+	Instance string   `pulumi:"instance"`
+	Toolkit  string   `pulumi:"toolkit"`
+	Keys     []string `pulumi:"authorizedKeys"`
+	Network  string   `pulumi:"network"`
 }
 
 var (
@@ -77,7 +71,7 @@ func (c Contact) Create(ctx context.Context, req infer.CreateRequest[ContactArgs
 		return resp, fmt.Errorf("%s: contact: %s\nProxmox VE shows VM %d on node %s as running: look at its console there. Then run pulumi up again; "+
 			"a VM that cannot be mended is made anew by pulumi up --replace '**::%s'", in.Node, ownWords(in.Node, topology.Contact, err), in.VM.ID, in.VM.ProxmoxNode, in.VM.Resource)
 	}
-	resp.Output = ContactState{Instance: in.Instance, Toolkit: in.Toolkit, Login: in.login()}
+	resp.Output = ContactState{Instance: in.Instance, Toolkit: in.Toolkit, Keys: in.Keys, Network: in.Network}
 	return resp, nil
 }
 
@@ -101,7 +95,7 @@ func (c Contact) meet(ctx context.Context, in ContactArgs, met bool, waits conta
 // Update brings another toolkit or other keys to a machine that has been met: it is pinned to its host key.
 func (c Contact) Update(ctx context.Context, req infer.UpdateRequest[ContactArgs, ContactState]) (infer.UpdateResponse[ContactState], error) {
 	resp := infer.UpdateResponse[ContactState]{Output: req.State}
-	resp.Output.Toolkit, resp.Output.Login = req.Inputs.Toolkit, req.Inputs.login()
+	resp.Output.Toolkit, resp.Output.Keys, resp.Output.Network = req.Inputs.Toolkit, req.Inputs.Keys, req.Inputs.Network
 	if req.DryRun {
 		return resp, nil
 	}
@@ -139,8 +133,11 @@ func (Contact) Diff(_ context.Context, req infer.DiffRequest[ContactArgs, Contac
 	if req.Inputs.Toolkit != req.State.Toolkit {
 		changed["toolkit"] = p.PropertyDiff{Kind: p.Update, InputDiff: true}
 	}
-	if req.Inputs.login() != req.State.Login {
+	if !slices.Equal(req.Inputs.Keys, req.State.Keys) {
 		changed["authorizedKeys"] = p.PropertyDiff{Kind: p.Update, InputDiff: true}
+	}
+	if req.Inputs.Network != req.State.Network {
+		changed["network"] = p.PropertyDiff{Kind: p.Update, InputDiff: true}
 	}
 	return infer.DiffResponse{HasChanges: len(changed) > 0, DetailedDiff: changed}, nil
 }

@@ -11,14 +11,13 @@ const (
 // Annotate describes the machines.
 func (c *ClusterMachines) Annotate(a infer.Annotator) {
 	a.Describe(c, "What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. "+
-		"It refuses at preview what would take a living cluster down: addresses and VM ids changed, disks that shrink, several servers or all load balancers restarted at once. "+
+		"It refuses at preview what would destroy a living cluster: addresses and VM ids changed, disks that shrink. "+
 		"Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.")
 }
 
 // Annotate describes the machines' inputs.
 func (m *ClusterMachinesArgs) Annotate(a infer.Annotator) {
 	a.Describe(&m.Machines, "The VMs by name.\n\nChange: in place, or refused at preview.")
-	a.Describe(&m.RestartTogether, "Whether several servers, or all load balancers, may be restarted in one update.\n\nChange: changes nothing itself.")
 }
 
 // Annotate describes a machine.
@@ -26,11 +25,11 @@ func (m *MachineArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "Machine")
 	a.Describe(m, "A VM of a cluster.")
 	a.Describe(&m.Role, "What it is for.")
+	a.Describe(&m.Path, "The input that holds its group.")
 	a.Describe(&m.Slot, "Its slot in its group.")
 	a.Describe(&m.IP, "Its IPv4 address."+forbidden)
 	a.Describe(&m.VMID, "Proxmox VE's id of it."+forbidden)
 	a.Describe(&m.Disk, "Its disk in GiB.\n\nChange: it can grow; less is refused at preview.")
-	a.Describe(&m.Restarts, "The settings whose change restarts it, by the input that holds them.\n\nChange: refused at preview for several servers, or all load balancers, at once.")
 }
 
 // Annotate describes the machines' outputs.
@@ -72,7 +71,33 @@ func (c *ContactVM) Annotate(a infer.Annotator) {
 func (c *ContactState) Annotate(a infer.Annotator) {
 	a.Describe(&c.Instance, "The VM's instance.")
 	a.Describe(&c.Toolkit, "A hash of the parts of scripts that the VM has.")
-	a.Describe(&c.Login, "A hash of who may log in to the VM.")
+	a.Describe(&c.Keys, "Public keys that may log in to the VM.")
+	a.Describe(&c.Network, "The VM's network settings at that time.")
+}
+
+// Annotate describes the end of an update.
+func (s *ClusterSettled) Annotate(a infer.Annotator) {
+	a.Describe(s, "The end of every update that takes nodes out of service: all of them are back, and none stays cordoned, also when an update before was interrupted. A K3sHaCluster makes its own; it is not meant for programs. "+
+		"It creates nothing outside of the state. It ends with an error that names the node when one is not back for 10 minutes.")
+}
+
+// Annotate describes the inputs of the end of an update.
+func (s *ClusterSettledArgs) Annotate(a infer.Annotator) {
+	a.Describe(&s.Nodes, "The nodes by name.\n\nChange: waits until those that have changed are back, in place.")
+}
+
+// Annotate describes the outputs of the end of an update.
+func (s *ClusterSettledState) Annotate(a infer.Annotator) {
+	a.Describe(&s.Nodes, "The nodes by name.")
+}
+
+// Annotate describes a node that was waited for.
+func (s *SettledNode) Annotate(a infer.Annotator) {
+	a.SetToken("index", "SettledNode")
+	a.Describe(s, "A node of a cluster.")
+	a.Describe(&s.Role, "What it is for.")
+	a.Describe(&s.Address, "Its address.")
+	a.Describe(&s.Hash, "A hash of what takes it out of service for a moment when it changes.")
 }
 
 // Annotate describes the identity.

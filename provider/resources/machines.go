@@ -12,24 +12,23 @@ import (
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
-// ClusterMachines remembers what a cluster's VMs were last meant to be. All VMs come after it, so that a change that would take a
-// cluster down is refused before anything is touched. It creates nothing outside of the state.
+// ClusterMachines remembers what a cluster's VMs were last meant to be. All VMs come after it, so that a change that would destroy a
+// cluster is refused before anything is touched. It creates nothing outside of the state.
 type ClusterMachines struct{}
 
 // ClusterMachinesArgs are the VMs by name.
 type ClusterMachinesArgs struct {
-	Machines        map[string]MachineArgs `pulumi:"machines"`
-	RestartTogether bool                   `pulumi:"restartTogether"`
+	Machines map[string]MachineArgs `pulumi:"machines"`
 }
 
 // MachineArgs is a VM.
 type MachineArgs struct {
-	Role     string            `pulumi:"role"`
-	Slot     int               `pulumi:"slot"`
-	IP       string            `pulumi:"ip"`
-	VMID     int               `pulumi:"vmId"`
-	Disk     int               `pulumi:"disk"`
-	Restarts map[string]string `pulumi:"restarts"`
+	Role string `pulumi:"role"`
+	Path string `pulumi:"path"`
+	Slot int    `pulumi:"slot"`
+	IP   string `pulumi:"ip"`
+	VMID int    `pulumi:"vmId"`
+	Disk int    `pulumi:"disk"`
 }
 
 // ClusterMachinesState is the VMs as the state keeps them.
@@ -46,7 +45,7 @@ var (
 func machines(args map[string]MachineArgs) map[string]topology.Machine {
 	out := make(map[string]topology.Machine, len(args))
 	for name, m := range args {
-		out[name] = topology.Machine{Role: topology.Role(m.Role), Slot: m.Slot, IP: m.IP, VMID: m.VMID, Disk: m.Disk, Restarts: m.Restarts}
+		out[name] = topology.Machine{Role: topology.Role(m.Role), Path: m.Path, Slot: m.Slot, IP: m.IP, VMID: m.VMID, Disk: m.Disk}
 	}
 	return out
 }
@@ -56,15 +55,15 @@ func (ClusterMachines) Create(_ context.Context, req infer.CreateRequest[Cluster
 	return infer.CreateResponse[ClusterMachinesState]{ID: "machines", Output: ClusterMachinesState{Machines: req.Inputs.Machines}}, nil
 }
 
-// Diff looks at the VMs alone, and refuses what would destroy a living cluster or take it down. Not Check: a forced replacement of this
+// Diff looks at the VMs alone, and refuses what would destroy a living cluster. Not Check: a forced replacement of this
 // resource passes by here, which is the way out where no cluster has come up yet.
 func (ClusterMachines) Diff(_ context.Context, req infer.DiffRequest[ClusterMachinesArgs, ClusterMachinesState]) (infer.DiffResponse, error) {
-	if problems := topology.CheckChange(machines(req.State.Machines), machines(req.Inputs.Machines), req.Inputs.RestartTogether); len(problems) > 0 {
+	if problems := topology.CheckChange(machines(req.State.Machines), machines(req.Inputs.Machines)); len(problems) > 0 {
 		var lines strings.Builder
 		for _, problem := range problems {
 			lines.WriteString("\n  " + problem.String())
 		}
-		return infer.DiffResponse{}, fmt.Errorf("this would take a living cluster down:%s\nIf none has come up here yet: pulumi up --replace '**-machines'", lines.String())
+		return infer.DiffResponse{}, fmt.Errorf("this would destroy a living cluster:%s\nIf none has come up here yet: pulumi up --replace '**-machines'", lines.String())
 	}
 	if reflect.DeepEqual(req.Inputs.Machines, req.State.Machines) {
 		return infer.DiffResponse{}, nil

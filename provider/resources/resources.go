@@ -6,6 +6,8 @@
 //	contact.go    the first contact with a VM
 //	start.go      the one right to start the cluster
 //	seat.go       a server's or worker's place in the cluster: taken before it joins, left when it goes
+//	absence.go    a node that is out of service for a moment, while it restarts
+//	settled.go    the end of an update that restarts nodes
 //	admin.go      the administrator's certificate, which renews itself
 //	access.go     the ways to nodes and cluster, and what proves to them that it is us: configuration of an explicit provider, kept once
 //	describe.go   what the schema says of them
@@ -22,12 +24,13 @@ const (
 	StartToken    = "k3sha:index:ClusterStart"
 	SeatToken     = "k3sha:index:Seat"
 	AdminToken    = "k3sha:index:AdminCertificate"
+	SettledToken  = "k3sha:index:ClusterSettled"
 )
 
 // All lists the resources. Those that reach nodes or the cluster read the access from the provider's configuration.
 func All(config *Config) []infer.InferredResource {
 	return []infer.InferredResource{
 		infer.Resource(ClusterIdentity{}), infer.Resource(ClusterMachines{}), infer.Resource(ClusterRelease{}), infer.Resource(Contact{config}),
-		infer.Resource(ClusterStart{config}), infer.Resource(Seat{config}), infer.Resource(AdminCertificate{config}),
+		infer.Resource(ClusterStart{config}), infer.Resource(Seat{config}), infer.Resource(AdminCertificate{config}), infer.Resource(ClusterSettled{config}),
 	}
 }

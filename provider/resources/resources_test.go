@@ -438,7 +438,7 @@ func TestAContactIsItsMachines(t *testing.T) {
 		"authorizedKeys": keys("ssh-ed25519 A"), "network": text("192.168.1.0/24"),
 		"vm": property.New(map[string]property.Value{"id": property.New(100.0), "proxmoxNode": text("pve1"), "running": property.New(true), "resource": text("k3s-vm-k3s-lb-01")}),
 	})
-	state := property.NewMap(map[string]property.Value{"instance": text("k3sha-1"), "toolkit": text("aa"), "login": text("85f6e1b44b5d854b")})
+	state := property.NewMap(map[string]property.Value{"instance": text("k3sha-1"), "toolkit": text("aa"), "authorizedKeys": keys("ssh-ed25519 A"), "network": text("192.168.1.0/24")})
 	for name, c := range map[string]struct {
 		change map[string]property.Value
 		want   string
@@ -448,7 +448,7 @@ func TestAContactIsItsMachines(t *testing.T) {
 		"another machine":     {map[string]property.Value{"instance": text("k3sha-2")}, "instance update&replace, deleted before"},
 		"another toolkit":     {map[string]property.Value{"toolkit": text("bb")}, "toolkit update"},
 		"another key":         {map[string]property.Value{"authorizedKeys": keys("ssh-ed25519 A", "ssh-ed25519 B")}, "authorizedKeys update"},
-		"another network":     {map[string]property.Value{"network": text("192.168.2.0/24")}, "authorizedKeys update"},
+		"another network":     {map[string]property.Value{"network": text("192.168.2.0/24")}, "network update"},
 		"both are others now": {map[string]property.Value{"toolkit": text("bb"), "instance": text("k3sha-2")}, "instance update&replace, deleted before"},
 	} {
 		diff, err := server.Diff(p.DiffRequest{Urn: urn("Contact"), ID: "k3s-lb-01", OldInputs: inputs, State: state, Inputs: with(inputs, c.change)})

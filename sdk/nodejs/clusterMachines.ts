@@ -8,7 +8,7 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would take a living cluster down: addresses and VM ids changed, disks that shrink, several servers or all load balancers restarted at once. Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.
+ * What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would destroy a living cluster: addresses and VM ids changed, disks that shrink. Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.
  */
 export class ClusterMachines extends pulumi.CustomResource {
     /**
@@ -56,11 +56,7 @@ export class ClusterMachines extends pulumi.CustomResource {
             if (args?.machines === undefined && !opts.urn) {
                 throw new Error("Missing required property 'machines'");
             }
-            if (args?.restartTogether === undefined && !opts.urn) {
-                throw new Error("Missing required property 'restartTogether'");
-            }
             resourceInputs["machines"] = args?.machines;
-            resourceInputs["restartTogether"] = args?.restartTogether;
         } else {
             resourceInputs["machines"] = undefined /*out*/;
         }
@@ -79,10 +75,4 @@ export interface ClusterMachinesArgs {
      * Change: in place, or refused at preview.
      */
     machines: pulumi.Input<{[key: string]: pulumi.Input<inputs.MachineArgs>}>;
-    /**
-     * Whether several servers, or all load balancers, may be restarted in one update.
-     *
-     * Change: changes nothing itself.
-     */
-    restartTogether: pulumi.Input<boolean>;
 }

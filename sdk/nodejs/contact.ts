@@ -38,13 +38,17 @@ export class Contact extends pulumi.CustomResource {
     }
 
     /**
+     * Public keys that may log in to the VM.
+     */
+    declare public readonly authorizedKeys: pulumi.Output<string[]>;
+    /**
      * The VM's instance.
      */
     declare public readonly instance: pulumi.Output<string>;
     /**
-     * A hash of who may log in to the VM.
+     * The VM's network settings at that time.
      */
-    declare public /*out*/ readonly login: pulumi.Output<string>;
+    declare public readonly network: pulumi.Output<string>;
     /**
      * A hash of the parts of scripts that the VM has.
      */
@@ -89,10 +93,10 @@ export class Contact extends pulumi.CustomResource {
             resourceInputs["node"] = args?.node;
             resourceInputs["toolkit"] = args?.toolkit;
             resourceInputs["vm"] = args?.vm;
-            resourceInputs["login"] = undefined /*out*/;
         } else {
+            resourceInputs["authorizedKeys"] = undefined /*out*/;
             resourceInputs["instance"] = undefined /*out*/;
-            resourceInputs["login"] = undefined /*out*/;
+            resourceInputs["network"] = undefined /*out*/;
             resourceInputs["toolkit"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);

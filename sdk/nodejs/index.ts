@@ -25,6 +25,11 @@ export type ClusterRelease = import("./clusterRelease").ClusterRelease;
 export const ClusterRelease: typeof import("./clusterRelease").ClusterRelease = null as any;
 utilities.lazyLoad(exports, ["ClusterRelease"], () => require("./clusterRelease"));
 
+export { ClusterSettledArgs } from "./clusterSettled";
+export type ClusterSettled = import("./clusterSettled").ClusterSettled;
+export const ClusterSettled: typeof import("./clusterSettled").ClusterSettled = null as any;
+utilities.lazyLoad(exports, ["ClusterSettled"], () => require("./clusterSettled"));
+
 export { ClusterStartArgs } from "./clusterStart";
 export type ClusterStart = import("./clusterStart").ClusterStart;
 export const ClusterStart: typeof import("./clusterStart").ClusterStart = null as any;
@@ -73,6 +78,8 @@ const _module = {
                 return new ClusterMachines(name, <any>undefined, { urn })
             case "k3sha:index:ClusterRelease":
                 return new ClusterRelease(name, <any>undefined, { urn })
+            case "k3sha:index:ClusterSettled":
+                return new ClusterSettled(name, <any>undefined, { urn })
             case "k3sha:index:ClusterStart":
                 return new ClusterStart(name, <any>undefined, { urn })
             case "k3sha:index:Contact":

@@ -93,6 +93,7 @@ export class K3sHaCluster extends pulumi.ComponentResource {
             resourceInputs["loadBalancers"] = args?.loadBalancers;
             resourceInputs["network"] = args?.network;
             resourceInputs["proxmox"] = args?.proxmox;
+            resourceInputs["reapply"] = args?.reapply;
             resourceInputs["servers"] = args?.servers;
             resourceInputs["ssh"] = args?.ssh;
             resourceInputs["workers"] = args?.workers;
@@ -145,6 +146,12 @@ export interface K3sHaClusterArgs {
      * Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
      */
     proxmox: inputs.ProxmoxArgs;
+    /**
+     * Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
+     *
+     * Change: in place.
+     */
+    reapply?: string;
     /**
      * The servers: k3s' control plane with embedded etcd. Default: 3 of them.
      */

@@ -33,6 +33,7 @@ type Access struct {
 	ServerCA     string        // PEM certificate of the CA of the API's serving certificates
 	ClientCA     pki.Pair      // the CA of client certificates
 	DrainTimeout time.Duration // how long a node may take to be drained; 0 means 300 s
+	DrainForce   bool          // what is left then is deleted, whatever budgets say
 }
 
 // Way is a node through whose SSH the cluster can be reached.
@@ -139,7 +140,7 @@ func (a Access) cluster(ctx context.Context, t *tunnel, roots *x509.CertPool, ce
 		return nil, err
 	}
 	c := &Cluster{
-		servers: a.Servers, drainFor: a.DrainTimeout, kube: kube, waits: defaultWaits, close: t.close,
+		servers: a.Servers, drainFor: a.DrainTimeout, force: a.DrainForce, kube: kube, waits: defaultWaits, close: t.close,
 		now: func() time.Time { return time.Now().Add(skew) },
 		web: &http.Client{
 			Transport: &http.Transport{

@@ -16,6 +16,7 @@ import (
 type Cluster struct {
 	servers  int           // how many it is meant to have
 	drainFor time.Duration // how long a drain may take
+	force    bool          // pods that are left then are deleted
 	kube     kubernetes.Interface
 	web      *http.Client                               // trusts the API's CA, shows no certificate
 	answers  func(ctx context.Context, ip string) error // whether the API of one server answers
@@ -29,6 +30,7 @@ type Cluster struct {
 type waits struct {
 	Ask    time.Duration // until the API has carried out a simple request
 	Health time.Duration // until the other servers are healthy
+	Back   time.Duration // until a node that was restarted is back
 	Gone   time.Duration // until a deleted Node is gone: k3s needs up to 48 s when the holder of its lease is dead
 	Turn   time.Duration // until another run has ended its removal
 	Renew  time.Duration // between renewals of the lease that keeps other runs out
@@ -37,7 +39,7 @@ type waits struct {
 }
 
 var defaultWaits = waits{
-	Ask: time.Minute, Health: 120 * time.Second, Gone: 180 * time.Second, Turn: 10 * time.Minute, Renew: 15 * time.Second,
+	Ask: time.Minute, Health: 120 * time.Second, Back: 10 * time.Minute, Gone: 180 * time.Second, Turn: 10 * time.Minute, Renew: 15 * time.Second,
 	Undo: 5 * time.Second, Pause: 2 * time.Second,
 }
 

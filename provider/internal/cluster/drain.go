@@ -46,16 +46,6 @@ func (c *Cluster) setUnschedulable(ctx context.Context, node, value string) erro
 	return err
 }
 
-// Drain cordons a node and moves its pods away by evictions, which honour PodDisruptionBudgets. When that fails the node is uncordoned
-// again, unless it was cordoned before.
-func (c *Cluster) Drain(ctx context.Context, node string) error {
-	already, err := c.Cordon(ctx, node)
-	if err != nil {
-		return err
-	}
-	return c.empty(ctx, node, already)
-}
-
 // empty moves the pods of a cordoned node away.
 func (c *Cluster) empty(ctx context.Context, node string, already bool) error {
 	if err := c.evictAll(ctx, node); err != nil {
@@ -113,10 +103,29 @@ func (c *Cluster) evictAll(ctx context.Context, node string) error {
 		return reason != "", err
 	})
 	var late *lateError
-	if errors.As(err, &late) && len(left) > 0 {
-		return c.blocked(ctx, left, refusals)
+	if !errors.As(err, &late) || len(left) == 0 {
+		return err
 	}
-	return err
+	if c.force && c.deleted(ctx, node, left) {
+		return nil
+	}
+	return c.blocked(ctx, left, refusals)
+}
+
+// deleted deletes the pods that were left, whatever their budgets say, and waits as long as before until they have ended.
+func (c *Cluster) deleted(ctx context.Context, node string, left []corev1.Pod) bool {
+	err := c.until(ctx, "deleting the pods of node "+node, c.drainFor, func(ctx context.Context) (bool, error) {
+		there := 0
+		for i := range left {
+			pod := &left[i]
+			err := c.kube.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}})
+			if !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+				there++
+			}
+		}
+		return there == 0, nil
+	})
+	return err == nil
 }
 
 func (c *Cluster) podsOn(ctx context.Context, node string) ([]corev1.Pod, error) {

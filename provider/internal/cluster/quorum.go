@@ -14,6 +14,16 @@ import (
 // then tries it for ever, and carries it out hours later: so the moment is chosen before the Node is deleted. A dead server counts for
 // nothing any more, so that the others must be healthy is all that is asked.
 func (c *Cluster) mayGo(ctx context.Context, server string, alive bool) error {
+	return c.whenHealthy(ctx, server, "take server "+server+" away", func(others int) error { return c.enough(server, others, alive) })
+}
+
+// othersCarry waits until all other servers are healthy, so that one may be away for a moment.
+func (c *Cluster) othersCarry(ctx context.Context, server, doing string) error {
+	return c.whenHealthy(ctx, server, doing, func(int) error { return nil })
+}
+
+// whenHealthy waits until all servers but one are healthy.
+func (c *Cluster) whenHealthy(ctx context.Context, server, doing string, enough func(others int) error) error {
 	var ill []string
 	err := c.until(ctx, "waiting until the other servers are healthy, before "+server+" goes", c.waits.Health, func(ctx context.Context) (bool, error) {
 		list, err := c.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: etcdLabel + "=true"})
@@ -26,7 +36,7 @@ func (c *Cluster) mayGo(ctx context.Context, server string, alive bool) error {
 				others = append(others, node)
 			}
 		}
-		if err := c.enough(server, len(others), alive); err != nil {
+		if err := enough(len(others)); err != nil {
 			return false, err
 		}
 		ill = nil
@@ -39,7 +49,7 @@ func (c *Cluster) mayGo(ctx context.Context, server string, alive bool) error {
 	})
 	var late *lateError
 	if errors.As(err, &late) && late.last == nil && len(ill) > 0 {
-		return fmt.Errorf("will not take server %s away, for quorum would be lost: %s; bring that back first, then run pulumi up again", server, strings.Join(ill, "; "))
+		return fmt.Errorf("will not %s, for quorum would be lost: %s; bring that back first, then run pulumi up again", doing, strings.Join(ill, "; "))
 	}
 	return err
 }

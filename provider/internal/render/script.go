@@ -85,7 +85,9 @@ func Deadline(v topology.Verb) int {
 	switch v {
 	case topology.Contact, topology.Prepare, topology.Converge:
 		return 900
-	case topology.VM, topology.Admit, topology.Release, topology.Access, topology.Start, topology.Reach:
+	case topology.VM, topology.Admit, topology.Release, topology.Access, topology.Start, topology.Reach, topology.Settle:
+	case topology.Restart:
+		return 400
 	}
 	return 300
 }
@@ -101,11 +103,14 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 		{"API_PORT", fmt.Sprint(s.LoadBalancers.APIPort)},
 		{"STATUS_PORT", fmt.Sprint(s.LoadBalancers.StatusPort)},
 	}
+	if s.Reapply != "" {
+		vars = append(vars, variable{"REAPPLY", s.Reapply}) // has the step run again
+	}
 	unit := "k3s"
 	if n.Role == topology.Worker {
 		unit = "k3s-agent"
 	}
-	k3s := []variable{{"UNIT", unit}, {"K3S_VERSION", s.K3s.Version}, {"READY_WAIT", "400"}}
+	k3s := []variable{{"UNIT", unit}, {"K3S_VERSION", s.K3s.Version}, {"READY_WAIT", "400"}, {"RESTART", s.K3s.Restart}}
 
 	switch step.Verb {
 	case topology.Reach:

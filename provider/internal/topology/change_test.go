@@ -19,55 +19,24 @@ func lines(problems []topology.Problem) []string {
 // What an update of the reference cluster refuses, and what it lets pass.
 func TestCheckChange(t *testing.T) {
 	t.Parallel()
-	const together = "set proxmox.restartTogether for this update if the API may be away for minutes"
-	const servers, lbs = "k3s-server-01, k3s-server-02 and k3s-server-03", "k3s-lb-01 and k3s-lb-02"
 	override := func(g *topology.Group, slot string, o topology.Override) {
 		g.Nodes = map[string]topology.Override{slot: o}
-	}
-	both := func(path string) []string {
-		return []string{
-			path + ": Proxmox VE would restart " + servers + " in one update, and etcd would lose its quorum; " + together,
-			path + ": Proxmox VE would restart " + lbs + " in one update, and nobody would hold the VIP; " + together,
-		}
 	}
 	for name, c := range map[string]struct {
 		change func(s *topology.Spec)
 		want   []string
 	}{
-		"nothing":                {func(*topology.Spec) {}, nil},
-		"five servers":           {func(s *topology.Spec) { s.Servers.Count = ptr(5) }, nil},
-		"a worker less":          {func(s *topology.Spec) { w := s.Workers["worker"]; w.Count = ptr(1); s.Workers["worker"] = w }, nil},
-		"memory of one server":   {func(s *topology.Spec) { override(&s.Servers.Group, "2", topology.Override{Memory: 8192}) }, nil},
-		"disk of one balancer":   {func(s *topology.Spec) { override(&s.LoadBalancers.Group, "1", topology.Override{Disk: 40}) }, nil},
-		"cores of all workers":   {func(s *topology.Spec) { w := s.Workers["worker"]; w.Cores = 8; s.Workers["worker"] = w }, nil},
-		"a search domain goes":   {func(s *topology.Spec) { s.Network.SearchDomain = "" }, nil},
-		"another release":        {func(s *topology.Spec) { s.K3s.Version = "v1.31.7+k3s1" }, nil},
-		"memory of all servers":  {func(s *topology.Spec) { s.Servers.Memory = 8192 }, []string{"servers.memory: Proxmox VE would restart " + servers + " in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.memory, or " + together}},
-		"disk of all servers":    {func(s *topology.Spec) { s.Servers.Disk = 64 }, []string{"servers.disk: Proxmox VE would restart " + servers + " in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.disk, or " + together}},
-		"cores of all balancers": {func(s *topology.Spec) { s.LoadBalancers.Cores = 2 }, []string{"loadBalancers.cores: Proxmox VE would restart " + lbs + " in one update, and nobody would hold the VIP; change one at a time, by loadBalancers.nodes.<slot>.cores, or " + together}},
-		"bridge":                 {func(s *topology.Spec) { s.Proxmox.Bridge = "vmbr1" }, both("proxmox.bridge")},
-		"VLAN":                   {func(s *topology.Spec) { s.Proxmox.VLAN = 20 }, both("proxmox.vlan")},
-		"firewall":               {func(s *topology.Spec) { s.Proxmox.Firewall = true }, both("proxmox.firewall")},
-		"datastore":              {func(s *topology.Spec) { s.Proxmox.Datastore = "ceph" }, both("proxmox.datastore")},
-		"gateway":                {func(s *topology.Spec) { s.Network.Gateway = "192.168.1.2" }, append(both("network.dns"), both("network.gateway")...)},
-		"name server":            {func(s *topology.Spec) { s.Network.DNS = []string{"1.1.1.1"} }, both("network.dns")},
-		"another search domain":  {func(s *topology.Spec) { s.Network.SearchDomain = "example.net" }, both("network.searchDomain")},
-		"allowed":                {func(s *topology.Spec) { s.Proxmox.VLAN, s.Proxmox.RestartTogether = 20, true }, nil},
-		"two by their overrides": {func(s *topology.Spec) {
-			s.Servers.Nodes = map[string]topology.Override{"1": {Cores: 4}, "3": {Memory: 8192}}
-		}, []string{"servers.cores: Proxmox VE would restart k3s-server-01 in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.cores, or " + together, "servers.memory: Proxmox VE would restart k3s-server-03 in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.memory, or " + together}},
-		"one server": {func(s *topology.Spec) { s.Servers.Count = ptr(1) }, nil}, // each leaves its seat: that asks for quorum
-		"one of the others restarts beside it": {func(s *topology.Spec) {
-			s.Servers.Slots = []int{1, 2, 4}
-			override(&s.Servers.Group, "2", topology.Override{Memory: 8192})
-		}, nil},
-		"two of those that stay restart": {func(s *topology.Spec) {
-			s.Servers.Slots, s.Servers.Memory = []int{1, 2, 4}, 8192
-		}, []string{"servers.memory: Proxmox VE would restart k3s-server-01 and k3s-server-02 in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.memory, or " + together}},
-		"other slots":     {func(s *topology.Spec) { s.Servers.Slots = []int{1, 2, 4} }, nil},
-		"another address": {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{IP: "192.168.1.99"}) }, []string{"servers.nodes.1.ip: k3s-server-01 has 192.168.1.201, by which the others know it, so it cannot become 192.168.1.99; set it back"}},
-		"another id":      {func(s *topology.Spec) { override(&s.LoadBalancers.Group, "2", topology.Override{VMID: 777}) }, []string{"loadBalancers.nodes.2.vmId: k3s-lb-02 is VM 376880, and would be destroyed to become 777; set it back"}},
-		"a smaller disk":  {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{Disk: 16}) }, []string{"servers.nodes.1.disk: the disk of k3s-server-01 has 32 GiB and cannot shrink to 16; give at least 32"}},
+		"nothing":            {func(*topology.Spec) {}, nil},
+		"five servers":       {func(s *topology.Spec) { s.Servers.Count = ptr(5) }, nil},
+		"a worker less":      {func(s *topology.Spec) { w := s.Workers["worker"]; w.Count = ptr(1); s.Workers["worker"] = w }, nil},
+		"sizes of all":       {func(s *topology.Spec) { s.Servers.Memory, s.LoadBalancers.Cores, s.Servers.Disk = 8192, 2, 64 }, nil}, // one of a group at a time
+		"the network of all": {func(s *topology.Spec) { s.Proxmox.Bridge, s.Network.Gateway = "vmbr1", "192.168.1.2" }, nil},
+		"another release":    {func(s *topology.Spec) { s.K3s.Version = "v1.31.7+k3s1" }, nil},
+		"one server":         {func(s *topology.Spec) { s.Servers.Count = ptr(1) }, nil}, // each leaves its seat: that asks for quorum
+		"other slots":        {func(s *topology.Spec) { s.Servers.Slots = []int{1, 2, 4} }, nil},
+		"another address":    {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{IP: "192.168.1.99"}) }, []string{"servers.nodes.1.ip: k3s-server-01 has 192.168.1.201, by which the others know it, so it cannot become 192.168.1.99; set it back"}},
+		"another id":         {func(s *topology.Spec) { override(&s.LoadBalancers.Group, "2", topology.Override{VMID: 777}) }, []string{"loadBalancers.nodes.2.vmId: k3s-lb-02 is VM 376880, and would be destroyed to become 777; set it back"}},
+		"a smaller disk":     {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{Disk: 16}) }, []string{"servers.nodes.1.disk: the disk of k3s-server-01 has 32 GiB and cannot shrink to 16; give at least 32"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,26 +44,13 @@ func TestCheckChange(t *testing.T) {
 			before.Network.SearchDomain, after.Network.SearchDomain = "example.org", "example.org"
 			c.change(&after)
 			was, is := topology.NewPlan(topology.ApplyDefaults(before)).Machines(), topology.NewPlan(topology.ApplyDefaults(after)).Machines()
-			got := lines(topology.CheckChange(was, is, after.Proxmox.RestartTogether))
+			got := lines(topology.CheckChange(was, is))
 			slices.Sort(got)
 			slices.Sort(c.want)
 			if !slices.Equal(got, c.want) {
 				t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 			}
 		})
-	}
-}
-
-// A cluster of one server and one load balancer has nothing to keep up: it may be restarted.
-func TestCheckChangeOfASingleServer(t *testing.T) {
-	t.Parallel()
-	single := func(memory int) map[string]topology.Machine {
-		s := reference()
-		s.Servers.Count, s.LoadBalancers.Count, s.Servers.Memory, s.LoadBalancers.Memory = ptr(1), ptr(1), memory, memory
-		return topology.NewPlan(topology.ApplyDefaults(s)).Machines()
-	}
-	if got := lines(topology.CheckChange(single(4096), single(8192), false)); len(got) > 0 {
-		t.Errorf("refused: %v", got)
 	}
 }
 

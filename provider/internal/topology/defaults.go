@@ -27,6 +27,10 @@ const (
 	DefaultStatusPort     = 8405
 
 	DefaultAdminDays = 365
+	// DefaultDrainTimeout is in seconds.
+	DefaultDrainTimeout = 300
+	// DefaultMaxUnavailable is for workers of a pool.
+	DefaultMaxUnavailable = 1
 
 	DefaultSSHUser = "ubuntu"
 	DefaultSSHPort = 22
@@ -54,6 +58,7 @@ func ApplyDefaults(s Spec) Spec {
 	pools := make(map[string]Pool, len(s.Workers))
 	for name, pool := range s.Workers {
 		groupDefaults(&pool.Group, 0, DefaultWorkerCores, DefaultWorkerMemory)
+		setDefault(&pool.MaxUnavailable, DefaultMaxUnavailable)
 		pools[name] = pool
 	}
 	s.Workers = pools
@@ -76,6 +81,8 @@ func ApplyDefaults(s Spec) Spec {
 		s.K3s.SecretsEncryption = &on
 	}
 	setDefault(&s.K3s.AdminDays, DefaultAdminDays)
+	setDefault(&s.K3s.Drain, DrainMinor)
+	setDefault(&s.K3s.DrainTimeout, DefaultDrainTimeout)
 	setDefault(&s.SSH.User, DefaultSSHUser)
 	setDefault(&s.SSH.Port, DefaultSSHPort)
 	if s.SSH.Bastion != nil {

@@ -18,16 +18,22 @@ const (
 	Access  Verb = "access"  // how nodes and cluster are reached, and what lets us in
 	Start   Verb = "start"   // the one right to start the cluster, given to one machine
 	Reach   Verb = "reach"   // wait until the API answers through the VIP
+	Settle  Verb = "settle"  // all nodes that were restarted are back
+
+	// Restart is no step: it is what an update of a VM or of k3s is to its node.
+	Restart Verb = "restart"
 )
 
 // Cluster stands for the cluster as a whole in the names of its own steps.
 const Cluster = "cluster"
 
-// Step is one unit of work on one node. After lists the steps that must be done before it.
+// Step is one unit of work on one node. After lists the steps that must be done before it. Behind is a step that has nothing to do with it,
+// and only goes first: a dependency on it would have one machine's fate hang on another's, and a destroy wait in line.
 type Step struct {
-	Verb  Verb
-	Node  Node
-	After []string
+	Verb   Verb
+	Node   Node
+	After  []string
+	Behind string
 }
 
 // Name is the step's name within the cluster, unique and the same in every plan that has the node.
@@ -80,6 +86,7 @@ func NewPlan(s Spec) Plan {
 	for _, w := range p.Workers() {
 		p.add(Converge, w, append([]string{StepName(Admit, w.Name)}, joined...)...)
 	}
+	p.add(Settle, Node{Name: Cluster}, p.each(Converge, p.Nodes)...)
 	return p
 }
 
@@ -90,11 +97,11 @@ func (p *Plan) createVMs() []Node {
 	order := slices.Concat(lbs, servers, p.byRole(Worker))
 	lanes := p.Spec.Proxmox.CloneLanes
 	for i, n := range order {
-		if i < lanes {
-			p.add(VM, n)
-		} else {
-			p.add(VM, n, StepName(VM, order[i-lanes].Name))
+		step := Step{Verb: VM, Node: n}
+		if i >= lanes {
+			step.Behind = StepName(VM, order[i-lanes].Name)
 		}
+		p.Steps = append(p.Steps, step)
 	}
 	return order
 }

@@ -25,6 +25,7 @@ type Spec struct {
 	LoadBalancers LoadBalancers
 	K3s           K3s
 	SSH           SSH
+	Reapply       string // another word has every step run again
 }
 
 // Proxmox says where the VMs live. Credentials are not part of it: the proxmoxve provider has them.
@@ -40,7 +41,7 @@ type Proxmox struct {
 	CloneLanes   int
 	CloneRetries int
 	TemplateID   int // 0 while it is not known
-	// RestartTogether lets one update restart several servers, or all load balancers.
+	// RestartTogether has VMs and k3s restart at once everywhere, without asking the cluster.
 	RestartTogether bool
 }
 
@@ -89,8 +90,9 @@ type Servers struct {
 // Pool is a group of workers.
 type Pool struct {
 	Group
-	Taints []string
-	Labels map[string]string
+	MaxUnavailable int // how many of it may be out of service at a time
+	Taints         []string
+	Labels         map[string]string
 }
 
 // LoadBalancers is the group that runs HAProxy and Keepalived and holds the VIP.
@@ -121,7 +123,11 @@ type K3s struct {
 	BinarySHA256      string
 	ScriptSHA256      string
 	Etcd              Etcd
-	AdminDays         int // how long the kubeconfig's certificate is good
+	AdminDays         int    // how long the kubeconfig's certificate is good
+	Restart           string // another word restarts k3s everywhere
+	Drain             Drain
+	DrainTimeout      int  // seconds
+	DrainForce        bool // pods that are left then are deleted, whatever their budgets say
 }
 
 // Etcd holds the two timers that decide how long writes stall when the etcd leader is lost.

@@ -68,17 +68,21 @@ func TestPlanOfTheReferenceCluster(t *testing.T) {
 		if s.Verb == topology.Contact || s.Verb == topology.Prepare {
 			continue // tested below: the same for every node
 		}
-		got = append(got, s.Name()+" < "+strings.Join(s.After, " "))
+		behind := ""
+		if s.Behind != "" {
+			behind = " behind " + s.Behind
+		}
+		got = append(got, s.Name()+" < "+strings.Join(s.After, " ")+behind)
 	}
 	want := []string{
 		"access-cluster < ",
 		"vm-k3s-lb-01 < ",
 		"vm-k3s-lb-02 < ",
-		"vm-k3s-server-01 < vm-k3s-lb-01",
-		"vm-k3s-server-02 < vm-k3s-lb-02",
-		"vm-k3s-server-03 < vm-k3s-server-01",
-		"vm-k3s-worker-01 < vm-k3s-server-02",
-		"vm-k3s-worker-02 < vm-k3s-server-03",
+		"vm-k3s-server-01 <  behind vm-k3s-lb-01",
+		"vm-k3s-server-02 <  behind vm-k3s-lb-02",
+		"vm-k3s-server-03 <  behind vm-k3s-server-01",
+		"vm-k3s-worker-01 <  behind vm-k3s-server-02",
+		"vm-k3s-worker-02 <  behind vm-k3s-server-03",
 		"converge-k3s-lb-01 < prepare-k3s-lb-01",
 		"converge-k3s-lb-02 < converge-k3s-lb-01 prepare-k3s-lb-02",
 		"release-cluster < prepare-k3s-server-01 prepare-k3s-server-02 prepare-k3s-server-03",
@@ -94,6 +98,7 @@ func TestPlanOfTheReferenceCluster(t *testing.T) {
 		"converge-k3s-server-03 < converge-k3s-server-02 admit-k3s-server-03",
 		"converge-k3s-worker-01 < admit-k3s-worker-01 converge-k3s-server-03",
 		"converge-k3s-worker-02 < admit-k3s-worker-02 converge-k3s-server-03",
+		"settle-cluster < converge-k3s-lb-01 converge-k3s-lb-02 converge-k3s-server-01 converge-k3s-server-02 converge-k3s-server-03 converge-k3s-worker-01 converge-k3s-worker-02",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("plan:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

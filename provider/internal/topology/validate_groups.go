@@ -25,6 +25,9 @@ func (v *validator) counts() {
 		if g.Count == nil && g.Slots == nil {
 			v.add(path+".count", "is missing; say how many workers the pool has, or list them in %s.slots", path)
 		}
+		if n := s.Workers[pool].MaxUnavailable; n < 1 || n > maxSlot {
+			v.add(path+".maxUnavailable", "%d workers are out of range; give 1 to %d, how many of the pool may be out of service at a time", n, maxSlot)
+		}
 	}
 	servers := size(s.Servers.Group)
 	field := groupField("servers", s.Servers.Group)
@@ -47,6 +50,11 @@ func (v *validator) counts() {
 	}
 	if text := s.Servers.StartOver; text != "" && !startOverPattern.MatchString(text) {
 		v.add("servers.startOver", "%q is not a mark; give any new word of up to 64 letters, digits and - _ . : like the day's date", text)
+	}
+	for path, text := range map[string]string{"k3s.restart": s.K3s.Restart, "reapply": s.Reapply} {
+		if text != "" && !startOverPattern.MatchString(text) {
+			v.add(path, "%q is not a mark; give any new word of up to 64 letters, digits and - _ . : like the day's date", text)
+		}
 	}
 	v.others()
 }

@@ -134,8 +134,20 @@ func (v *validator) k3s() {
 	if days := k.AdminDays; days < minAdminDays || days > maxAdminDays {
 		v.add("k3s.adminCertificateDays", "%d days are out of range; give %d to %d (it is renewed in its last 60)", days, minAdminDays, maxAdminDays)
 	}
+	if !slices.Contains(Drains, k.Drain) {
+		v.add("k3s.drain", "%q is not one of always, minor, never", k.Drain)
+	}
+	if t := k.DrainTimeout; t < minDrain || t > maxDrain {
+		v.add("k3s.drainTimeout", "%d s are out of range; it is in seconds, give %d to %d", t, minDrain, maxDrain)
+	}
 	v.etcd()
 }
+
+// A drain that takes longer than this is none; a pod's own grace is 30 s by default.
+const (
+	minDrain = 10
+	maxDrain = 7200
+)
 
 // The admin's certificate is renewed in its last 60 days, and cannot outlive its CA's ten years.
 const (

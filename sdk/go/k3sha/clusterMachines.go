@@ -12,7 +12,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would take a living cluster down: addresses and VM ids changed, disks that shrink, several servers or all load balancers restarted at once. Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.
+// What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would destroy a living cluster: addresses and VM ids changed, disks that shrink. Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.
 type ClusterMachines struct {
 	pulumi.CustomResourceState
 
@@ -29,9 +29,6 @@ func NewClusterMachines(ctx *pulumi.Context,
 
 	if args.Machines == nil {
 		return nil, errors.New("invalid value for required argument 'Machines'")
-	}
-	if args.RestartTogether == nil {
-		return nil, errors.New("invalid value for required argument 'RestartTogether'")
 	}
 	opts = internal.PkgResourceDefaultOpts(opts)
 	var resource ClusterMachines
@@ -70,10 +67,6 @@ type clusterMachinesArgs struct {
 	//
 	// Change: in place, or refused at preview.
 	Machines map[string]Machine `pulumi:"machines"`
-	// Whether several servers, or all load balancers, may be restarted in one update.
-	//
-	// Change: changes nothing itself.
-	RestartTogether bool `pulumi:"restartTogether"`
 }
 
 // The set of arguments for constructing a ClusterMachines resource.
@@ -82,10 +75,6 @@ type ClusterMachinesArgs struct {
 	//
 	// Change: in place, or refused at preview.
 	Machines MachineMapInput
-	// Whether several servers, or all load balancers, may be restarted in one update.
-	//
-	// Change: changes nothing itself.
-	RestartTogether pulumi.BoolInput
 }
 
 func (ClusterMachinesArgs) ElementType() reflect.Type {

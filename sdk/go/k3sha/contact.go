@@ -16,10 +16,12 @@ import (
 type Contact struct {
 	pulumi.CustomResourceState
 
+	// Public keys that may log in to the VM.
+	AuthorizedKeys pulumi.StringArrayOutput `pulumi:"authorizedKeys"`
 	// The VM's instance.
 	Instance pulumi.StringOutput `pulumi:"instance"`
-	// A hash of who may log in to the VM.
-	Login pulumi.StringOutput `pulumi:"login"`
+	// The VM's network settings at that time.
+	Network pulumi.StringOutput `pulumi:"network"`
 	// A hash of the parts of scripts that the VM has.
 	Toolkit pulumi.StringOutput `pulumi:"toolkit"`
 }
@@ -234,14 +236,19 @@ func (o ContactOutput) ToContactOutputWithContext(ctx context.Context) ContactOu
 	return o
 }
 
+// Public keys that may log in to the VM.
+func (o ContactOutput) AuthorizedKeys() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Contact) pulumi.StringArrayOutput { return v.AuthorizedKeys }).(pulumi.StringArrayOutput)
+}
+
 // The VM's instance.
 func (o ContactOutput) Instance() pulumi.StringOutput {
 	return o.ApplyT(func(v *Contact) pulumi.StringOutput { return v.Instance }).(pulumi.StringOutput)
 }
 
-// A hash of who may log in to the VM.
-func (o ContactOutput) Login() pulumi.StringOutput {
-	return o.ApplyT(func(v *Contact) pulumi.StringOutput { return v.Login }).(pulumi.StringOutput)
+// The VM's network settings at that time.
+func (o ContactOutput) Network() pulumi.StringOutput {
+	return o.ApplyT(func(v *Contact) pulumi.StringOutput { return v.Network }).(pulumi.StringOutput)
 }
 
 // A hash of the parts of scripts that the VM has.

@@ -29,6 +29,8 @@ func (m *module) Construct(ctx *pulumi.Context, name, typ, urn string) (r pulumi
 		r = &ClusterMachines{}
 	case "k3sha:index:ClusterRelease":
 		r = &ClusterRelease{}
+	case "k3sha:index:ClusterSettled":
+		r = &ClusterSettled{}
 	case "k3sha:index:ClusterStart":
 		r = &ClusterStart{}
 	case "k3sha:index:Contact":

@@ -75,6 +75,10 @@ type k3sHaClusterArgs struct {
 	Network Network `pulumi:"network"`
 	// Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
 	Proxmox Proxmox `pulumi:"proxmox"`
+	// Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
+	//
+	// Change: in place.
+	Reapply *string `pulumi:"reapply"`
 	// The servers: k3s' control plane with embedded etcd. Default: 3 of them.
 	Servers *Servers `pulumi:"servers"`
 	// How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.
@@ -97,6 +101,10 @@ type K3sHaClusterArgs struct {
 	Network NetworkArgs
 	// Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
 	Proxmox ProxmoxArgs
+	// Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
+	//
+	// Change: in place.
+	Reapply *string
 	// The servers: k3s' control plane with embedded etcd. Default: 3 of them.
 	Servers *ServersArgs
 	// How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.

@@ -193,6 +193,177 @@ func (in *balancePtr) ToBalancePtrOutputWithContext(ctx context.Context) Balance
 	return pulumi.ToOutputWithContext(ctx, in).(BalancePtrOutput)
 }
 
+// When a node is drained before k3s restarts on it.
+type Drain string
+
+const (
+	// Before every restart of k3s.
+	DrainAlways = Drain("always")
+	// Before k3s goes to another minor version.
+	DrainMinor = Drain("minor")
+	// Pods stay while k3s restarts; they go on running.
+	DrainNever = Drain("never")
+)
+
+func (Drain) ElementType() reflect.Type {
+	return reflect.TypeOf((*Drain)(nil)).Elem()
+}
+
+func (e Drain) ToDrainOutput() DrainOutput {
+	return pulumi.ToOutput(e).(DrainOutput)
+}
+
+func (e Drain) ToDrainOutputWithContext(ctx context.Context) DrainOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(DrainOutput)
+}
+
+func (e Drain) ToDrainPtrOutput() DrainPtrOutput {
+	return e.ToDrainPtrOutputWithContext(context.Background())
+}
+
+func (e Drain) ToDrainPtrOutputWithContext(ctx context.Context) DrainPtrOutput {
+	return Drain(e).ToDrainOutputWithContext(ctx).ToDrainPtrOutputWithContext(ctx)
+}
+
+func (e Drain) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e Drain) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e Drain) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e Drain) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type DrainOutput struct{ *pulumi.OutputState }
+
+func (DrainOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Drain)(nil)).Elem()
+}
+
+func (o DrainOutput) ToDrainOutput() DrainOutput {
+	return o
+}
+
+func (o DrainOutput) ToDrainOutputWithContext(ctx context.Context) DrainOutput {
+	return o
+}
+
+func (o DrainOutput) ToDrainPtrOutput() DrainPtrOutput {
+	return o.ToDrainPtrOutputWithContext(context.Background())
+}
+
+func (o DrainOutput) ToDrainPtrOutputWithContext(ctx context.Context) DrainPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Drain) *Drain {
+		return &v
+	}).(DrainPtrOutput)
+}
+
+func (o DrainOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o DrainOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e Drain) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o DrainOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o DrainOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e Drain) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type DrainPtrOutput struct{ *pulumi.OutputState }
+
+func (DrainPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Drain)(nil)).Elem()
+}
+
+func (o DrainPtrOutput) ToDrainPtrOutput() DrainPtrOutput {
+	return o
+}
+
+func (o DrainPtrOutput) ToDrainPtrOutputWithContext(ctx context.Context) DrainPtrOutput {
+	return o
+}
+
+func (o DrainPtrOutput) Elem() DrainOutput {
+	return o.ApplyT(func(v *Drain) Drain {
+		if v != nil {
+			return *v
+		}
+		var ret Drain
+		return ret
+	}).(DrainOutput)
+}
+
+func (o DrainPtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o DrainPtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *Drain) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// DrainInput is an input type that accepts values of the Drain enum
+// A concrete instance of `DrainInput` can be one of the following:
+//
+//	DrainAlways
+//	DrainMinor
+//	DrainNever
+type DrainInput interface {
+	pulumi.Input
+
+	ToDrainOutput() DrainOutput
+	ToDrainOutputWithContext(context.Context) DrainOutput
+}
+
+var drainPtrType = reflect.TypeOf((**Drain)(nil)).Elem()
+
+type DrainPtrInput interface {
+	pulumi.Input
+
+	ToDrainPtrOutput() DrainPtrOutput
+	ToDrainPtrOutputWithContext(context.Context) DrainPtrOutput
+}
+
+type drainPtr string
+
+func DrainPtr(v string) DrainPtrInput {
+	return (*drainPtr)(&v)
+}
+
+func (*drainPtr) ElementType() reflect.Type {
+	return drainPtrType
+}
+
+func (in *drainPtr) ToDrainPtrOutput() DrainPtrOutput {
+	return pulumi.ToOutput(in).(DrainPtrOutput)
+}
+
+func (in *drainPtr) ToDrainPtrOutputWithContext(ctx context.Context) DrainPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(DrainPtrOutput)
+}
+
 // What a machine of the cluster is for.
 type NodeRole string
 
@@ -367,10 +538,14 @@ func (in *nodeRolePtr) ToNodeRolePtrOutputWithContext(ctx context.Context) NodeR
 func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*BalanceInput)(nil)).Elem(), Balance("random(2)"))
 	pulumi.RegisterInputType(reflect.TypeOf((*BalancePtrInput)(nil)).Elem(), Balance("random(2)"))
+	pulumi.RegisterInputType(reflect.TypeOf((*DrainInput)(nil)).Elem(), Drain("always"))
+	pulumi.RegisterInputType(reflect.TypeOf((*DrainPtrInput)(nil)).Elem(), Drain("always"))
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeRoleInput)(nil)).Elem(), NodeRole("server"))
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeRolePtrInput)(nil)).Elem(), NodeRole("server"))
 	pulumi.RegisterOutputType(BalanceOutput{})
 	pulumi.RegisterOutputType(BalancePtrOutput{})
+	pulumi.RegisterOutputType(DrainOutput{})
+	pulumi.RegisterOutputType(DrainPtrOutput{})
 	pulumi.RegisterOutputType(NodeRoleOutput{})
 	pulumi.RegisterOutputType(NodeRolePtrOutput{})
 }

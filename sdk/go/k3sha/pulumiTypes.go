@@ -564,6 +564,18 @@ type K3s struct {
 	//
 	// Upstream: k3s' `disable`.
 	Disable []string `pulumi:"disable"`
+	// When a node is drained before k3s restarts on it: its pods are evicted as their PodDisruptionBudgets allow, DaemonSets' and static pods stay, emptyDir volumes are lost. Before its VM restarts, or goes, it always is. Default: `minor`.
+	//
+	// Change: changes nothing itself.
+	Drain *Drain `pulumi:"drain"`
+	// Whether pods that are left after `drainTimeout` are deleted, which overrides their PodDisruptionBudgets. Default: false.
+	//
+	// Change: changes nothing itself.
+	DrainForce *bool `pulumi:"drainForce"`
+	// Seconds that a node may take to be drained, 10 to 7200. Then the update ends with an error that names pod and budget, and the node is uncordoned. Default: 300.
+	//
+	// Change: changes nothing itself.
+	DrainTimeout *int `pulumi:"drainTimeout"`
 	// Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.
 	Etcd *Etcd `pulumi:"etcd"`
 	// SHA-256 of the install script, 64 hex digits. Default: not checked.
@@ -580,6 +592,10 @@ type K3s struct {
 	//
 	// Change: may be taken out again; another one is refused at preview.
 	RecoveryBundle *string `pulumi:"recoveryBundle"`
+	// Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
+	//
+	// Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
+	Restart *string `pulumi:"restart"`
 	// Whether Kubernetes secrets are encrypted in etcd. Default: true.
 	//
 	// Change: refused at preview.
@@ -651,6 +667,18 @@ type K3sArgs struct {
 	//
 	// Upstream: k3s' `disable`.
 	Disable []string `pulumi:"disable"`
+	// When a node is drained before k3s restarts on it: its pods are evicted as their PodDisruptionBudgets allow, DaemonSets' and static pods stay, emptyDir volumes are lost. Before its VM restarts, or goes, it always is. Default: `minor`.
+	//
+	// Change: changes nothing itself.
+	Drain *Drain `pulumi:"drain"`
+	// Whether pods that are left after `drainTimeout` are deleted, which overrides their PodDisruptionBudgets. Default: false.
+	//
+	// Change: changes nothing itself.
+	DrainForce *bool `pulumi:"drainForce"`
+	// Seconds that a node may take to be drained, 10 to 7200. Then the update ends with an error that names pod and budget, and the node is uncordoned. Default: 300.
+	//
+	// Change: changes nothing itself.
+	DrainTimeout *int `pulumi:"drainTimeout"`
 	// Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.
 	Etcd *EtcdArgs `pulumi:"etcd"`
 	// SHA-256 of the install script, 64 hex digits. Default: not checked.
@@ -667,6 +695,10 @@ type K3sArgs struct {
 	//
 	// Change: may be taken out again; another one is refused at preview.
 	RecoveryBundle pulumi.StringPtrInput `pulumi:"recoveryBundle"`
+	// Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
+	//
+	// Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
+	Restart *string `pulumi:"restart"`
 	// Whether Kubernetes secrets are encrypted in etcd. Default: true.
 	//
 	// Change: refused at preview.
@@ -764,6 +796,27 @@ func (o K3sOutput) Disable() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v K3s) []string { return v.Disable }).(pulumi.StringArrayOutput)
 }
 
+// When a node is drained before k3s restarts on it: its pods are evicted as their PodDisruptionBudgets allow, DaemonSets' and static pods stay, emptyDir volumes are lost. Before its VM restarts, or goes, it always is. Default: `minor`.
+//
+// Change: changes nothing itself.
+func (o K3sOutput) Drain() DrainPtrOutput {
+	return o.ApplyT(func(v K3s) *Drain { return v.Drain }).(DrainPtrOutput)
+}
+
+// Whether pods that are left after `drainTimeout` are deleted, which overrides their PodDisruptionBudgets. Default: false.
+//
+// Change: changes nothing itself.
+func (o K3sOutput) DrainForce() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v K3s) *bool { return v.DrainForce }).(pulumi.BoolPtrOutput)
+}
+
+// Seconds that a node may take to be drained, 10 to 7200. Then the update ends with an error that names pod and budget, and the node is uncordoned. Default: 300.
+//
+// Change: changes nothing itself.
+func (o K3sOutput) DrainTimeout() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v K3s) *int { return v.DrainTimeout }).(pulumi.IntPtrOutput)
+}
+
 // Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.
 func (o K3sOutput) Etcd() EtcdPtrOutput {
 	return o.ApplyT(func(v K3s) *Etcd { return v.Etcd }).(EtcdPtrOutput)
@@ -790,6 +843,13 @@ func (o K3sOutput) Mirror() pulumi.StringPtrOutput {
 // Change: may be taken out again; another one is refused at preview.
 func (o K3sOutput) RecoveryBundle() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v K3s) *string { return v.RecoveryBundle }).(pulumi.StringPtrOutput)
+}
+
+// Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
+//
+// Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
+func (o K3sOutput) Restart() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v K3s) *string { return v.Restart }).(pulumi.StringPtrOutput)
 }
 
 // Whether Kubernetes secrets are encrypted in etcd. Default: true.
@@ -886,7 +946,7 @@ type LoadBalancers struct {
 	CheckRise *int `pulumi:"checkRise"`
 	// CPU cores of each. Default: 1.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
@@ -896,7 +956,7 @@ type LoadBalancers struct {
 	Count *int `pulumi:"count"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -922,7 +982,7 @@ type LoadBalancers struct {
 	Interface *string `pulumi:"interface"`
 	// Memory of each in MiB. Default: 2048.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -1003,7 +1063,7 @@ type LoadBalancersArgs struct {
 	CheckRise *int `pulumi:"checkRise"`
 	// CPU cores of each. Default: 1.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
@@ -1013,7 +1073,7 @@ type LoadBalancersArgs struct {
 	Count *int `pulumi:"count"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -1039,7 +1099,7 @@ type LoadBalancersArgs struct {
 	Interface *string `pulumi:"interface"`
 	// Memory of each in MiB. Default: 2048.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -1203,7 +1263,7 @@ func (o LoadBalancersOutput) CheckRise() pulumi.IntPtrOutput {
 
 // CPU cores of each. Default: 1.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `cpu.cores`.
 func (o LoadBalancersOutput) Cores() pulumi.IntPtrOutput {
@@ -1219,7 +1279,7 @@ func (o LoadBalancersOutput) Count() pulumi.IntPtrOutput {
 
 // Disk of each in GiB; it can only grow. Default: 32.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `disks[0].size`.
 func (o LoadBalancersOutput) Disk() pulumi.IntPtrOutput {
@@ -1260,7 +1320,7 @@ func (o LoadBalancersOutput) Interface() pulumi.StringPtrOutput {
 
 // Memory of each in MiB. Default: 2048.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `memory.dedicated`.
 func (o LoadBalancersOutput) Memory() pulumi.IntPtrOutput {
@@ -1416,7 +1476,7 @@ func (o LoadBalancersPtrOutput) CheckRise() pulumi.IntPtrOutput {
 
 // CPU cores of each. Default: 1.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `cpu.cores`.
 func (o LoadBalancersPtrOutput) Cores() pulumi.IntPtrOutput {
@@ -1442,7 +1502,7 @@ func (o LoadBalancersPtrOutput) Count() pulumi.IntPtrOutput {
 
 // Disk of each in GiB; it can only grow. Default: 32.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `disks[0].size`.
 func (o LoadBalancersPtrOutput) Disk() pulumi.IntPtrOutput {
@@ -1508,7 +1568,7 @@ func (o LoadBalancersPtrOutput) Interface() pulumi.StringPtrOutput {
 
 // Memory of each in MiB. Default: 2048.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `memory.dedicated`.
 func (o LoadBalancersPtrOutput) Memory() pulumi.IntPtrOutput {
@@ -1594,10 +1654,8 @@ type Machine struct {
 	//
 	// Change: refused at preview.
 	Ip string `pulumi:"ip"`
-	// The settings whose change restarts it, by the input that holds them.
-	//
-	// Change: refused at preview for several servers, or all load balancers, at once.
-	Restarts map[string]string `pulumi:"restarts"`
+	// The input that holds its group.
+	Path string `pulumi:"path"`
 	// What it is for.
 	Role string `pulumi:"role"`
 	// Its slot in its group.
@@ -1629,10 +1687,8 @@ type MachineArgs struct {
 	//
 	// Change: refused at preview.
 	Ip pulumi.StringInput `pulumi:"ip"`
-	// The settings whose change restarts it, by the input that holds them.
-	//
-	// Change: refused at preview for several servers, or all load balancers, at once.
-	Restarts pulumi.StringMapInput `pulumi:"restarts"`
+	// The input that holds its group.
+	Path pulumi.StringInput `pulumi:"path"`
 	// What it is for.
 	Role pulumi.StringInput `pulumi:"role"`
 	// Its slot in its group.
@@ -1709,11 +1765,9 @@ func (o MachineOutput) Ip() pulumi.StringOutput {
 	return o.ApplyT(func(v Machine) string { return v.Ip }).(pulumi.StringOutput)
 }
 
-// The settings whose change restarts it, by the input that holds them.
-//
-// Change: refused at preview for several servers, or all load balancers, at once.
-func (o MachineOutput) Restarts() pulumi.StringMapOutput {
-	return o.ApplyT(func(v Machine) map[string]string { return v.Restarts }).(pulumi.StringMapOutput)
+// The input that holds its group.
+func (o MachineOutput) Path() pulumi.StringOutput {
+	return o.ApplyT(func(v Machine) string { return v.Path }).(pulumi.StringOutput)
 }
 
 // What it is for.
@@ -1757,25 +1811,25 @@ func (o MachineMapOutput) MapIndex(k pulumi.StringInput) MachineOutput {
 type Network struct {
 	// The network, like `192.168.1.0/24`.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `initialization.ipConfigs`.
 	Cidr string `pulumi:"cidr"`
 	// Name servers. Default: the gateway.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `initialization.dns.servers`.
 	Dns []string `pulumi:"dns"`
 	// The router's address.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `initialization.ipConfigs`.
 	Gateway string `pulumi:"gateway"`
 	// DNS search domain. Default: the template's, usually none.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
 	//
 	// Upstream: `initialization.dns.domain`.
 	SearchDomain *string `pulumi:"searchDomain"`
@@ -1802,25 +1856,25 @@ type NetworkInput interface {
 type NetworkArgs struct {
 	// The network, like `192.168.1.0/24`.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `initialization.ipConfigs`.
 	Cidr string `pulumi:"cidr"`
 	// Name servers. Default: the gateway.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `initialization.dns.servers`.
 	Dns []string `pulumi:"dns"`
 	// The router's address.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `initialization.ipConfigs`.
 	Gateway string `pulumi:"gateway"`
 	// DNS search domain. Default: the template's, usually none.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
 	//
 	// Upstream: `initialization.dns.domain`.
 	SearchDomain *string `pulumi:"searchDomain"`
@@ -1861,7 +1915,7 @@ func (o NetworkOutput) ToNetworkOutputWithContext(ctx context.Context) NetworkOu
 
 // The network, like `192.168.1.0/24`.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `initialization.ipConfigs`.
 func (o NetworkOutput) Cidr() pulumi.StringOutput {
@@ -1870,7 +1924,7 @@ func (o NetworkOutput) Cidr() pulumi.StringOutput {
 
 // Name servers. Default: the gateway.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `initialization.dns.servers`.
 func (o NetworkOutput) Dns() pulumi.StringArrayOutput {
@@ -1879,7 +1933,7 @@ func (o NetworkOutput) Dns() pulumi.StringArrayOutput {
 
 // The router's address.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `initialization.ipConfigs`.
 func (o NetworkOutput) Gateway() pulumi.StringOutput {
@@ -1888,7 +1942,7 @@ func (o NetworkOutput) Gateway() pulumi.StringOutput {
 
 // DNS search domain. Default: the template's, usually none.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
 //
 // Upstream: `initialization.dns.domain`.
 func (o NetworkOutput) SearchDomain() pulumi.StringPtrOutput {
@@ -2044,13 +2098,13 @@ func (o NodeInfoMapOutput) MapIndex(k pulumi.StringInput) NodeInfoOutput {
 type NodeOverrides struct {
 	// CPU cores. Default: the group's.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
 	// Disk in GiB; it can only grow. Default: the group's.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -2060,13 +2114,13 @@ type NodeOverrides struct {
 	Ip *string `pulumi:"ip"`
 	// MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `networkDevices[0].macAddress`.
 	Mac *string `pulumi:"mac"`
 	// Memory in MiB. Default: the group's.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -2099,13 +2153,13 @@ type NodeOverridesInput interface {
 type NodeOverridesArgs struct {
 	// CPU cores. Default: the group's.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
 	// Disk in GiB; it can only grow. Default: the group's.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -2115,13 +2169,13 @@ type NodeOverridesArgs struct {
 	Ip *string `pulumi:"ip"`
 	// MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `networkDevices[0].macAddress`.
 	Mac *string `pulumi:"mac"`
 	// Memory in MiB. Default: the group's.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -2193,7 +2247,7 @@ func (o NodeOverridesOutput) ToNodeOverridesOutputWithContext(ctx context.Contex
 
 // CPU cores. Default: the group's.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `cpu.cores`.
 func (o NodeOverridesOutput) Cores() pulumi.IntPtrOutput {
@@ -2202,7 +2256,7 @@ func (o NodeOverridesOutput) Cores() pulumi.IntPtrOutput {
 
 // Disk in GiB; it can only grow. Default: the group's.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `disks[0].size`.
 func (o NodeOverridesOutput) Disk() pulumi.IntPtrOutput {
@@ -2218,7 +2272,7 @@ func (o NodeOverridesOutput) Ip() pulumi.StringPtrOutput {
 
 // MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `networkDevices[0].macAddress`.
 func (o NodeOverridesOutput) Mac() pulumi.StringPtrOutput {
@@ -2227,7 +2281,7 @@ func (o NodeOverridesOutput) Mac() pulumi.StringPtrOutput {
 
 // Memory in MiB. Default: the group's.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `memory.dedicated`.
 func (o NodeOverridesOutput) Memory() pulumi.IntPtrOutput {
@@ -2276,7 +2330,7 @@ func (o NodeOverridesMapOutput) MapIndex(k pulumi.StringInput) NodeOverridesOutp
 type Proxmox struct {
 	// Bridge of the VMs' network device. Default: `vmbr0`.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `networkDevices[0].bridge`.
 	Bridge *string `pulumi:"bridge"`
@@ -2292,13 +2346,13 @@ type Proxmox struct {
 	CloneRetries *int `pulumi:"cloneRetries"`
 	// Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
 	//
-	// Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].datastoreId`.
 	Datastore *string `pulumi:"datastore"`
 	// Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `networkDevices[0].firewall`.
 	Firewall *bool `pulumi:"firewall"`
@@ -2314,7 +2368,7 @@ type Proxmox struct {
 	//
 	// Upstream: `poolId`.
 	Pool *string `pulumi:"pool"`
-	// Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+	// Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
 	//
 	// Change: changes nothing itself.
 	RestartTogether *bool `pulumi:"restartTogether"`
@@ -2338,7 +2392,7 @@ type Proxmox struct {
 	TemplateNode *string `pulumi:"templateNode"`
 	// VLAN tag of the network device, 1 to 4094. Default: untagged.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `networkDevices[0].vlanId`.
 	Vlan *int `pulumi:"vlan"`
@@ -2359,7 +2413,7 @@ type ProxmoxInput interface {
 type ProxmoxArgs struct {
 	// Bridge of the VMs' network device. Default: `vmbr0`.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `networkDevices[0].bridge`.
 	Bridge *string `pulumi:"bridge"`
@@ -2375,13 +2429,13 @@ type ProxmoxArgs struct {
 	CloneRetries *int `pulumi:"cloneRetries"`
 	// Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
 	//
-	// Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].datastoreId`.
 	Datastore *string `pulumi:"datastore"`
 	// Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `networkDevices[0].firewall`.
 	Firewall *bool `pulumi:"firewall"`
@@ -2397,7 +2451,7 @@ type ProxmoxArgs struct {
 	//
 	// Upstream: `poolId`.
 	Pool *string `pulumi:"pool"`
-	// Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+	// Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
 	//
 	// Change: changes nothing itself.
 	RestartTogether *bool `pulumi:"restartTogether"`
@@ -2421,7 +2475,7 @@ type ProxmoxArgs struct {
 	TemplateNode *string `pulumi:"templateNode"`
 	// VLAN tag of the network device, 1 to 4094. Default: untagged.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `networkDevices[0].vlanId`.
 	Vlan *int `pulumi:"vlan"`
@@ -2456,7 +2510,7 @@ func (o ProxmoxOutput) ToProxmoxOutputWithContext(ctx context.Context) ProxmoxOu
 
 // Bridge of the VMs' network device. Default: `vmbr0`.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `networkDevices[0].bridge`.
 func (o ProxmoxOutput) Bridge() pulumi.StringPtrOutput {
@@ -2481,7 +2535,7 @@ func (o ProxmoxOutput) CloneRetries() pulumi.IntPtrOutput {
 
 // Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
 //
-// Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `disks[0].datastoreId`.
 func (o ProxmoxOutput) Datastore() pulumi.StringPtrOutput {
@@ -2490,7 +2544,7 @@ func (o ProxmoxOutput) Datastore() pulumi.StringPtrOutput {
 
 // Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `networkDevices[0].firewall`.
 func (o ProxmoxOutput) Firewall() pulumi.BoolPtrOutput {
@@ -2515,7 +2569,7 @@ func (o ProxmoxOutput) Pool() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Proxmox) *string { return v.Pool }).(pulumi.StringPtrOutput)
 }
 
-// Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+// Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
 //
 // Change: changes nothing itself.
 func (o ProxmoxOutput) RestartTogether() pulumi.BoolPtrOutput {
@@ -2551,7 +2605,7 @@ func (o ProxmoxOutput) TemplateNode() pulumi.StringPtrOutput {
 
 // VLAN tag of the network device, 1 to 4094. Default: untagged.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `networkDevices[0].vlanId`.
 func (o ProxmoxOutput) Vlan() pulumi.IntPtrOutput {
@@ -2562,7 +2616,7 @@ func (o ProxmoxOutput) Vlan() pulumi.IntPtrOutput {
 type Servers struct {
 	// CPU cores of each. Default: 2.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
@@ -2572,7 +2626,7 @@ type Servers struct {
 	Count *int `pulumi:"count"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -2598,7 +2652,7 @@ type Servers struct {
 	Labels map[string]string `pulumi:"labels"`
 	// Memory of each in MiB. Default: 4096.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -2639,7 +2693,7 @@ type ServersInput interface {
 type ServersArgs struct {
 	// CPU cores of each. Default: 2.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
@@ -2649,7 +2703,7 @@ type ServersArgs struct {
 	Count *int `pulumi:"count"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -2675,7 +2729,7 @@ type ServersArgs struct {
 	Labels map[string]string `pulumi:"labels"`
 	// Memory of each in MiB. Default: 4096.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -2781,7 +2835,7 @@ func (o ServersOutput) ToServersPtrOutputWithContext(ctx context.Context) Server
 
 // CPU cores of each. Default: 2.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `cpu.cores`.
 func (o ServersOutput) Cores() pulumi.IntPtrOutput {
@@ -2797,7 +2851,7 @@ func (o ServersOutput) Count() pulumi.IntPtrOutput {
 
 // Disk of each in GiB; it can only grow. Default: 32.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `disks[0].size`.
 func (o ServersOutput) Disk() pulumi.IntPtrOutput {
@@ -2838,7 +2892,7 @@ func (o ServersOutput) Labels() pulumi.StringMapOutput {
 
 // Memory of each in MiB. Default: 4096.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `memory.dedicated`.
 func (o ServersOutput) Memory() pulumi.IntPtrOutput {
@@ -2906,7 +2960,7 @@ func (o ServersPtrOutput) Elem() ServersOutput {
 
 // CPU cores of each. Default: 2.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `cpu.cores`.
 func (o ServersPtrOutput) Cores() pulumi.IntPtrOutput {
@@ -2932,7 +2986,7 @@ func (o ServersPtrOutput) Count() pulumi.IntPtrOutput {
 
 // Disk of each in GiB; it can only grow. Default: 32.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `disks[0].size`.
 func (o ServersPtrOutput) Disk() pulumi.IntPtrOutput {
@@ -2998,7 +3052,7 @@ func (o ServersPtrOutput) Labels() pulumi.StringMapOutput {
 
 // Memory of each in MiB. Default: 4096.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `memory.dedicated`.
 func (o ServersPtrOutput) Memory() pulumi.IntPtrOutput {
@@ -3068,6 +3122,124 @@ func (o ServersPtrOutput) Taints() pulumi.StringArrayOutput {
 		}
 		return v.Taints
 	}).(pulumi.StringArrayOutput)
+}
+
+// A node of a cluster.
+type SettledNode struct {
+	// Its address.
+	Address string `pulumi:"address"`
+	// A hash of what takes it out of service for a moment when it changes.
+	Hash string `pulumi:"hash"`
+	// What it is for.
+	Role string `pulumi:"role"`
+}
+
+// SettledNodeInput is an input type that accepts SettledNodeArgs and SettledNodeOutput values.
+// You can construct a concrete instance of `SettledNodeInput` via:
+//
+//	SettledNodeArgs{...}
+type SettledNodeInput interface {
+	pulumi.Input
+
+	ToSettledNodeOutput() SettledNodeOutput
+	ToSettledNodeOutputWithContext(context.Context) SettledNodeOutput
+}
+
+// A node of a cluster.
+type SettledNodeArgs struct {
+	// Its address.
+	Address pulumi.StringInput `pulumi:"address"`
+	// A hash of what takes it out of service for a moment when it changes.
+	Hash pulumi.StringInput `pulumi:"hash"`
+	// What it is for.
+	Role pulumi.StringInput `pulumi:"role"`
+}
+
+func (SettledNodeArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*SettledNode)(nil)).Elem()
+}
+
+func (i SettledNodeArgs) ToSettledNodeOutput() SettledNodeOutput {
+	return i.ToSettledNodeOutputWithContext(context.Background())
+}
+
+func (i SettledNodeArgs) ToSettledNodeOutputWithContext(ctx context.Context) SettledNodeOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SettledNodeOutput)
+}
+
+// SettledNodeMapInput is an input type that accepts SettledNodeMap and SettledNodeMapOutput values.
+// You can construct a concrete instance of `SettledNodeMapInput` via:
+//
+//	SettledNodeMap{ "key": SettledNodeArgs{...} }
+type SettledNodeMapInput interface {
+	pulumi.Input
+
+	ToSettledNodeMapOutput() SettledNodeMapOutput
+	ToSettledNodeMapOutputWithContext(context.Context) SettledNodeMapOutput
+}
+
+type SettledNodeMap map[string]SettledNodeInput
+
+func (SettledNodeMap) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]SettledNode)(nil)).Elem()
+}
+
+func (i SettledNodeMap) ToSettledNodeMapOutput() SettledNodeMapOutput {
+	return i.ToSettledNodeMapOutputWithContext(context.Background())
+}
+
+func (i SettledNodeMap) ToSettledNodeMapOutputWithContext(ctx context.Context) SettledNodeMapOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SettledNodeMapOutput)
+}
+
+// A node of a cluster.
+type SettledNodeOutput struct{ *pulumi.OutputState }
+
+func (SettledNodeOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*SettledNode)(nil)).Elem()
+}
+
+func (o SettledNodeOutput) ToSettledNodeOutput() SettledNodeOutput {
+	return o
+}
+
+func (o SettledNodeOutput) ToSettledNodeOutputWithContext(ctx context.Context) SettledNodeOutput {
+	return o
+}
+
+// Its address.
+func (o SettledNodeOutput) Address() pulumi.StringOutput {
+	return o.ApplyT(func(v SettledNode) string { return v.Address }).(pulumi.StringOutput)
+}
+
+// A hash of what takes it out of service for a moment when it changes.
+func (o SettledNodeOutput) Hash() pulumi.StringOutput {
+	return o.ApplyT(func(v SettledNode) string { return v.Hash }).(pulumi.StringOutput)
+}
+
+// What it is for.
+func (o SettledNodeOutput) Role() pulumi.StringOutput {
+	return o.ApplyT(func(v SettledNode) string { return v.Role }).(pulumi.StringOutput)
+}
+
+type SettledNodeMapOutput struct{ *pulumi.OutputState }
+
+func (SettledNodeMapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]SettledNode)(nil)).Elem()
+}
+
+func (o SettledNodeMapOutput) ToSettledNodeMapOutput() SettledNodeMapOutput {
+	return o
+}
+
+func (o SettledNodeMapOutput) ToSettledNodeMapOutputWithContext(ctx context.Context) SettledNodeMapOutput {
+	return o
+}
+
+func (o SettledNodeMapOutput) MapIndex(k pulumi.StringInput) SettledNodeOutput {
+	return pulumi.All(o, k).ApplyT(func(vs []interface{}) SettledNode {
+		return vs[0].(map[string]SettledNode)[vs[1].(string)]
+	}).(SettledNodeOutput)
 }
 
 // How nodes are reached.
@@ -3207,7 +3379,7 @@ func (o SshOutput) User() pulumi.StringPtrOutput {
 type WorkerPool struct {
 	// CPU cores of each. Default: 4.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
@@ -3217,7 +3389,7 @@ type WorkerPool struct {
 	Count *int `pulumi:"count"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -3237,9 +3409,13 @@ type WorkerPool struct {
 	//
 	// Upstream: k3s' `node-label`.
 	Labels map[string]string `pulumi:"labels"`
+	// How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
+	//
+	// Change: changes nothing itself.
+	MaxUnavailable *int `pulumi:"maxUnavailable"`
 	// Memory of each in MiB. Default: 8192.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -3272,7 +3448,7 @@ type WorkerPoolInput interface {
 type WorkerPoolArgs struct {
 	// CPU cores of each. Default: 4.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
@@ -3282,7 +3458,7 @@ type WorkerPoolArgs struct {
 	Count *int `pulumi:"count"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
@@ -3302,9 +3478,13 @@ type WorkerPoolArgs struct {
 	//
 	// Upstream: k3s' `node-label`.
 	Labels map[string]string `pulumi:"labels"`
+	// How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
+	//
+	// Change: changes nothing itself.
+	MaxUnavailable *int `pulumi:"maxUnavailable"`
 	// Memory of each in MiB. Default: 8192.
 	//
-	// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
@@ -3376,7 +3556,7 @@ func (o WorkerPoolOutput) ToWorkerPoolOutputWithContext(ctx context.Context) Wor
 
 // CPU cores of each. Default: 4.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `cpu.cores`.
 func (o WorkerPoolOutput) Cores() pulumi.IntPtrOutput {
@@ -3392,7 +3572,7 @@ func (o WorkerPoolOutput) Count() pulumi.IntPtrOutput {
 
 // Disk of each in GiB; it can only grow. Default: 32.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `disks[0].size`.
 func (o WorkerPoolOutput) Disk() pulumi.IntPtrOutput {
@@ -3424,9 +3604,16 @@ func (o WorkerPoolOutput) Labels() pulumi.StringMapOutput {
 	return o.ApplyT(func(v WorkerPool) map[string]string { return v.Labels }).(pulumi.StringMapOutput)
 }
 
+// How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
+//
+// Change: changes nothing itself.
+func (o WorkerPoolOutput) MaxUnavailable() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *int { return v.MaxUnavailable }).(pulumi.IntPtrOutput)
+}
+
 // Memory of each in MiB. Default: 8192.
 //
-// Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `memory.dedicated`.
 func (o WorkerPoolOutput) Memory() pulumi.IntPtrOutput {
@@ -3493,6 +3680,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*ProxmoxInput)(nil)).Elem(), ProxmoxArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ServersInput)(nil)).Elem(), ServersArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ServersPtrInput)(nil)).Elem(), ServersArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*SettledNodeInput)(nil)).Elem(), SettledNodeArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*SettledNodeMapInput)(nil)).Elem(), SettledNodeMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SshInput)(nil)).Elem(), SshArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*WorkerPoolInput)(nil)).Elem(), WorkerPoolArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*WorkerPoolMapInput)(nil)).Elem(), WorkerPoolMap{})
@@ -3514,6 +3703,8 @@ func init() {
 	pulumi.RegisterOutputType(ProxmoxOutput{})
 	pulumi.RegisterOutputType(ServersOutput{})
 	pulumi.RegisterOutputType(ServersPtrOutput{})
+	pulumi.RegisterOutputType(SettledNodeOutput{})
+	pulumi.RegisterOutputType(SettledNodeMapOutput{})
 	pulumi.RegisterOutputType(SshOutput{})
 	pulumi.RegisterOutputType(WorkerPoolOutput{})
 	pulumi.RegisterOutputType(WorkerPoolMapOutput{})

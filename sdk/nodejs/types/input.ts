@@ -119,6 +119,24 @@ export interface K3sArgs {
      */
     disable?: string[];
     /**
+     * When a node is drained before k3s restarts on it: its pods are evicted as their PodDisruptionBudgets allow, DaemonSets' and static pods stay, emptyDir volumes are lost. Before its VM restarts, or goes, it always is. Default: `minor`.
+     *
+     * Change: changes nothing itself.
+     */
+    drain?: enums.Drain;
+    /**
+     * Whether pods that are left after `drainTimeout` are deleted, which overrides their PodDisruptionBudgets. Default: false.
+     *
+     * Change: changes nothing itself.
+     */
+    drainForce?: boolean;
+    /**
+     * Seconds that a node may take to be drained, 10 to 7200. Then the update ends with an error that names pod and budget, and the node is uncordoned. Default: 300.
+     *
+     * Change: changes nothing itself.
+     */
+    drainTimeout?: number;
+    /**
      * Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.
      */
     etcd?: inputs.EtcdArgs;
@@ -142,6 +160,12 @@ export interface K3sArgs {
      * Change: may be taken out again; another one is refused at preview.
      */
     recoveryBundle?: pulumi.Input<string | undefined>;
+    /**
+     * Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
+     *
+     * Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
+     */
+    restart?: string;
     /**
      * Whether Kubernetes secrets are encrypted in etcd. Default: true.
      *
@@ -247,7 +271,7 @@ export interface LoadBalancersArgs {
     /**
      * CPU cores of each. Default: 1.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `cpu.cores`.
      */
@@ -261,7 +285,7 @@ export interface LoadBalancersArgs {
     /**
      * Disk of each in GiB; it can only grow. Default: 32.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `disks[0].size`.
      */
@@ -297,7 +321,7 @@ export interface LoadBalancersArgs {
     /**
      * Memory of each in MiB. Default: 2048.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `memory.dedicated`.
      */
@@ -355,11 +379,9 @@ export interface MachineArgs {
      */
     ip: pulumi.Input<string>;
     /**
-     * The settings whose change restarts it, by the input that holds them.
-     *
-     * Change: refused at preview for several servers, or all load balancers, at once.
+     * The input that holds its group.
      */
-    restarts: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
+    path: pulumi.Input<string>;
     /**
      * What it is for.
      */
@@ -383,7 +405,7 @@ export interface NetworkArgs {
     /**
      * The network, like `192.168.1.0/24`.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `initialization.ipConfigs`.
      */
@@ -391,7 +413,7 @@ export interface NetworkArgs {
     /**
      * Name servers. Default: the gateway.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `initialization.dns.servers`.
      */
@@ -399,7 +421,7 @@ export interface NetworkArgs {
     /**
      * The router's address.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `initialization.ipConfigs`.
      */
@@ -407,7 +429,7 @@ export interface NetworkArgs {
     /**
      * DNS search domain. Default: the template's, usually none.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
      *
      * Upstream: `initialization.dns.domain`.
      */
@@ -429,7 +451,7 @@ export interface NodeOverridesArgs {
     /**
      * CPU cores. Default: the group's.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `cpu.cores`.
      */
@@ -437,7 +459,7 @@ export interface NodeOverridesArgs {
     /**
      * Disk in GiB; it can only grow. Default: the group's.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `disks[0].size`.
      */
@@ -451,7 +473,7 @@ export interface NodeOverridesArgs {
     /**
      * MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `networkDevices[0].macAddress`.
      */
@@ -459,7 +481,7 @@ export interface NodeOverridesArgs {
     /**
      * Memory in MiB. Default: the group's.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `memory.dedicated`.
      */
@@ -489,7 +511,7 @@ export interface ProxmoxArgs {
     /**
      * Bridge of the VMs' network device. Default: `vmbr0`.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `networkDevices[0].bridge`.
      */
@@ -511,7 +533,7 @@ export interface ProxmoxArgs {
     /**
      * Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
      *
-     * Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `disks[0].datastoreId`.
      */
@@ -519,7 +541,7 @@ export interface ProxmoxArgs {
     /**
      * Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `networkDevices[0].firewall`.
      */
@@ -541,7 +563,7 @@ export interface ProxmoxArgs {
      */
     pool?: string;
     /**
-     * Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+     * Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
      *
      * Change: changes nothing itself.
      */
@@ -573,7 +595,7 @@ export interface ProxmoxArgs {
     /**
      * VLAN tag of the network device, 1 to 4094. Default: untagged.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `networkDevices[0].vlanId`.
      */
@@ -587,7 +609,7 @@ export interface ServersArgs {
     /**
      * CPU cores of each. Default: 2.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `cpu.cores`.
      */
@@ -601,7 +623,7 @@ export interface ServersArgs {
     /**
      * Disk of each in GiB; it can only grow. Default: 32.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `disks[0].size`.
      */
@@ -637,7 +659,7 @@ export interface ServersArgs {
     /**
      * Memory of each in MiB. Default: 4096.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `memory.dedicated`.
      */
@@ -672,6 +694,24 @@ export interface ServersArgs {
      * Upstream: k3s' `node-taint`.
      */
     taints?: string[];
+}
+
+/**
+ * A node of a cluster.
+ */
+export interface SettledNodeArgs {
+    /**
+     * Its address.
+     */
+    address: pulumi.Input<string>;
+    /**
+     * A hash of what takes it out of service for a moment when it changes.
+     */
+    hash: pulumi.Input<string>;
+    /**
+     * What it is for.
+     */
+    role: pulumi.Input<string>;
 }
 
 /**
@@ -721,7 +761,7 @@ export interface WorkerPoolArgs {
     /**
      * CPU cores of each. Default: 4.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `cpu.cores`.
      */
@@ -735,7 +775,7 @@ export interface WorkerPoolArgs {
     /**
      * Disk of each in GiB; it can only grow. Default: 32.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `disks[0].size`.
      */
@@ -763,9 +803,15 @@ export interface WorkerPoolArgs {
      */
     labels?: {[key: string]: string};
     /**
+     * How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
+     *
+     * Change: changes nothing itself.
+     */
+    maxUnavailable?: number;
+    /**
      * Memory of each in MiB. Default: 8192.
      *
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `memory.dedicated`.
      */

@@ -23,11 +23,9 @@ export interface Machine {
      */
     ip: string;
     /**
-     * The settings whose change restarts it, by the input that holds them.
-     *
-     * Change: refused at preview for several servers, or all load balancers, at once.
+     * The input that holds its group.
      */
-    restarts: {[key: string]: string};
+    path: string;
     /**
      * What it is for.
      */
@@ -68,5 +66,23 @@ export interface NodeInfo {
      * Proxmox VE's id of the VM.
      */
     vmId: number;
+}
+
+/**
+ * A node of a cluster.
+ */
+export interface SettledNode {
+    /**
+     * Its address.
+     */
+    address: string;
+    /**
+     * A hash of what takes it out of service for a moment when it changes.
+     */
+    hash: string;
+    /**
+     * What it is for.
+     */
+    role: string;
 }
 

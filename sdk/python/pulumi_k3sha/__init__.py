@@ -11,6 +11,7 @@ from .admin_certificate import *
 from .cluster_identity import *
 from .cluster_machines import *
 from .cluster_release import *
+from .cluster_settled import *
 from .cluster_start import *
 from .contact import *
 from .k3s_ha_cluster import *
@@ -30,6 +31,7 @@ _utilities.register(
    "k3sha:index:ClusterIdentity": "ClusterIdentity",
    "k3sha:index:ClusterMachines": "ClusterMachines",
    "k3sha:index:ClusterRelease": "ClusterRelease",
+   "k3sha:index:ClusterSettled": "ClusterSettled",
    "k3sha:index:ClusterStart": "ClusterStart",
    "k3sha:index:Contact": "Contact",
    "k3sha:index:K3sHaCluster": "K3sHaCluster",

@@ -8,6 +8,7 @@ from enum import Enum
 
 __all__ = [
     'Balance',
+    'Drain',
     'NodeRole',
 ]
 
@@ -44,6 +45,25 @@ class Balance(_builtins.str, Enum):
     SOURCE = "source"
     """
     By hash of the client's address: a client stays with its server.
+    """
+
+
+@pulumi.type_token("k3sha:index:Drain")
+class Drain(_builtins.str, Enum):
+    """
+    When a node is drained before k3s restarts on it.
+    """
+    ALWAYS = "always"
+    """
+    Before every restart of k3s.
+    """
+    MINOR = "minor"
+    """
+    Before k3s goes to another minor version.
+    """
+    NEVER = "never"
+    """
+    Pods stay while k3s restarts; they go on running.
     """
 
 

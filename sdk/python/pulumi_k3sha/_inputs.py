@@ -36,6 +36,8 @@ __all__ = [
     'ProxmoxArgsDict',
     'ServersArgs',
     'ServersArgsDict',
+    'SettledNodeArgs',
+    'SettledNodeArgsDict',
     'SshArgs',
     'SshArgsDict',
     'WorkerPoolArgs',
@@ -391,6 +393,24 @@ class K3sArgsDict(TypedDict):
 
     Upstream: k3s' `disable`.
     """
+    drain: NotRequired['Drain']
+    """
+    When a node is drained before k3s restarts on it: its pods are evicted as their PodDisruptionBudgets allow, DaemonSets' and static pods stay, emptyDir volumes are lost. Before its VM restarts, or goes, it always is. Default: `minor`.
+
+    Change: changes nothing itself.
+    """
+    drain_force: NotRequired[_builtins.bool]
+    """
+    Whether pods that are left after `drainTimeout` are deleted, which overrides their PodDisruptionBudgets. Default: false.
+
+    Change: changes nothing itself.
+    """
+    drain_timeout: NotRequired[_builtins.int]
+    """
+    Seconds that a node may take to be drained, 10 to 7200. Then the update ends with an error that names pod and budget, and the node is uncordoned. Default: 300.
+
+    Change: changes nothing itself.
+    """
     etcd: NotRequired['EtcdArgsDict']
     """
     Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.
@@ -414,6 +434,12 @@ class K3sArgsDict(TypedDict):
     Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.
 
     Change: may be taken out again; another one is refused at preview.
+    """
+    restart: NotRequired[_builtins.str]
+    """
+    Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
+
+    Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
     """
     secrets_encryption: NotRequired[_builtins.bool]
     """
@@ -464,10 +490,14 @@ class K3sArgs:
                  agent_token: pulumi.Input[Optional[_builtins.str]] = None,
                  binary_sha256: Optional[_builtins.str] = None,
                  disable: Optional[Sequence[_builtins.str]] = None,
+                 drain: Optional['Drain'] = None,
+                 drain_force: Optional[_builtins.bool] = None,
+                 drain_timeout: Optional[_builtins.int] = None,
                  etcd: Optional['EtcdArgs'] = None,
                  install_script_sha256: Optional[_builtins.str] = None,
                  mirror: Optional[_builtins.str] = None,
                  recovery_bundle: pulumi.Input[Optional[_builtins.str]] = None,
+                 restart: Optional[_builtins.str] = None,
                  secrets_encryption: Optional[_builtins.bool] = None,
                  server_config: Optional[Mapping[str, Any]] = None,
                  tls_sans: Optional[Sequence[_builtins.str]] = None,
@@ -497,6 +527,15 @@ class K3sArgs:
                Change: rolls through the servers one by one, then the workers.
                
                Upstream: k3s' `disable`.
+        :param 'Drain' drain: When a node is drained before k3s restarts on it: its pods are evicted as their PodDisruptionBudgets allow, DaemonSets' and static pods stay, emptyDir volumes are lost. Before its VM restarts, or goes, it always is. Default: `minor`.
+               
+               Change: changes nothing itself.
+        :param _builtins.bool drain_force: Whether pods that are left after `drainTimeout` are deleted, which overrides their PodDisruptionBudgets. Default: false.
+               
+               Change: changes nothing itself.
+        :param _builtins.int drain_timeout: Seconds that a node may take to be drained, 10 to 7200. Then the update ends with an error that names pod and budget, and the node is uncordoned. Default: 300.
+               
+               Change: changes nothing itself.
         :param 'EtcdArgs' etcd: Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.
         :param _builtins.str install_script_sha256: SHA-256 of the install script, 64 hex digits. Default: not checked.
                
@@ -509,6 +548,9 @@ class K3sArgs:
         :param pulumi.Input[_builtins.str] recovery_bundle: Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.
                
                Change: may be taken out again; another one is refused at preview.
+        :param _builtins.str restart: Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
+               
+               Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
         :param _builtins.bool secrets_encryption: Whether Kubernetes secrets are encrypted in etcd. Default: true.
                
                Change: refused at preview.
@@ -544,6 +586,12 @@ class K3sArgs:
             pulumi.set(__self__, "binary_sha256", binary_sha256)
         if disable is not None:
             pulumi.set(__self__, "disable", disable)
+        if drain is not None:
+            pulumi.set(__self__, "drain", drain)
+        if drain_force is not None:
+            pulumi.set(__self__, "drain_force", drain_force)
+        if drain_timeout is not None:
+            pulumi.set(__self__, "drain_timeout", drain_timeout)
         if etcd is not None:
             pulumi.set(__self__, "etcd", etcd)
         if install_script_sha256 is not None:
@@ -552,6 +600,8 @@ class K3sArgs:
             pulumi.set(__self__, "mirror", mirror)
         if recovery_bundle is not None:
             pulumi.set(__self__, "recovery_bundle", recovery_bundle)
+        if restart is not None:
+            pulumi.set(__self__, "restart", restart)
         if secrets_encryption is not None:
             pulumi.set(__self__, "secrets_encryption", secrets_encryption)
         if server_config is not None:
@@ -641,6 +691,48 @@ class K3sArgs:
 
     @_builtins.property
     @pulumi.getter
+    def drain(self) -> Optional['Drain']:
+        """
+        When a node is drained before k3s restarts on it: its pods are evicted as their PodDisruptionBudgets allow, DaemonSets' and static pods stay, emptyDir volumes are lost. Before its VM restarts, or goes, it always is. Default: `minor`.
+
+        Change: changes nothing itself.
+        """
+        return pulumi.get(self, "drain")
+
+    @drain.setter
+    def drain(self, value: Optional['Drain']):
+        pulumi.set(self, "drain", value)
+
+    @_builtins.property
+    @pulumi.getter(name="drainForce")
+    def drain_force(self) -> Optional[_builtins.bool]:
+        """
+        Whether pods that are left after `drainTimeout` are deleted, which overrides their PodDisruptionBudgets. Default: false.
+
+        Change: changes nothing itself.
+        """
+        return pulumi.get(self, "drain_force")
+
+    @drain_force.setter
+    def drain_force(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "drain_force", value)
+
+    @_builtins.property
+    @pulumi.getter(name="drainTimeout")
+    def drain_timeout(self) -> Optional[_builtins.int]:
+        """
+        Seconds that a node may take to be drained, 10 to 7200. Then the update ends with an error that names pod and budget, and the node is uncordoned. Default: 300.
+
+        Change: changes nothing itself.
+        """
+        return pulumi.get(self, "drain_timeout")
+
+    @drain_timeout.setter
+    def drain_timeout(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "drain_timeout", value)
+
+    @_builtins.property
+    @pulumi.getter
     def etcd(self) -> Optional['EtcdArgs']:
         """
         Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.
@@ -694,6 +786,20 @@ class K3sArgs:
     @recovery_bundle.setter
     def recovery_bundle(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "recovery_bundle", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def restart(self) -> Optional[_builtins.str]:
+        """
+        Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
+
+        Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
+        """
+        return pulumi.get(self, "restart")
+
+    @restart.setter
+    def restart(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "restart", value)
 
     @_builtins.property
     @pulumi.getter(name="secretsEncryption")
@@ -832,7 +938,7 @@ class LoadBalancersArgsDict(TypedDict):
     """
     CPU cores of each. Default: 1.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `cpu.cores`.
     """
@@ -846,7 +952,7 @@ class LoadBalancersArgsDict(TypedDict):
     """
     Disk of each in GiB; it can only grow. Default: 32.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `disks[0].size`.
     """
@@ -882,7 +988,7 @@ class LoadBalancersArgsDict(TypedDict):
     """
     Memory of each in MiB. Default: 2048.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `memory.dedicated`.
     """
@@ -978,7 +1084,7 @@ class LoadBalancersArgs:
                Upstream: HAProxy's `rise`.
         :param _builtins.int cores: CPU cores of each. Default: 1.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `cpu.cores`.
         :param _builtins.int count: How many load balancers: 1 to 3. Default: 2. Their slots are 1 to count. Excludes `slots`.
@@ -986,7 +1092,7 @@ class LoadBalancersArgs:
                Change: adds nodes, or takes the last ones away; the others stay as they are.
         :param _builtins.int disk: Disk of each in GiB; it can only grow. Default: 32.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `disks[0].size`.
         :param Sequence[_builtins.str] extra_lines: More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none.
@@ -1007,7 +1113,7 @@ class LoadBalancersArgs:
                Upstream: Keepalived's `interface`.
         :param _builtins.int memory: Memory of each in MiB. Default: 2048.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `memory.dedicated`.
         :param Mapping[str, 'NodeOverridesArgs'] nodes: Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
@@ -1171,7 +1277,7 @@ class LoadBalancersArgs:
         """
         CPU cores of each. Default: 1.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `cpu.cores`.
         """
@@ -1201,7 +1307,7 @@ class LoadBalancersArgs:
         """
         Disk of each in GiB; it can only grow. Default: 32.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `disks[0].size`.
         """
@@ -1277,7 +1383,7 @@ class LoadBalancersArgs:
         """
         Memory of each in MiB. Default: 2048.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `memory.dedicated`.
         """
@@ -1378,11 +1484,9 @@ class MachineArgsDict(TypedDict):
 
     Change: refused at preview.
     """
-    restarts: pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]
+    path: pulumi.Input[_builtins.str]
     """
-    The settings whose change restarts it, by the input that holds them.
-
-    Change: refused at preview for several servers, or all load balancers, at once.
+    The input that holds its group.
     """
     role: pulumi.Input[_builtins.str]
     """
@@ -1404,7 +1508,7 @@ class MachineArgs:
     def __init__(__self__, *,
                  disk: pulumi.Input[_builtins.int],
                  ip: pulumi.Input[_builtins.str],
-                 restarts: pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]],
+                 path: pulumi.Input[_builtins.str],
                  role: pulumi.Input[_builtins.str],
                  slot: pulumi.Input[_builtins.int],
                  vm_id: pulumi.Input[_builtins.int]):
@@ -1417,9 +1521,7 @@ class MachineArgs:
         :param pulumi.Input[_builtins.str] ip: Its IPv4 address.
                
                Change: refused at preview.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] restarts: The settings whose change restarts it, by the input that holds them.
-               
-               Change: refused at preview for several servers, or all load balancers, at once.
+        :param pulumi.Input[_builtins.str] path: The input that holds its group.
         :param pulumi.Input[_builtins.str] role: What it is for.
         :param pulumi.Input[_builtins.int] slot: Its slot in its group.
         :param pulumi.Input[_builtins.int] vm_id: Proxmox VE's id of it.
@@ -1428,7 +1530,7 @@ class MachineArgs:
         """
         pulumi.set(__self__, "disk", disk)
         pulumi.set(__self__, "ip", ip)
-        pulumi.set(__self__, "restarts", restarts)
+        pulumi.set(__self__, "path", path)
         pulumi.set(__self__, "role", role)
         pulumi.set(__self__, "slot", slot)
         pulumi.set(__self__, "vm_id", vm_id)
@@ -1463,17 +1565,15 @@ class MachineArgs:
 
     @_builtins.property
     @pulumi.getter
-    def restarts(self) -> pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]:
+    def path(self) -> pulumi.Input[_builtins.str]:
         """
-        The settings whose change restarts it, by the input that holds them.
-
-        Change: refused at preview for several servers, or all load balancers, at once.
+        The input that holds its group.
         """
-        return pulumi.get(self, "restarts")
+        return pulumi.get(self, "path")
 
-    @restarts.setter
-    def restarts(self, value: pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]):
-        pulumi.set(self, "restarts", value)
+    @path.setter
+    def path(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "path", value)
 
     @_builtins.property
     @pulumi.getter
@@ -1522,7 +1622,7 @@ class NetworkArgsDict(TypedDict):
     """
     The network, like `192.168.1.0/24`.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `initialization.ipConfigs`.
     """
@@ -1530,7 +1630,7 @@ class NetworkArgsDict(TypedDict):
     """
     The router's address.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `initialization.ipConfigs`.
     """
@@ -1546,7 +1646,7 @@ class NetworkArgsDict(TypedDict):
     """
     Name servers. Default: the gateway.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `initialization.dns.servers`.
     """
@@ -1554,7 +1654,7 @@ class NetworkArgsDict(TypedDict):
     """
     DNS search domain. Default: the template's, usually none.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
 
     Upstream: `initialization.dns.domain`.
     """
@@ -1572,12 +1672,12 @@ class NetworkArgs:
 
         :param _builtins.str cidr: The network, like `192.168.1.0/24`.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `initialization.ipConfigs`.
         :param _builtins.str gateway: The router's address.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `initialization.ipConfigs`.
         :param _builtins.str vip: The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
@@ -1587,12 +1687,12 @@ class NetworkArgs:
                Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
         :param Sequence[_builtins.str] dns: Name servers. Default: the gateway.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `initialization.dns.servers`.
         :param _builtins.str search_domain: DNS search domain. Default: the template's, usually none.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
                
                Upstream: `initialization.dns.domain`.
         """
@@ -1610,7 +1710,7 @@ class NetworkArgs:
         """
         The network, like `192.168.1.0/24`.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `initialization.ipConfigs`.
         """
@@ -1626,7 +1726,7 @@ class NetworkArgs:
         """
         The router's address.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `initialization.ipConfigs`.
         """
@@ -1658,7 +1758,7 @@ class NetworkArgs:
         """
         Name servers. Default: the gateway.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `initialization.dns.servers`.
         """
@@ -1674,7 +1774,7 @@ class NetworkArgs:
         """
         DNS search domain. Default: the template's, usually none.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
 
         Upstream: `initialization.dns.domain`.
         """
@@ -1693,7 +1793,7 @@ class NodeOverridesArgsDict(TypedDict):
     """
     CPU cores. Default: the group's.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `cpu.cores`.
     """
@@ -1701,7 +1801,7 @@ class NodeOverridesArgsDict(TypedDict):
     """
     Disk in GiB; it can only grow. Default: the group's.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `disks[0].size`.
     """
@@ -1715,7 +1815,7 @@ class NodeOverridesArgsDict(TypedDict):
     """
     MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `networkDevices[0].macAddress`.
     """
@@ -1723,7 +1823,7 @@ class NodeOverridesArgsDict(TypedDict):
     """
     Memory in MiB. Default: the group's.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `memory.dedicated`.
     """
@@ -1759,12 +1859,12 @@ class NodeOverridesArgs:
 
         :param _builtins.int cores: CPU cores. Default: the group's.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `cpu.cores`.
         :param _builtins.int disk: Disk in GiB; it can only grow. Default: the group's.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `disks[0].size`.
         :param _builtins.str ip: IPv4 address. Default: the group's first address plus slot minus 1.
@@ -1772,12 +1872,12 @@ class NodeOverridesArgs:
                Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
         :param _builtins.str mac: MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `networkDevices[0].macAddress`.
         :param _builtins.int memory: Memory in MiB. Default: the group's.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `memory.dedicated`.
         :param _builtins.str proxmox_node: Proxmox node; one of `proxmox.nodes`. Default: spread by slot.
@@ -1812,7 +1912,7 @@ class NodeOverridesArgs:
         """
         CPU cores. Default: the group's.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `cpu.cores`.
         """
@@ -1828,7 +1928,7 @@ class NodeOverridesArgs:
         """
         Disk in GiB; it can only grow. Default: the group's.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `disks[0].size`.
         """
@@ -1858,7 +1958,7 @@ class NodeOverridesArgs:
         """
         MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node's name.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `networkDevices[0].macAddress`.
         """
@@ -1874,7 +1974,7 @@ class NodeOverridesArgs:
         """
         Memory in MiB. Default: the group's.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `memory.dedicated`.
         """
@@ -1941,7 +2041,7 @@ class ProxmoxArgsDict(TypedDict):
     """
     Bridge of the VMs' network device. Default: `vmbr0`.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `networkDevices[0].bridge`.
     """
@@ -1963,7 +2063,7 @@ class ProxmoxArgsDict(TypedDict):
     """
     Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
 
-    Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it, one of a group at a time, each drained before and waited for.
 
     Upstream: `disks[0].datastoreId`.
     """
@@ -1971,7 +2071,7 @@ class ProxmoxArgsDict(TypedDict):
     """
     Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `networkDevices[0].firewall`.
     """
@@ -1985,7 +2085,7 @@ class ProxmoxArgsDict(TypedDict):
     """
     restart_together: NotRequired[_builtins.bool]
     """
-    Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+    Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
 
     Change: changes nothing itself.
     """
@@ -2009,7 +2109,7 @@ class ProxmoxArgsDict(TypedDict):
     """
     VLAN tag of the network device, 1 to 4094. Default: untagged.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `networkDevices[0].vlanId`.
     """
@@ -2044,7 +2144,7 @@ class ProxmoxArgs:
                Upstream: `clone.vmId`.
         :param _builtins.str bridge: Bridge of the VMs' network device. Default: `vmbr0`.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `networkDevices[0].bridge`.
         :param _builtins.int clone_lanes: How many clones run at a time. Parallel clones of one template run into lock timeouts on many storages. Default: 2.
@@ -2057,12 +2157,12 @@ class ProxmoxArgs:
                Upstream: `clone.retries`.
         :param _builtins.str datastore: Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
                
-               Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it, one of a group at a time, each drained before and waited for.
                
                Upstream: `disks[0].datastoreId`.
         :param _builtins.bool firewall: Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `networkDevices[0].firewall`.
         :param _builtins.str pool: Resource pool of the VMs; it must exist. Default: none.
@@ -2070,7 +2170,7 @@ class ProxmoxArgs:
                Change: in place.
                
                Upstream: `poolId`.
-        :param _builtins.bool restart_together: Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+        :param _builtins.bool restart_together: Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
                
                Change: changes nothing itself.
         :param Sequence[_builtins.str] tags: Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none.
@@ -2085,7 +2185,7 @@ class ProxmoxArgs:
                Upstream: `clone.nodeName`.
         :param _builtins.int vlan: VLAN tag of the network device, 1 to 4094. Default: untagged.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `networkDevices[0].vlanId`.
         """
@@ -2150,7 +2250,7 @@ class ProxmoxArgs:
         """
         Bridge of the VMs' network device. Default: `vmbr0`.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `networkDevices[0].bridge`.
         """
@@ -2196,7 +2296,7 @@ class ProxmoxArgs:
         """
         Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
 
-        Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it, one of a group at a time, each drained before and waited for.
 
         Upstream: `disks[0].datastoreId`.
         """
@@ -2212,7 +2312,7 @@ class ProxmoxArgs:
         """
         Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `networkDevices[0].firewall`.
         """
@@ -2242,7 +2342,7 @@ class ProxmoxArgs:
     @pulumi.getter(name="restartTogether")
     def restart_together(self) -> Optional[_builtins.bool]:
         """
-        Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+        Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
 
         Change: changes nothing itself.
         """
@@ -2290,7 +2390,7 @@ class ProxmoxArgs:
         """
         VLAN tag of the network device, 1 to 4094. Default: untagged.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `networkDevices[0].vlanId`.
         """
@@ -2309,7 +2409,7 @@ class ServersArgsDict(TypedDict):
     """
     CPU cores of each. Default: 2.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `cpu.cores`.
     """
@@ -2323,7 +2423,7 @@ class ServersArgsDict(TypedDict):
     """
     Disk of each in GiB; it can only grow. Default: 32.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `disks[0].size`.
     """
@@ -2359,7 +2459,7 @@ class ServersArgsDict(TypedDict):
     """
     Memory of each in MiB. Default: 4096.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `memory.dedicated`.
     """
@@ -2415,7 +2515,7 @@ class ServersArgs:
 
         :param _builtins.int cores: CPU cores of each. Default: 2.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `cpu.cores`.
         :param _builtins.int count: How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
@@ -2423,7 +2523,7 @@ class ServersArgs:
                Change: adds nodes, or takes the last ones away; the others stay as they are.
         :param _builtins.int disk: Disk of each in GiB; it can only grow. Default: 32.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `disks[0].size`.
         :param _builtins.int first: Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
@@ -2444,7 +2544,7 @@ class ServersArgs:
                Upstream: k3s' `node-label`.
         :param _builtins.int memory: Memory of each in MiB. Default: 4096.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `memory.dedicated`.
         :param Mapping[str, 'NodeOverridesArgs'] nodes: Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
@@ -2496,7 +2596,7 @@ class ServersArgs:
         """
         CPU cores of each. Default: 2.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `cpu.cores`.
         """
@@ -2526,7 +2626,7 @@ class ServersArgs:
         """
         Disk of each in GiB; it can only grow. Default: 32.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `disks[0].size`.
         """
@@ -2602,7 +2702,7 @@ class ServersArgs:
         """
         Memory of each in MiB. Default: 4096.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `memory.dedicated`.
         """
@@ -2681,6 +2781,77 @@ class ServersArgs:
     @taints.setter
     def taints(self, value: Optional[Sequence[_builtins.str]]):
         pulumi.set(self, "taints", value)
+
+
+class SettledNodeArgsDict(TypedDict):
+    """
+    A node of a cluster.
+    """
+    address: pulumi.Input[_builtins.str]
+    """
+    Its address.
+    """
+    hash: pulumi.Input[_builtins.str]
+    """
+    A hash of what takes it out of service for a moment when it changes.
+    """
+    role: pulumi.Input[_builtins.str]
+    """
+    What it is for.
+    """
+
+@pulumi.input_type
+class SettledNodeArgs:
+    def __init__(__self__, *,
+                 address: pulumi.Input[_builtins.str],
+                 hash: pulumi.Input[_builtins.str],
+                 role: pulumi.Input[_builtins.str]):
+        """
+        A node of a cluster.
+
+        :param pulumi.Input[_builtins.str] address: Its address.
+        :param pulumi.Input[_builtins.str] hash: A hash of what takes it out of service for a moment when it changes.
+        :param pulumi.Input[_builtins.str] role: What it is for.
+        """
+        pulumi.set(__self__, "address", address)
+        pulumi.set(__self__, "hash", hash)
+        pulumi.set(__self__, "role", role)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> pulumi.Input[_builtins.str]:
+        """
+        Its address.
+        """
+        return pulumi.get(self, "address")
+
+    @address.setter
+    def address(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "address", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def hash(self) -> pulumi.Input[_builtins.str]:
+        """
+        A hash of what takes it out of service for a moment when it changes.
+        """
+        return pulumi.get(self, "hash")
+
+    @hash.setter
+    def hash(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "hash", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def role(self) -> pulumi.Input[_builtins.str]:
+        """
+        What it is for.
+        """
+        return pulumi.get(self, "role")
+
+    @role.setter
+    def role(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "role", value)
 
 
 class SshArgsDict(TypedDict):
@@ -2846,7 +3017,7 @@ class WorkerPoolArgsDict(TypedDict):
     """
     CPU cores of each. Default: 4.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `cpu.cores`.
     """
@@ -2860,7 +3031,7 @@ class WorkerPoolArgsDict(TypedDict):
     """
     Disk of each in GiB; it can only grow. Default: 32.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `disks[0].size`.
     """
@@ -2886,11 +3057,17 @@ class WorkerPoolArgsDict(TypedDict):
 
     Upstream: k3s' `node-label`.
     """
+    max_unavailable: NotRequired[_builtins.int]
+    """
+    How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
+
+    Change: changes nothing itself.
+    """
     memory: NotRequired[_builtins.int]
     """
     Memory of each in MiB. Default: 8192.
 
-    Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `memory.dedicated`.
     """
@@ -2922,6 +3099,7 @@ class WorkerPoolArgs:
                  first_address: Optional[_builtins.str] = None,
                  first_vm_id: Optional[_builtins.int] = None,
                  labels: Optional[Mapping[str, _builtins.str]] = None,
+                 max_unavailable: Optional[_builtins.int] = None,
                  memory: Optional[_builtins.int] = None,
                  nodes: Optional[Mapping[str, 'NodeOverridesArgs']] = None,
                  slots: Optional[Sequence[_builtins.int]] = None,
@@ -2931,7 +3109,7 @@ class WorkerPoolArgs:
 
         :param _builtins.int cores: CPU cores of each. Default: 4.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `cpu.cores`.
         :param _builtins.int count: How many workers. No default: give count or slots. Their slots are 1 to count. Excludes `slots`.
@@ -2939,7 +3117,7 @@ class WorkerPoolArgs:
                Change: adds nodes, or takes the last ones away; the others stay as they are.
         :param _builtins.int disk: Disk of each in GiB; it can only grow. Default: 32.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `disks[0].size`.
         :param _builtins.str first_address: IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
@@ -2955,9 +3133,12 @@ class WorkerPoolArgs:
                Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
                
                Upstream: k3s' `node-label`.
+        :param _builtins.int max_unavailable: How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
+               
+               Change: changes nothing itself.
         :param _builtins.int memory: Memory of each in MiB. Default: 8192.
                
-               Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `memory.dedicated`.
         :param Mapping[str, 'NodeOverridesArgs'] nodes: Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
@@ -2982,6 +3163,8 @@ class WorkerPoolArgs:
             pulumi.set(__self__, "first_vm_id", first_vm_id)
         if labels is not None:
             pulumi.set(__self__, "labels", labels)
+        if max_unavailable is not None:
+            pulumi.set(__self__, "max_unavailable", max_unavailable)
         if memory is not None:
             pulumi.set(__self__, "memory", memory)
         if nodes is not None:
@@ -2997,7 +3180,7 @@ class WorkerPoolArgs:
         """
         CPU cores of each. Default: 4.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `cpu.cores`.
         """
@@ -3027,7 +3210,7 @@ class WorkerPoolArgs:
         """
         Disk of each in GiB; it can only grow. Default: 32.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `disks[0].size`.
         """
@@ -3084,12 +3267,26 @@ class WorkerPoolArgs:
         pulumi.set(self, "labels", value)
 
     @_builtins.property
+    @pulumi.getter(name="maxUnavailable")
+    def max_unavailable(self) -> Optional[_builtins.int]:
+        """
+        How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
+
+        Change: changes nothing itself.
+        """
+        return pulumi.get(self, "max_unavailable")
+
+    @max_unavailable.setter
+    def max_unavailable(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "max_unavailable", value)
+
+    @_builtins.property
     @pulumi.getter
     def memory(self) -> Optional[_builtins.int]:
         """
         Memory of each in MiB. Default: 8192.
 
-        Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
         Upstream: `memory.dedicated`.
         """

@@ -21,20 +21,15 @@ __all__ = ['ClusterMachinesArgs', 'ClusterMachines']
 @pulumi.input_type
 class ClusterMachinesArgs:
     def __init__(__self__, *,
-                 machines: pulumi.Input[Mapping[str, pulumi.Input['MachineArgs']]],
-                 restart_together: pulumi.Input[_builtins.bool]):
+                 machines: pulumi.Input[Mapping[str, pulumi.Input['MachineArgs']]]):
         """
         The set of arguments for constructing a ClusterMachines resource.
 
         :param pulumi.Input[Mapping[str, pulumi.Input['MachineArgs']]] machines: The VMs by name.
                
                Change: in place, or refused at preview.
-        :param pulumi.Input[_builtins.bool] restart_together: Whether several servers, or all load balancers, may be restarted in one update.
-               
-               Change: changes nothing itself.
         """
         pulumi.set(__self__, "machines", machines)
-        pulumi.set(__self__, "restart_together", restart_together)
 
     @_builtins.property
     @pulumi.getter
@@ -50,20 +45,6 @@ class ClusterMachinesArgs:
     def machines(self, value: pulumi.Input[Mapping[str, pulumi.Input['MachineArgs']]]):
         pulumi.set(self, "machines", value)
 
-    @_builtins.property
-    @pulumi.getter(name="restartTogether")
-    def restart_together(self) -> pulumi.Input[_builtins.bool]:
-        """
-        Whether several servers, or all load balancers, may be restarted in one update.
-
-        Change: changes nothing itself.
-        """
-        return pulumi.get(self, "restart_together")
-
-    @restart_together.setter
-    def restart_together(self, value: pulumi.Input[_builtins.bool]):
-        pulumi.set(self, "restart_together", value)
-
 
 @pulumi.type_token("k3sha:index:ClusterMachines")
 class ClusterMachines(pulumi.CustomResource):
@@ -72,19 +53,15 @@ class ClusterMachines(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  machines: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['MachineArgs', 'MachineArgsDict']]]]] = None,
-                 restart_together: pulumi.Input[Optional[_builtins.bool]] = None,
                  __props__=None):
         """
-        What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would take a living cluster down: addresses and VM ids changed, disks that shrink, several servers or all load balancers restarted at once. Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.
+        What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would destroy a living cluster: addresses and VM ids changed, disks that shrink. Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[Mapping[str, pulumi.Input[Union['MachineArgs', 'MachineArgsDict']]]] machines: The VMs by name.
                
                Change: in place, or refused at preview.
-        :param pulumi.Input[_builtins.bool] restart_together: Whether several servers, or all load balancers, may be restarted in one update.
-               
-               Change: changes nothing itself.
         """
         ...
     @overload
@@ -93,7 +70,7 @@ class ClusterMachines(pulumi.CustomResource):
                  args: ClusterMachinesArgs,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would take a living cluster down: addresses and VM ids changed, disks that shrink, several servers or all load balancers restarted at once. Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.
+        What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would destroy a living cluster: addresses and VM ids changed, disks that shrink. Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.
 
         :param str resource_name: The name of the resource.
         :param ClusterMachinesArgs args: The arguments to use to populate this resource's properties.
@@ -111,7 +88,6 @@ class ClusterMachines(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  machines: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['MachineArgs', 'MachineArgsDict']]]]] = None,
-                 restart_together: pulumi.Input[Optional[_builtins.bool]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
         if not isinstance(opts, pulumi.ResourceOptions):
@@ -124,9 +100,6 @@ class ClusterMachines(pulumi.CustomResource):
             if machines is None and not opts.urn:
                 raise TypeError("Missing required property 'machines'")
             __props__.__dict__["machines"] = machines
-            if restart_together is None and not opts.urn:
-                raise TypeError("Missing required property 'restart_together'")
-            __props__.__dict__["restart_together"] = restart_together
         super(ClusterMachines, __self__).__init__(
             'k3sha:index:ClusterMachines',
             resource_name,

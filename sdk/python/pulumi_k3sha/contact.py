@@ -261,7 +261,6 @@ class Contact(pulumi.CustomResource):
             if vm is None and not opts.urn:
                 raise TypeError("Missing required property 'vm'")
             __props__.__dict__["vm"] = vm
-            __props__.__dict__["login"] = None
         super(Contact, __self__).__init__(
             'k3sha:index:Contact',
             resource_name,
@@ -284,10 +283,19 @@ class Contact(pulumi.CustomResource):
 
         __props__ = ContactArgs.__new__(ContactArgs)
 
+        __props__.__dict__["authorized_keys"] = None
         __props__.__dict__["instance"] = None
-        __props__.__dict__["login"] = None
+        __props__.__dict__["network"] = None
         __props__.__dict__["toolkit"] = None
         return Contact(resource_name, opts=opts, __props__=__props__)
+
+    @_builtins.property
+    @pulumi.getter(name="authorizedKeys")
+    def authorized_keys(self) -> pulumi.Output[Sequence[_builtins.str]]:
+        """
+        Public keys that may log in to the VM.
+        """
+        return pulumi.get(self, "authorized_keys")
 
     @_builtins.property
     @pulumi.getter
@@ -299,11 +307,11 @@ class Contact(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
-    def login(self) -> pulumi.Output[_builtins.str]:
+    def network(self) -> pulumi.Output[_builtins.str]:
         """
-        A hash of who may log in to the VM.
+        The VM's network settings at that time.
         """
-        return pulumi.get(self, "login")
+        return pulumi.get(self, "network")
 
     @_builtins.property
     @pulumi.getter

@@ -28,6 +28,7 @@ class K3sHaClusterArgs:
                  proxmox: 'ProxmoxArgs',
                  ssh: 'SshArgs',
                  load_balancers: Optional['LoadBalancersArgs'] = None,
+                 reapply: Optional[_builtins.str] = None,
                  servers: Optional['ServersArgs'] = None,
                  workers: Optional[Mapping[str, 'WorkerPoolArgs']] = None):
         """
@@ -41,6 +42,9 @@ class K3sHaClusterArgs:
         :param 'ProxmoxArgs' proxmox: Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
         :param 'SshArgs' ssh: How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.
         :param 'LoadBalancersArgs' load_balancers: The load balancers: HAProxy, and Keepalived for the VIP. Default: 2 of them.
+        :param _builtins.str reapply: Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
+               
+               Change: in place.
         :param 'ServersArgs' servers: The servers: k3s' control plane with embedded etcd. Default: 3 of them.
         :param Mapping[str, 'WorkerPoolArgs'] workers: Pools of workers by name. A pool's name is part of its nodes' names: `<clusterName>-<pool>-01`. At most 15 lower-case letters, digits and hyphens. Default: no workers.
         """
@@ -51,6 +55,8 @@ class K3sHaClusterArgs:
         pulumi.set(__self__, "ssh", ssh)
         if load_balancers is not None:
             pulumi.set(__self__, "load_balancers", load_balancers)
+        if reapply is not None:
+            pulumi.set(__self__, "reapply", reapply)
         if servers is not None:
             pulumi.set(__self__, "servers", servers)
         if workers is not None:
@@ -132,6 +138,20 @@ class K3sHaClusterArgs:
 
     @_builtins.property
     @pulumi.getter
+    def reapply(self) -> Optional[_builtins.str]:
+        """
+        Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
+
+        Change: in place.
+        """
+        return pulumi.get(self, "reapply")
+
+    @reapply.setter
+    def reapply(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "reapply", value)
+
+    @_builtins.property
+    @pulumi.getter
     def servers(self) -> Optional['ServersArgs']:
         """
         The servers: k3s' control plane with embedded etcd. Default: 3 of them.
@@ -166,6 +186,7 @@ class K3sHaCluster(pulumi.ComponentResource):
                  load_balancers: Optional[Union['LoadBalancersArgs', 'LoadBalancersArgsDict']] = None,
                  network: Optional[Union['NetworkArgs', 'NetworkArgsDict']] = None,
                  proxmox: Optional[Union['ProxmoxArgs', 'ProxmoxArgsDict']] = None,
+                 reapply: Optional[_builtins.str] = None,
                  servers: Optional[Union['ServersArgs', 'ServersArgsDict']] = None,
                  ssh: Optional[Union['SshArgs', 'SshArgsDict']] = None,
                  workers: Optional[Mapping[str, Union['WorkerPoolArgs', 'WorkerPoolArgsDict']]] = None,
@@ -189,6 +210,9 @@ class K3sHaCluster(pulumi.ComponentResource):
         :param Union['LoadBalancersArgs', 'LoadBalancersArgsDict'] load_balancers: The load balancers: HAProxy, and Keepalived for the VIP. Default: 2 of them.
         :param Union['NetworkArgs', 'NetworkArgsDict'] network: The network that all nodes share.
         :param Union['ProxmoxArgs', 'ProxmoxArgsDict'] proxmox: Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
+        :param _builtins.str reapply: Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
+               
+               Change: in place.
         :param Union['ServersArgs', 'ServersArgsDict'] servers: The servers: k3s' control plane with embedded etcd. Default: 3 of them.
         :param Union['SshArgs', 'SshArgsDict'] ssh: How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.
         :param Mapping[str, Union['WorkerPoolArgs', 'WorkerPoolArgsDict']] workers: Pools of workers by name. A pool's name is part of its nodes' names: `<clusterName>-<pool>-01`. At most 15 lower-case letters, digits and hyphens. Default: no workers.
@@ -229,6 +253,7 @@ class K3sHaCluster(pulumi.ComponentResource):
                  load_balancers: Optional[Union['LoadBalancersArgs', 'LoadBalancersArgsDict']] = None,
                  network: Optional[Union['NetworkArgs', 'NetworkArgsDict']] = None,
                  proxmox: Optional[Union['ProxmoxArgs', 'ProxmoxArgsDict']] = None,
+                 reapply: Optional[_builtins.str] = None,
                  servers: Optional[Union['ServersArgs', 'ServersArgsDict']] = None,
                  ssh: Optional[Union['SshArgs', 'SshArgsDict']] = None,
                  workers: Optional[Mapping[str, Union['WorkerPoolArgs', 'WorkerPoolArgsDict']]] = None,
@@ -256,6 +281,7 @@ class K3sHaCluster(pulumi.ComponentResource):
             if proxmox is None and not opts.urn:
                 raise TypeError("Missing required property 'proxmox'")
             __props__.__dict__["proxmox"] = proxmox
+            __props__.__dict__["reapply"] = reapply
             __props__.__dict__["servers"] = servers
             if ssh is None and not opts.urn:
                 raise TypeError("Missing required property 'ssh'")

@@ -18,6 +18,7 @@ from ._enums import *
 __all__ = [
     'Machine',
     'NodeInfo',
+    'SettledNode',
 ]
 
 @pulumi.output_type
@@ -45,7 +46,7 @@ class Machine(dict):
     def __init__(__self__, *,
                  disk: _builtins.int,
                  ip: _builtins.str,
-                 restarts: Mapping[str, _builtins.str],
+                 path: _builtins.str,
                  role: _builtins.str,
                  slot: _builtins.int,
                  vm_id: _builtins.int):
@@ -58,9 +59,7 @@ class Machine(dict):
         :param _builtins.str ip: Its IPv4 address.
                
                Change: refused at preview.
-        :param Mapping[str, _builtins.str] restarts: The settings whose change restarts it, by the input that holds them.
-               
-               Change: refused at preview for several servers, or all load balancers, at once.
+        :param _builtins.str path: The input that holds its group.
         :param _builtins.str role: What it is for.
         :param _builtins.int slot: Its slot in its group.
         :param _builtins.int vm_id: Proxmox VE's id of it.
@@ -69,7 +68,7 @@ class Machine(dict):
         """
         pulumi.set(__self__, "disk", disk)
         pulumi.set(__self__, "ip", ip)
-        pulumi.set(__self__, "restarts", restarts)
+        pulumi.set(__self__, "path", path)
         pulumi.set(__self__, "role", role)
         pulumi.set(__self__, "slot", slot)
         pulumi.set(__self__, "vm_id", vm_id)
@@ -96,13 +95,11 @@ class Machine(dict):
 
     @_builtins.property
     @pulumi.getter
-    def restarts(self) -> Mapping[str, _builtins.str]:
+    def path(self) -> _builtins.str:
         """
-        The settings whose change restarts it, by the input that holds them.
-
-        Change: refused at preview for several servers, or all load balancers, at once.
+        The input that holds its group.
         """
-        return pulumi.get(self, "restarts")
+        return pulumi.get(self, "path")
 
     @_builtins.property
     @pulumi.getter
@@ -215,5 +212,50 @@ class NodeInfo(dict):
         Proxmox VE's id of the VM.
         """
         return pulumi.get(self, "vm_id")
+
+
+@pulumi.output_type
+class SettledNode(dict):
+    """
+    A node of a cluster.
+    """
+    def __init__(__self__, *,
+                 address: _builtins.str,
+                 hash: _builtins.str,
+                 role: _builtins.str):
+        """
+        A node of a cluster.
+
+        :param _builtins.str address: Its address.
+        :param _builtins.str hash: A hash of what takes it out of service for a moment when it changes.
+        :param _builtins.str role: What it is for.
+        """
+        pulumi.set(__self__, "address", address)
+        pulumi.set(__self__, "hash", hash)
+        pulumi.set(__self__, "role", role)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> _builtins.str:
+        """
+        Its address.
+        """
+        return pulumi.get(self, "address")
+
+    @_builtins.property
+    @pulumi.getter
+    def hash(self) -> _builtins.str:
+        """
+        A hash of what takes it out of service for a moment when it changes.
+        """
+        return pulumi.get(self, "hash")
+
+    @_builtins.property
+    @pulumi.getter
+    def role(self) -> _builtins.str:
+        """
+        What it is for.
+        """
+        return pulumi.get(self, "role")
 
 

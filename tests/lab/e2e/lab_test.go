@@ -22,7 +22,7 @@ const (
 	minor   = "v1.32.6+k3s1" // made of another minor release of Kubernetes
 	vip     = "192.168.1.220"
 
-	resourcesInAll = 43 // of the reference cluster
+	resourcesInAll = 44 // of the reference cluster
 )
 
 // TestLabReferenceCluster is the life of the reference cluster, one step on the other.
@@ -185,7 +185,7 @@ func TestLabReferenceCluster(t *testing.T) {
 	t.Run("a third worker", func(t *testing.T) {
 		p.t = t
 		p.program("count: 2", "count: 3")
-		want := []string{"create k3s-admit-k3s-worker-03", "create k3s-contact-k3s-worker-03", "create k3s-converge-k3s-worker-03", "create k3s-prepare-k3s-worker-03", "create k3s-vm-k3s-worker-03", "update k3s-machines"}
+		want := []string{"create k3s-admit-k3s-worker-03", "create k3s-contact-k3s-worker-03", "create k3s-converge-k3s-worker-03", "create k3s-prepare-k3s-worker-03", "create k3s-vm-k3s-worker-03", "update k3s-machines", "update k3s-settle-cluster"}
 		_, out := p.must(time.Minute, "preview", "--diff")
 		for _, name := range want {
 			if _, name, _ = strings.Cut(name, " "); !strings.Contains(out, name) {

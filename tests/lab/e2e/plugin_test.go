@@ -173,7 +173,7 @@ func TestLabTemplates(t *testing.T) {
 					t.Errorf("%s has %d cloud-init drives and vga %s", name, drives, vm.Config["vga"])
 				}
 			}
-			p.program("templateId: 9000", fmt.Sprintf("templateId: %d", template), "network:\n", "network:\n        searchDomain: example.org\n", "proxmox:\n", "proxmox:\n        restartTogether: true\n")
+			p.program("templateId: 9000", fmt.Sprintf("templateId: %d", template), "network:\n", "network:\n        searchDomain: example.org\n")
 			p.up()
 			p.program("templateId: 9000", fmt.Sprintf("templateId: %d", template))
 			p.reset()

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/k3sha/pulumi-k3sha/tests/lab"
 	"github.com/k3sha/pulumi-k3sha/tests/lab/pve"
 )
 
@@ -99,7 +100,7 @@ func TestLabPreviews(t *testing.T) {
 		slices.Sort(steps)
 		expect(t, "steps", steps, []string{
 			"create k3s-admit-k3s-worker-03", "create k3s-contact-k3s-worker-03", "create k3s-converge-k3s-worker-03",
-			"create k3s-prepare-k3s-worker-03", "create k3s-vm-k3s-worker-03", "update k3s-machines",
+			"create k3s-prepare-k3s-worker-03", "create k3s-vm-k3s-worker-03", "update k3s-machines", "update k3s-settle-cluster",
 		})
 	})
 
@@ -114,7 +115,7 @@ func TestLabPreviews(t *testing.T) {
 				want = append(want, fmt.Sprintf("create k3s-%s-k3s-server-%02d", verb, slot))
 			}
 		}
-		want = append(want, "update k3s-access-cluster", "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02", "update k3s-machines")
+		want = append(want, "update k3s-access-cluster", "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02", "update k3s-machines", "update k3s-settle-cluster")
 		expect(t, "steps", steps, want)
 	})
 
@@ -128,7 +129,7 @@ func TestLabPreviews(t *testing.T) {
 		for _, verb := range []string{"admit", "contact", "converge", "prepare", "vm"} {
 			want = append(want, "delete k3s-"+verb+"-k3s-server-02", "delete k3s-"+verb+"-k3s-server-03")
 		}
-		want = append(want, "update k3s-access-cluster", "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02", "update k3s-machines")
+		want = append(want, "update k3s-access-cluster", "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02", "update k3s-machines", "update k3s-settle-cluster")
 		expect(t, "steps", steps, want)
 	})
 
@@ -155,7 +156,7 @@ func TestLabPreviews(t *testing.T) {
 			"update k3s-converge-k3s-server-01", "update k3s-converge-k3s-server-02", "update k3s-converge-k3s-server-03",
 			"update k3s-converge-k3s-worker-01", "update k3s-converge-k3s-worker-02",
 			"update k3s-prepare-k3s-server-01", "update k3s-prepare-k3s-server-02", "update k3s-prepare-k3s-server-03",
-			"update k3s-prepare-k3s-worker-01", "update k3s-prepare-k3s-worker-02", "update k3s-release-cluster",
+			"update k3s-prepare-k3s-worker-01", "update k3s-prepare-k3s-worker-02", "update k3s-release-cluster", "update k3s-settle-cluster",
 		})
 	})
 
@@ -165,7 +166,7 @@ func TestLabPreviews(t *testing.T) {
 		expect(t, "steps", p.steps(), []string{"update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02"})
 	})
 
-	t.Run("what would take the cluster down", func(t *testing.T) {
+	t.Run("what would destroy the cluster", func(t *testing.T) {
 		p.t = t
 		if err := p.Control("POST", "/reset", nil, nil); err != nil {
 			t.Fatal(err)
@@ -173,9 +174,6 @@ func TestLabPreviews(t *testing.T) {
 		for _, c := range []struct {
 			old, changed, want string
 		}{
-			{"servers:\n", "servers:\n        memory: 5120\n", "servers.memory: Proxmox VE would restart k3s-server-01, k3s-server-02 and k3s-server-03 in one update, and etcd would lose its quorum; change one at a time, by servers.nodes.<slot>.memory"},
-			{"loadBalancers:\n", "loadBalancers:\n        memory: 3072\n", "loadBalancers.memory: Proxmox VE would restart k3s-lb-01 and k3s-lb-02 in one update, and nobody would hold the VIP"},
-			{"network:\n", "network:\n        dns: [192.168.1.2]\n", "network.dns: Proxmox VE would restart"},
 			{"servers:\n", "servers:\n        disk: 16\n", "servers.nodes.1.disk: the disk of k3s-server-01 has 32 GiB and cannot shrink to 16; give at least 32"},
 		} {
 			p.program(c.old, c.changed)
@@ -200,7 +198,7 @@ func TestLabPreviews(t *testing.T) {
 			t.Errorf("after the refusals: %v", changedNames(r))
 		}
 		// The way out where no cluster has come up yet.
-		p.program("servers:\n", "servers:\n        memory: 5120\n")
+		p.program("servers:\n", "servers:\n        disk: 16\n")
 		r, _ := p.must(time.Minute, "preview", "--replace", "**-machines")
 		var replaced []string
 		for _, step := range r.Steps {
@@ -209,9 +207,30 @@ func TestLabPreviews(t *testing.T) {
 			}
 		}
 		expect(t, "replaced", slices.Compact(replaced), []string{"k3s-machines"})
-		p.program("servers:\n", "servers:\n        memory: 5120\n", "proxmox:\n", "proxmox:\n        restartTogether: true\n")
-		if steps := p.steps(); len(steps) != 4 {
-			t.Errorf("with restartTogether: %v", steps)
+	})
+
+	t.Run("one VM destroyed with its dependents", func(t *testing.T) {
+		p.t = t
+		p.program()
+		r, _ := p.must(time.Minute, "destroy", "--preview-only", "--target", p.urn("k3s-vm-k3s-lb-01"), "--target-dependents")
+		for _, s := range r.Steps {
+			if s.Op == "delete" && strings.Contains(s.Name, "-vm-") && s.Name != "k3s-vm-k3s-lb-01" {
+				t.Errorf("%s goes with another load balancer's VM", s.Name)
+			}
+		}
+		if !slices.ContainsFunc(r.Steps, func(s lab.Step) bool { return s.Op == "delete" && s.Name == "k3s-vm-k3s-lb-01" }) {
+			t.Errorf("nothing is destroyed: %v", changedNames(r))
+		}
+	})
+
+	t.Run("memory of all servers", func(t *testing.T) {
+		p.t = t
+		want := []string{"update k3s-settle-cluster", "update k3s-vm-k3s-server-01", "update k3s-vm-k3s-server-02", "update k3s-vm-k3s-server-03"}
+		for _, together := range []string{"", "        restartTogether: true\n"} {
+			p.program("servers:\n", "servers:\n        memory: 5120\n", "proxmox:\n", "proxmox:\n"+together)
+			steps := p.steps()
+			slices.Sort(steps)
+			expect(t, "steps", steps, want)
 		}
 	})
 }

@@ -21,7 +21,8 @@ put 0644 /etc/keepalived/k3sha-interface.conf "\$INTERFACE=$interface
 put 0644 /etc/keepalived/k3sha-candidate.conf "$KEEPALIVED"
 sum=$(cat /etc/keepalived/k3sha-candidate.conf /etc/keepalived/k3sha-interface.conf \
 	/etc/systemd/system/keepalived.service.d/k3sha.conf | sha256sum)
-if [ "$sum" != "$(cat /etc/keepalived/k3sha-applied 2>/dev/null)" ] || ! systemctl is-active -q keepalived; then
+if [ "$sum" != "$(cat /etc/keepalived/k3sha-applied 2>/dev/null)" ] || ! systemctl is-active -q keepalived ||
+	! cmp -s /etc/keepalived/k3sha-candidate.conf /etc/keepalived/keepalived.conf; then
 	found=$(keepalived --config-test=/run/k3sha-keepalived-test --use-file=/etc/keepalived/k3sha-candidate.conf 2>&1) ||
 		die "Keepalived rejects its new configuration, the old one stays: $found $(cat /run/k3sha-keepalived-test 2>/dev/null)"
 	install -m 0644 /etc/keepalived/k3sha-candidate.conf /etc/keepalived/keepalived.conf.k3sha-new
@@ -32,6 +33,8 @@ if [ "$sum" != "$(cat /etc/keepalived/k3sha-applied 2>/dev/null)" ] || ! systemc
 	printf '%s' "$sum" >/etc/keepalived/k3sha-applied
 fi
 
+enabled haproxy
+enabled keepalived
 systemctl is-active -q keepalived || die_of keepalived "Keepalived does not run; see its journal above"
 if [ -z "$LAST" ]; then exit 0; fi
 wait_until 60 vip_answers ||

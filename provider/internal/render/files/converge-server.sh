@@ -130,7 +130,7 @@ bury() {
 }
 
 put 0644 $etc/cluster-ca.pem "$CA"
-put 0600 $etc/config.yaml "$CONFIG"
+configure
 put 0600 $etc/agent-token "$AGENT_TOKEN"
 # A server that has left the cluster must not come back by itself, which k3s would do as long as it knows a server to join.
 put 0644 "/etc/systemd/system/$UNIT.service.d/k3sha.conf" "$K3S_UNIT"
@@ -171,7 +171,7 @@ else
 fi
 [ -s $etc/token ] || put 0600 $etc/token "$TOKEN"
 
-if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || ! systemctl is-active -q "$UNIT"; then
+if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || asked || ! systemctl is-active -q "$UNIT"; then
 	if [ "$decision" = keep ] && systemctl is-active -q "$UNIT"; then
 		wait_until 120 others_vote ||
 			die "will not restart k3s, for quorum would be lost: not Ready, not voting or not answering: ${bad% }; bring that back first, then run pulumi up again"
@@ -196,6 +196,8 @@ fi
 put 0600 $role "$JOIN"
 [ -z "$START" ] || put 0600 /var/lib/k3sha/start "$START"
 if [ -s $right ]; then cp $right $right-used; fi
+enabled "$UNIT"
+noted
 wanted >$started
 
 # The nearest end of k3s' own certificates, which it renews when it starts in their last 90 days: the step's output.

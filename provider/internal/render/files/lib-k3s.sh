@@ -29,6 +29,16 @@ leads_to_etcd36() {
 # wanted: hash of everything that a start of k3s reads from this node.
 wanted() { { printf '%s\n' "$K3S_VERSION"; cat $etc/config.yaml $etc/token; } | sha256sum; }
 
+# configure: puts the configuration in place. What somebody has written there meanwhile, k3s may run with: it starts anew then.
+configure() {
+	if [ -f $etc/config.yaml ] && ! printf '%s' "$CONFIG" | cmp -s - $etc/config.yaml; then rm -f $started; fi
+	put 0600 $etc/config.yaml "$CONFIG"
+}
+
+# asked: a restart is asked for by a word that is new here. noted: it has been done.
+asked() { [ -n "$RESTART" ] && [ "$RESTART" != "$(cat /var/lib/k3sha/restarted 2>/dev/null)" ]; }
+noted() { [ -z "$RESTART" ] || put 0600 /var/lib/k3sha/restarted "$RESTART"; }
+
 # install_k3s server|agent: the official layout, by the release's own script, from what the prepare step has fetched.
 install_k3s() {
 	release=/var/lib/k3sha/releases/$K3S_VERSION

@@ -14,7 +14,7 @@ apply_haproxy() {
 	found=$(haproxy -c -q -f "$candidate" 2>&1) ||
 		die "HAProxy rejects its new configuration, the old one stays: $found; check loadBalancers.extraLines"
 	sum=$(cat "$candidate" $conf/ca.pem /etc/systemd/system/haproxy.service.d/k3sha.conf | sha256sum)
-	if [ "$sum" != "$(cat $conf/applied 2>/dev/null)" ] || ! systemctl is-active -q haproxy; then
+	if [ "$sum" != "$(cat $conf/applied 2>/dev/null)" ] || ! cmp -s "$candidate" /etc/haproxy/haproxy.cfg || ! systemctl is-active -q haproxy; then
 		install -m 0644 "$candidate" /etc/haproxy/haproxy.cfg.k3sha-new
 		mv -f /etc/haproxy/haproxy.cfg.k3sha-new /etc/haproxy/haproxy.cfg
 		enabled haproxy

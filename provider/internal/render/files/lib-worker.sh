@@ -28,9 +28,9 @@ admits() {
 
 converge_worker() {
 	put 0644 $etc/cluster-ca.pem "$CA"
-	put 0600 $etc/config.yaml "$CONFIG"
+	configure
 	put 0600 $etc/token "$TOKEN"
-	if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || ! systemctl is-active -q "$UNIT" || unregistered; then
+	if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || asked || ! systemctl is-active -q "$UNIT" || unregistered; then
 		wait_until 120 admits ||
 			die "no server behind the VIP $VIP has taken workers for 120 s; look at the servers, then run pulumi up again"
 		install_k3s agent
@@ -41,5 +41,7 @@ converge_worker() {
 	if loops; then
 		die_of "$UNIT" "k3s ends again and again; mend that, then run pulumi up again"
 	fi
+	enabled "$UNIT"
+	noted
 	wanted >$started
 }

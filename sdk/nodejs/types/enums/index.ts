@@ -38,6 +38,26 @@ export const Balance = {
  */
 export type Balance = (typeof Balance)[keyof typeof Balance];
 
+export const Drain = {
+    /**
+     * Before every restart of k3s.
+     */
+    Always: "always",
+    /**
+     * Before k3s goes to another minor version.
+     */
+    Minor: "minor",
+    /**
+     * Pods stay while k3s restarts; they go on running.
+     */
+    Never: "never",
+} as const;
+
+/**
+ * When a node is drained before k3s restarts on it.
+ */
+export type Drain = (typeof Drain)[keyof typeof Drain];
+
 export const NodeRole = {
     /**
      * Runs k3s' control plane and an etcd member.

@@ -15,7 +15,7 @@ import java.util.Map;
 import javax.annotation.Nullable;
 
 /**
- * What a cluster&#39;s VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would take a living cluster down: addresses and VM ids changed, disks that shrink, several servers or all load balancers restarted at once. Where no cluster has come up yet, `pulumi up --replace &#39;**-machines&#39;` passes by it.
+ * What a cluster&#39;s VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would destroy a living cluster: addresses and VM ids changed, disks that shrink. Where no cluster has come up yet, `pulumi up --replace &#39;**-machines&#39;` passes by it.
  * 
  */
 @ResourceType(type="k3sha:index:ClusterMachines")

@@ -7,7 +7,6 @@ import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
 import io.github.k3sha.inputs.MachineArgs;
-import java.lang.Boolean;
 import java.lang.String;
 import java.util.Map;
 import java.util.Objects;
@@ -36,30 +35,10 @@ public final class ClusterMachinesArgs extends com.pulumi.resources.ResourceArgs
         return this.machines;
     }
 
-    /**
-     * Whether several servers, or all load balancers, may be restarted in one update.
-     * 
-     * Change: changes nothing itself.
-     * 
-     */
-    @Import(name="restartTogether", required=true)
-    private Output<Boolean> restartTogether;
-
-    /**
-     * @return Whether several servers, or all load balancers, may be restarted in one update.
-     * 
-     * Change: changes nothing itself.
-     * 
-     */
-    public Output<Boolean> restartTogether() {
-        return this.restartTogether;
-    }
-
     private ClusterMachinesArgs() {}
 
     private ClusterMachinesArgs(ClusterMachinesArgs $) {
         this.machines = $.machines;
-        this.restartTogether = $.restartTogether;
     }
 
     public static Builder builder() {
@@ -105,37 +84,9 @@ public final class ClusterMachinesArgs extends com.pulumi.resources.ResourceArgs
             return machines(Output.of(machines));
         }
 
-        /**
-         * @param restartTogether Whether several servers, or all load balancers, may be restarted in one update.
-         * 
-         * Change: changes nothing itself.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder restartTogether(Output<Boolean> restartTogether) {
-            $.restartTogether = restartTogether;
-            return this;
-        }
-
-        /**
-         * @param restartTogether Whether several servers, or all load balancers, may be restarted in one update.
-         * 
-         * Change: changes nothing itself.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder restartTogether(Boolean restartTogether) {
-            return restartTogether(Output.of(restartTogether));
-        }
-
         public ClusterMachinesArgs build() {
             if ($.machines == null) {
                 throw new MissingRequiredPropertyException("ClusterMachinesArgs", "machines");
-            }
-            if ($.restartTogether == null) {
-                throw new MissingRequiredPropertyException("ClusterMachinesArgs", "restartTogether");
             }
             return $;
         }

@@ -10,6 +10,7 @@ import com.pulumi.core.internal.Codegen;
 import io.github.k3sha.ContactArgs;
 import io.github.k3sha.Utilities;
 import java.lang.String;
+import java.util.List;
 import javax.annotation.Nullable;
 
 /**
@@ -18,6 +19,20 @@ import javax.annotation.Nullable;
  */
 @ResourceType(type="k3sha:index:Contact")
 public class Contact extends com.pulumi.resources.CustomResource {
+    /**
+     * Public keys that may log in to the VM.
+     * 
+     */
+    @Export(name="authorizedKeys", refs={List.class,String.class}, tree="[0,1]")
+    private Output<List<String>> authorizedKeys;
+
+    /**
+     * @return Public keys that may log in to the VM.
+     * 
+     */
+    public Output<List<String>> authorizedKeys() {
+        return this.authorizedKeys;
+    }
     /**
      * The VM&#39;s instance.
      * 
@@ -33,18 +48,18 @@ public class Contact extends com.pulumi.resources.CustomResource {
         return this.instance;
     }
     /**
-     * A hash of who may log in to the VM.
+     * The VM&#39;s network settings at that time.
      * 
      */
-    @Export(name="login", refs={String.class}, tree="[0]")
-    private Output<String> login;
+    @Export(name="network", refs={String.class}, tree="[0]")
+    private Output<String> network;
 
     /**
-     * @return A hash of who may log in to the VM.
+     * @return The VM&#39;s network settings at that time.
      * 
      */
-    public Output<String> login() {
-        return this.login;
+    public Output<String> network() {
+        return this.network;
     }
     /**
      * A hash of the parts of scripts that the VM has.

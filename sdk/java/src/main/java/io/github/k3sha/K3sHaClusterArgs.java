@@ -103,6 +103,25 @@ public final class K3sHaClusterArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
+     * 
+     * Change: in place.
+     * 
+     */
+    @Import(name="reapply")
+    private @Nullable String reapply;
+
+    /**
+     * @return Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
+     * 
+     * Change: in place.
+     * 
+     */
+    public Optional<String> reapply() {
+        return Optional.ofNullable(this.reapply);
+    }
+
+    /**
      * The servers: k3s&#39; control plane with embedded etcd. Default: 3 of them.
      * 
      */
@@ -155,6 +174,7 @@ public final class K3sHaClusterArgs extends com.pulumi.resources.ResourceArgs {
         this.loadBalancers = $.loadBalancers;
         this.network = $.network;
         this.proxmox = $.proxmox;
+        this.reapply = $.reapply;
         this.servers = $.servers;
         this.ssh = $.ssh;
         this.workers = $.workers;
@@ -232,6 +252,19 @@ public final class K3sHaClusterArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder proxmox(ProxmoxArgs proxmox) {
             $.proxmox = proxmox;
+            return this;
+        }
+
+        /**
+         * @param reapply Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder reapply(@Nullable String reapply) {
+            $.reapply = reapply;
             return this;
         }
 

@@ -6,6 +6,7 @@ package io.github.k3sha.inputs;
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
+import io.github.k3sha.enums.Drain;
 import io.github.k3sha.inputs.EtcdArgs;
 import java.lang.Boolean;
 import java.lang.Integer;
@@ -111,6 +112,63 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * When a node is drained before k3s restarts on it: its pods are evicted as their PodDisruptionBudgets allow, DaemonSets&#39; and static pods stay, emptyDir volumes are lost. Before its VM restarts, or goes, it always is. Default: `minor`.
+     * 
+     * Change: changes nothing itself.
+     * 
+     */
+    @Import(name="drain")
+    private @Nullable Drain drain;
+
+    /**
+     * @return When a node is drained before k3s restarts on it: its pods are evicted as their PodDisruptionBudgets allow, DaemonSets&#39; and static pods stay, emptyDir volumes are lost. Before its VM restarts, or goes, it always is. Default: `minor`.
+     * 
+     * Change: changes nothing itself.
+     * 
+     */
+    public Optional<Drain> drain() {
+        return Optional.ofNullable(this.drain);
+    }
+
+    /**
+     * Whether pods that are left after `drainTimeout` are deleted, which overrides their PodDisruptionBudgets. Default: false.
+     * 
+     * Change: changes nothing itself.
+     * 
+     */
+    @Import(name="drainForce")
+    private @Nullable Boolean drainForce;
+
+    /**
+     * @return Whether pods that are left after `drainTimeout` are deleted, which overrides their PodDisruptionBudgets. Default: false.
+     * 
+     * Change: changes nothing itself.
+     * 
+     */
+    public Optional<Boolean> drainForce() {
+        return Optional.ofNullable(this.drainForce);
+    }
+
+    /**
+     * Seconds that a node may take to be drained, 10 to 7200. Then the update ends with an error that names pod and budget, and the node is uncordoned. Default: 300.
+     * 
+     * Change: changes nothing itself.
+     * 
+     */
+    @Import(name="drainTimeout")
+    private @Nullable Integer drainTimeout;
+
+    /**
+     * @return Seconds that a node may take to be drained, 10 to 7200. Then the update ends with an error that names pod and budget, and the node is uncordoned. Default: 300.
+     * 
+     * Change: changes nothing itself.
+     * 
+     */
+    public Optional<Integer> drainTimeout() {
+        return Optional.ofNullable(this.drainTimeout);
+    }
+
+    /**
      * Etcd&#39;s timers. Default: k3s&#39; own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.
      * 
      */
@@ -184,6 +242,25 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Output<String>> recoveryBundle() {
         return Optional.ofNullable(this.recoveryBundle);
+    }
+
+    /**
+     * Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
+     * 
+     * Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
+     * 
+     */
+    @Import(name="restart")
+    private @Nullable String restart;
+
+    /**
+     * @return Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
+     * 
+     * Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
+     * 
+     */
+    public Optional<String> restart() {
+        return Optional.ofNullable(this.restart);
     }
 
     /**
@@ -331,10 +408,14 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         this.agentToken = $.agentToken;
         this.binarySha256 = $.binarySha256;
         this.disable = $.disable;
+        this.drain = $.drain;
+        this.drainForce = $.drainForce;
+        this.drainTimeout = $.drainTimeout;
         this.etcd = $.etcd;
         this.installScriptSha256 = $.installScriptSha256;
         this.mirror = $.mirror;
         this.recoveryBundle = $.recoveryBundle;
+        this.restart = $.restart;
         this.secretsEncryption = $.secretsEncryption;
         this.serverConfig = $.serverConfig;
         this.tlsSans = $.tlsSans;
@@ -446,6 +527,45 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param drain When a node is drained before k3s restarts on it: its pods are evicted as their PodDisruptionBudgets allow, DaemonSets&#39; and static pods stay, emptyDir volumes are lost. Before its VM restarts, or goes, it always is. Default: `minor`.
+         * 
+         * Change: changes nothing itself.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder drain(@Nullable Drain drain) {
+            $.drain = drain;
+            return this;
+        }
+
+        /**
+         * @param drainForce Whether pods that are left after `drainTimeout` are deleted, which overrides their PodDisruptionBudgets. Default: false.
+         * 
+         * Change: changes nothing itself.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder drainForce(@Nullable Boolean drainForce) {
+            $.drainForce = drainForce;
+            return this;
+        }
+
+        /**
+         * @param drainTimeout Seconds that a node may take to be drained, 10 to 7200. Then the update ends with an error that names pod and budget, and the node is uncordoned. Default: 300.
+         * 
+         * Change: changes nothing itself.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder drainTimeout(@Nullable Integer drainTimeout) {
+            $.drainTimeout = drainTimeout;
+            return this;
+        }
+
+        /**
          * @param etcd Etcd&#39;s timers. Default: k3s&#39; own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.
          * 
          * @return builder
@@ -507,6 +627,19 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder recoveryBundle(String recoveryBundle) {
             return recoveryBundle(Output.of(recoveryBundle));
+        }
+
+        /**
+         * @param restart Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
+         * 
+         * Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder restart(@Nullable String restart) {
+            $.restart = restart;
+            return this;
         }
 
         /**

@@ -166,7 +166,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * CPU cores of each. Default: 1.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `cpu.cores`.
      * 
@@ -177,7 +177,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return CPU cores of each. Default: 1.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `cpu.cores`.
      * 
@@ -208,7 +208,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Disk of each in GiB; it can only grow. Default: 32.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `disks[0].size`.
      * 
@@ -219,7 +219,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Disk of each in GiB; it can only grow. Default: 32.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `disks[0].size`.
      * 
@@ -315,7 +315,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Memory of each in MiB. Default: 2048.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `memory.dedicated`.
      * 
@@ -326,7 +326,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Memory of each in MiB. Default: 2048.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `memory.dedicated`.
      * 
@@ -573,7 +573,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param cores CPU cores of each. Default: 1.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `cpu.cores`.
          * 
@@ -601,7 +601,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param disk Disk of each in GiB; it can only grow. Default: 32.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `disks[0].size`.
          * 
@@ -684,7 +684,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param memory Memory of each in MiB. Default: 2048.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `memory.dedicated`.
          * 

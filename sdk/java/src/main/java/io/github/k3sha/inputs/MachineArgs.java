@@ -8,7 +8,6 @@ import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
 import java.lang.Integer;
 import java.lang.String;
-import java.util.Map;
 import java.util.Objects;
 
 
@@ -59,22 +58,18 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The settings whose change restarts it, by the input that holds them.
-     * 
-     * Change: refused at preview for several servers, or all load balancers, at once.
+     * The input that holds its group.
      * 
      */
-    @Import(name="restarts", required=true)
-    private Output<Map<String,String>> restarts;
+    @Import(name="path", required=true)
+    private Output<String> path;
 
     /**
-     * @return The settings whose change restarts it, by the input that holds them.
-     * 
-     * Change: refused at preview for several servers, or all load balancers, at once.
+     * @return The input that holds its group.
      * 
      */
-    public Output<Map<String,String>> restarts() {
-        return this.restarts;
+    public Output<String> path() {
+        return this.path;
     }
 
     /**
@@ -131,7 +126,7 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
     private MachineArgs(MachineArgs $) {
         this.disk = $.disk;
         this.ip = $.ip;
-        this.restarts = $.restarts;
+        this.path = $.path;
         this.role = $.role;
         this.slot = $.slot;
         this.vmId = $.vmId;
@@ -206,28 +201,24 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param restarts The settings whose change restarts it, by the input that holds them.
-         * 
-         * Change: refused at preview for several servers, or all load balancers, at once.
+         * @param path The input that holds its group.
          * 
          * @return builder
          * 
          */
-        public Builder restarts(Output<Map<String,String>> restarts) {
-            $.restarts = restarts;
+        public Builder path(Output<String> path) {
+            $.path = path;
             return this;
         }
 
         /**
-         * @param restarts The settings whose change restarts it, by the input that holds them.
-         * 
-         * Change: refused at preview for several servers, or all load balancers, at once.
+         * @param path The input that holds its group.
          * 
          * @return builder
          * 
          */
-        public Builder restarts(Map<String,String> restarts) {
-            return restarts(Output.of(restarts));
+        public Builder path(String path) {
+            return path(Output.of(path));
         }
 
         /**
@@ -304,8 +295,8 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
             if ($.ip == null) {
                 throw new MissingRequiredPropertyException("MachineArgs", "ip");
             }
-            if ($.restarts == null) {
-                throw new MissingRequiredPropertyException("MachineArgs", "restarts");
+            if ($.path == null) {
+                throw new MissingRequiredPropertyException("MachineArgs", "path");
             }
             if ($.role == null) {
                 throw new MissingRequiredPropertyException("MachineArgs", "role");

@@ -23,7 +23,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * The network, like `192.168.1.0/24`.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `initialization.ipConfigs`.
      * 
@@ -34,7 +34,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return The network, like `192.168.1.0/24`.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `initialization.ipConfigs`.
      * 
@@ -46,7 +46,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Name servers. Default: the gateway.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `initialization.dns.servers`.
      * 
@@ -57,7 +57,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Name servers. Default: the gateway.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `initialization.dns.servers`.
      * 
@@ -69,7 +69,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * The router&#39;s address.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `initialization.ipConfigs`.
      * 
@@ -80,7 +80,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return The router&#39;s address.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `initialization.ipConfigs`.
      * 
@@ -92,7 +92,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * DNS search domain. Default: the template&#39;s, usually none.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
      * 
      * Upstream: `initialization.dns.domain`.
      * 
@@ -103,7 +103,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return DNS search domain. Default: the template&#39;s, usually none.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
      * 
      * Upstream: `initialization.dns.domain`.
      * 
@@ -166,7 +166,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param cidr The network, like `192.168.1.0/24`.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `initialization.ipConfigs`.
          * 
@@ -181,7 +181,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param dns Name servers. Default: the gateway.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `initialization.dns.servers`.
          * 
@@ -196,7 +196,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param dns Name servers. Default: the gateway.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `initialization.dns.servers`.
          * 
@@ -210,7 +210,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param gateway The router&#39;s address.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `initialization.ipConfigs`.
          * 
@@ -225,7 +225,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param searchDomain DNS search domain. Default: the template&#39;s, usually none.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`). Taken out, VMs that have it keep it.
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
          * 
          * Upstream: `initialization.dns.domain`.
          * 

@@ -22,7 +22,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * CPU cores. Default: the group&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `cpu.cores`.
      * 
@@ -33,7 +33,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return CPU cores. Default: the group&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `cpu.cores`.
      * 
@@ -45,7 +45,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Disk in GiB; it can only grow. Default: the group&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `disks[0].size`.
      * 
@@ -56,7 +56,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Disk in GiB; it can only grow. Default: the group&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `disks[0].size`.
      * 
@@ -87,7 +87,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node&#39;s name.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `networkDevices[0].macAddress`.
      * 
@@ -98,7 +98,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node&#39;s name.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `networkDevices[0].macAddress`.
      * 
@@ -110,7 +110,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Memory in MiB. Default: the group&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `memory.dedicated`.
      * 
@@ -121,7 +121,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Memory in MiB. Default: the group&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `memory.dedicated`.
      * 
@@ -209,7 +209,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param cores CPU cores. Default: the group&#39;s.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `cpu.cores`.
          * 
@@ -224,7 +224,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param disk Disk in GiB; it can only grow. Default: the group&#39;s.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `disks[0].size`.
          * 
@@ -252,7 +252,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param mac MAC address, like `BC:24:11:66:6F:07`. Default: derived from the node&#39;s name.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `networkDevices[0].macAddress`.
          * 
@@ -267,7 +267,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param memory Memory in MiB. Default: the group&#39;s.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `memory.dedicated`.
          * 

@@ -26,7 +26,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Bridge of the VMs&#39; network device. Default: `vmbr0`.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `networkDevices[0].bridge`.
      * 
@@ -37,7 +37,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Bridge of the VMs&#39; network device. Default: `vmbr0`.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `networkDevices[0].bridge`.
      * 
@@ -91,7 +91,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
      * 
-     * Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `disks[0].datastoreId`.
      * 
@@ -102,7 +102,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
      * 
-     * Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `disks[0].datastoreId`.
      * 
@@ -114,7 +114,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Whether Proxmox VE&#39;s firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `networkDevices[0].firewall`.
      * 
@@ -125,7 +125,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Whether Proxmox VE&#39;s firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `networkDevices[0].firewall`.
      * 
@@ -181,7 +181,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+     * Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
      * 
      * Change: changes nothing itself.
      * 
@@ -190,7 +190,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable Boolean restartTogether;
 
     /**
-     * @return Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+     * @return Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
      * 
      * Change: changes nothing itself.
      * 
@@ -271,7 +271,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * VLAN tag of the network device, 1 to 4094. Default: untagged.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `networkDevices[0].vlanId`.
      * 
@@ -282,7 +282,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return VLAN tag of the network device, 1 to 4094. Default: untagged.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `networkDevices[0].vlanId`.
      * 
@@ -329,7 +329,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param bridge Bridge of the VMs&#39; network device. Default: `vmbr0`.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `networkDevices[0].bridge`.
          * 
@@ -372,7 +372,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param datastore Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
          * 
-         * Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it. Refused at preview where that would be more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `disks[0].datastoreId`.
          * 
@@ -387,7 +387,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param firewall Whether Proxmox VE&#39;s firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `networkDevices[0].firewall`.
          * 
@@ -444,7 +444,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param restartTogether Whether one update may restart several servers, or all load balancers: the API is then away until they are back, minutes on real machines. For one update in a maintenance window; take it out again. Default: false.
+         * @param restartTogether Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
          * 
          * Change: changes nothing itself.
          * 
@@ -532,7 +532,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param vlan VLAN tag of the network device, 1 to 4094. Default: untagged.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `networkDevices[0].vlanId`.
          * 

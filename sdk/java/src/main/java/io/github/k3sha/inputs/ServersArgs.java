@@ -25,7 +25,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * CPU cores of each. Default: 2.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `cpu.cores`.
      * 
@@ -36,7 +36,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return CPU cores of each. Default: 2.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `cpu.cores`.
      * 
@@ -67,7 +67,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Disk of each in GiB; it can only grow. Default: 32.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `disks[0].size`.
      * 
@@ -78,7 +78,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Disk of each in GiB; it can only grow. Default: 32.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `disks[0].size`.
      * 
@@ -174,7 +174,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Memory of each in MiB. Default: 4096.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `memory.dedicated`.
      * 
@@ -185,7 +185,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Memory of each in MiB. Default: 4096.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `memory.dedicated`.
      * 
@@ -328,7 +328,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param cores CPU cores of each. Default: 2.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `cpu.cores`.
          * 
@@ -356,7 +356,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param disk Disk of each in GiB; it can only grow. Default: 32.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `disks[0].size`.
          * 
@@ -427,7 +427,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param memory Memory of each in MiB. Default: 4096.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `memory.dedicated`.
          * 

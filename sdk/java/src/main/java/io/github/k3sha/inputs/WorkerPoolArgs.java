@@ -25,7 +25,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * CPU cores of each. Default: 4.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `cpu.cores`.
      * 
@@ -36,7 +36,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return CPU cores of each. Default: 4.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `cpu.cores`.
      * 
@@ -67,7 +67,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Disk of each in GiB; it can only grow. Default: 32.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `disks[0].size`.
      * 
@@ -78,7 +78,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Disk of each in GiB; it can only grow. Default: 32.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `disks[0].size`.
      * 
@@ -153,9 +153,28 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
+     * 
+     * Change: changes nothing itself.
+     * 
+     */
+    @Import(name="maxUnavailable")
+    private @Nullable Integer maxUnavailable;
+
+    /**
+     * @return How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
+     * 
+     * Change: changes nothing itself.
+     * 
+     */
+    public Optional<Integer> maxUnavailable() {
+        return Optional.ofNullable(this.maxUnavailable);
+    }
+
+    /**
      * Memory of each in MiB. Default: 8192.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `memory.dedicated`.
      * 
@@ -166,7 +185,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Memory of each in MiB. Default: 8192.
      * 
-     * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `memory.dedicated`.
      * 
@@ -241,6 +260,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         this.firstAddress = $.firstAddress;
         this.firstVmId = $.firstVmId;
         this.labels = $.labels;
+        this.maxUnavailable = $.maxUnavailable;
         this.memory = $.memory;
         this.nodes = $.nodes;
         this.slots = $.slots;
@@ -268,7 +288,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param cores CPU cores of each. Default: 4.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `cpu.cores`.
          * 
@@ -296,7 +316,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param disk Disk of each in GiB; it can only grow. Default: 32.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `disks[0].size`.
          * 
@@ -352,9 +372,22 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param maxUnavailable How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
+         * 
+         * Change: changes nothing itself.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder maxUnavailable(@Nullable Integer maxUnavailable) {
+            $.maxUnavailable = maxUnavailable;
+            return this;
+        }
+
+        /**
          * @param memory Memory of each in MiB. Default: 8192.
          * 
-         * Change: in place; Proxmox VE restarts the VM. Refused at preview where it would restart more than one server, or all load balancers (`proxmox.restartTogether`).
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
          * Upstream: `memory.dedicated`.
          * 

@@ -7,7 +7,6 @@ import com.pulumi.core.annotations.CustomType;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
 import java.lang.Integer;
 import java.lang.String;
-import java.util.Map;
 import java.util.Objects;
 
 @CustomType
@@ -27,12 +26,10 @@ public final class Machine {
      */
     private String ip;
     /**
-     * @return The settings whose change restarts it, by the input that holds them.
-     * 
-     * Change: refused at preview for several servers, or all load balancers, at once.
+     * @return The input that holds its group.
      * 
      */
-    private Map<String,String> restarts;
+    private String path;
     /**
      * @return What it is for.
      * 
@@ -71,13 +68,11 @@ public final class Machine {
         return this.ip;
     }
     /**
-     * @return The settings whose change restarts it, by the input that holds them.
-     * 
-     * Change: refused at preview for several servers, or all load balancers, at once.
+     * @return The input that holds its group.
      * 
      */
-    public Map<String,String> restarts() {
-        return this.restarts;
+    public String path() {
+        return this.path;
     }
     /**
      * @return What it is for.
@@ -114,7 +109,7 @@ public final class Machine {
     public static final class Builder {
         private Integer disk;
         private String ip;
-        private Map<String,String> restarts;
+        private String path;
         private String role;
         private Integer slot;
         private Integer vmId;
@@ -123,7 +118,7 @@ public final class Machine {
     	      Objects.requireNonNull(defaults);
     	      this.disk = defaults.disk;
     	      this.ip = defaults.ip;
-    	      this.restarts = defaults.restarts;
+    	      this.path = defaults.path;
     	      this.role = defaults.role;
     	      this.slot = defaults.slot;
     	      this.vmId = defaults.vmId;
@@ -146,11 +141,11 @@ public final class Machine {
             return this;
         }
         @CustomType.Setter
-        public Builder restarts(Map<String,String> restarts) {
-            if (restarts == null) {
-              throw new MissingRequiredPropertyException("Machine", "restarts");
+        public Builder path(String path) {
+            if (path == null) {
+              throw new MissingRequiredPropertyException("Machine", "path");
             }
-            this.restarts = restarts;
+            this.path = path;
             return this;
         }
         @CustomType.Setter
@@ -181,7 +176,7 @@ public final class Machine {
             final var _resultValue = new Machine();
             _resultValue.disk = disk;
             _resultValue.ip = ip;
-            _resultValue.restarts = restarts;
+            _resultValue.path = path;
             _resultValue.role = role;
             _resultValue.slot = slot;
             _resultValue.vmId = vmId;

@@ -1,0 +1,146 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// cordonMark is the annotation of a node that Pause has cordoned: Resume uncordons it, and leaves one alone that somebody else cordoned.
+const cordonMark = "k3sha.io/paused"
+
+// Pause prepares a node for a moment of absence. A server goes only while the others carry the cluster. To be drained, the node is cordoned
+// and its pods are moved away as their budgets allow; when that fails the node is given back. A node that is gone, or that the cluster does
+// not know, needs nothing. It returns which boot of the machine this is.
+func (c *Cluster) Pause(ctx context.Context, name string, drain bool) (boot string, err error) {
+	node, err := c.node(ctx, name)
+	if err != nil || node == nil {
+		return "", err
+	}
+	boot = node.Status.NodeInfo.BootID
+	if isServer(node) {
+		if err := c.othersCarry(ctx, name, "restart server "+name); err != nil {
+			return boot, err
+		}
+	}
+	alive, err := c.alive(ctx, node)
+	if err != nil || !alive || !drain {
+		return boot, err
+	}
+	foreign := node.Spec.Unschedulable && node.Annotations[cordonMark] == ""
+	if !foreign {
+		if err := c.mark(ctx, name); err != nil {
+			return boot, err
+		}
+	}
+	if err := c.evictAll(ctx, name); err != nil {
+		if foreign {
+			return boot, err
+		}
+		return boot, c.unmarkAfter(ctx, name, err)
+	}
+	return boot, nil
+}
+
+// Resume waits until a node is back after a moment of absence, and lets pods come to it again if Pause has cordoned it. It is back when its
+// kubelet reports another boot of the machine than the one before, or has shown life since this began; a server also answers and votes.
+func (c *Cluster) Resume(ctx context.Context, name, boot string) error {
+	return c.back(ctx, name, boot, c.now())
+}
+
+// Settle is Resume for a node whose restart may have been long ago.
+func (c *Cluster) Settle(ctx context.Context, name string) error {
+	return c.back(ctx, name, "", time.Time{})
+}
+
+func (c *Cluster) back(ctx context.Context, name, boot string, since time.Time) error {
+	var ill []string
+	var found *corev1.Node
+	err := c.until(ctx, "waiting until node "+name+" is back", c.waits.Back, func(ctx context.Context) (bool, error) {
+		node, err := c.kube.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			found = nil
+			return true, nil // one that never was a part of the cluster
+		}
+		if err != nil {
+			return false, err
+		}
+		found = node
+		if isServer(node) {
+			ill = c.ailments(ctx, node)
+		} else {
+			ill = c.sick(ctx, node)
+		}
+		if len(ill) == 0 && node.Status.NodeInfo.BootID == boot {
+			lease, err := c.kube.CoordinationV1().Leases(nodeLeases).Get(ctx, name, metav1.GetOptions{})
+			if err != nil {
+				return false, err
+			}
+			if lease.Spec.RenewTime == nil || lease.Spec.RenewTime.Time.Before(since) {
+				ill = []string{"its kubelet has not been heard of since"}
+			}
+		}
+		return len(ill) == 0, nil
+	})
+	var late *lateError
+	if errors.As(err, &late) && late.last == nil {
+		return fmt.Errorf("node %s is not back after %s: %s; bring it back, then run pulumi up again", name, span(c.waits.Back), strings.Join(ill, ", "))
+	}
+	if err != nil || found == nil || found.Annotations[cordonMark] == "" {
+		return err
+	}
+	return c.unmark(ctx, name)
+}
+
+// sick is what is wrong with a worker.
+func (c *Cluster) sick(ctx context.Context, node *corev1.Node) []string {
+	var what []string
+	if condition(node, corev1.NodeReady) != string(corev1.ConditionTrue) {
+		what = append(what, "not Ready")
+	}
+	reason, err := c.silent(ctx, node.Name)
+	if err != nil {
+		reason = fmt.Sprintf("its lease cannot be read (%v)", err)
+	}
+	if reason != "" {
+		what = append(what, reason)
+	}
+	return what
+}
+
+// mark cordons a node for Pause.
+func (c *Cluster) mark(ctx context.Context, name string) error {
+	return c.patch(ctx, "cordoning", name, `{"metadata":{"annotations":{"`+cordonMark+`":"cordoned by pulumi-k3sha for a restart"}},"spec":{"unschedulable":true}}`)
+}
+
+// unmark uncordons a node that Pause has cordoned.
+func (c *Cluster) unmark(ctx context.Context, name string) error {
+	return c.patch(ctx, "uncordoning", name, `{"metadata":{"annotations":{"`+cordonMark+`":null}},"spec":{"unschedulable":null}}`)
+}
+
+func (c *Cluster) patch(ctx context.Context, doing, name, patch string) error {
+	return c.until(ctx, doing+" node "+name, c.waits.Ask, func(ctx context.Context) (bool, error) {
+		_, err := c.kube.CoreV1().Nodes().Patch(ctx, name, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		if apierrors.IsNotFound(err) {
+			err = nil
+		}
+		return true, err
+	})
+}
+
+// unmarkAfter gives a node back after a failure, also when the run was stopped. It returns the failure.
+func (c *Cluster) unmarkAfter(ctx context.Context, name string, failure error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.waits.Undo)
+	defer cancel()
+	if err := c.unmark(ctx, name); err != nil {
+		return fmt.Errorf("%w; node %s stays cordoned (%w)", failure, name, err)
+	}
+	return failure
+}

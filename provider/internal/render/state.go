@@ -1,0 +1,47 @@
+package render
+
+import (
+	"strconv"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+// Do is what a load balancer is asked to do besides saying its state.
+type Do string
+
+// What a load balancer can be asked to do.
+const (
+	Nothing Do = ""
+	Yield   Do = "yield" // let another one have the VIP
+	Serve   Do = "serve" // start what does not run, and wait for it
+)
+
+// StateScript asks a node what it does. Only a load balancer is told the VIP.
+func StateScript(node, vip string, statusPort int, do Do) string {
+	return compose([]string{"lib.sh", "state-node.sh"}, []variable{
+		{"NODE", node}, {"STEP", string(topology.Restart)}, {"VIP", vip}, {"STATUS_PORT", strconv.Itoa(statusPort)}, {"DO", string(do)},
+	})
+}
+
+// SteerScript has a load balancer send new connections to a server no more, or again.
+func SteerScript(node, server string, ready bool) string {
+	state := "drain"
+	if ready {
+		state = "ready"
+	}
+	return compose([]string{"lib.sh", "steer-loadbalancer.sh"}, []variable{
+		{"NODE", node}, {"STEP", string(topology.Restart)}, {"SERVER", server}, {"STATE", state},
+	})
+}
+
+// Restarts is what k3s on a node is started with: nothing on a load balancer, whose programs take another configuration over as they run.
+func Restarts(p topology.Plan, n topology.Node) string {
+	switch n.Role {
+	case topology.Server:
+		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + ServerConfig(p.Spec, n)
+	case topology.Worker:
+		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + WorkerConfig(p.Spec, n)
+	case topology.LoadBalancer:
+	}
+	return ""
+}
