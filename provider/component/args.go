@@ -52,6 +52,7 @@ type NodeArgs struct {
 	Cores       *int    `pulumi:"cores,optional"`
 	Memory      *int    `pulumi:"memory,optional"`
 	Disk        *int    `pulumi:"disk,optional"`
+	Generation  *int    `pulumi:"generation,optional"`
 }
 
 // ServersArgs is the group of servers. Groups repeat their common fields: the schema knows no embedding.
@@ -63,6 +64,7 @@ type ServersArgs struct {
 	Cores        *int                `pulumi:"cores,optional"`
 	Memory       *int                `pulumi:"memory,optional"`
 	Disk         *int                `pulumi:"disk,optional"`
+	Generation   *int                `pulumi:"generation,optional"`
 	Nodes        map[string]NodeArgs `pulumi:"nodes,optional"`
 	First        *int                `pulumi:"first,optional"`
 	StartOver    *string             `pulumi:"startOver,optional"`
@@ -80,6 +82,7 @@ type WorkerArgs struct {
 	Cores          *int                `pulumi:"cores,optional"`
 	Memory         *int                `pulumi:"memory,optional"`
 	Disk           *int                `pulumi:"disk,optional"`
+	Generation     *int                `pulumi:"generation,optional"`
 	Nodes          map[string]NodeArgs `pulumi:"nodes,optional"`
 	MaxUnavailable *int                `pulumi:"maxUnavailable,optional"`
 	Taints         []string            `pulumi:"taints,optional"`
@@ -95,6 +98,7 @@ type LoadBalancersArgs struct {
 	Cores           *int                `pulumi:"cores,optional"`
 	Memory          *int                `pulumi:"memory,optional"`
 	Disk            *int                `pulumi:"disk,optional"`
+	Generation      *int                `pulumi:"generation,optional"`
 	Nodes           map[string]NodeArgs `pulumi:"nodes,optional"`
 	VirtualRouterID *int                `pulumi:"virtualRouterId,optional"`
 	AdvertInterval  *float64            `pulumi:"advertInterval,optional"`

@@ -17,7 +17,7 @@ type bootstrap struct {
 	plan     topology.Plan
 	progress *progress
 
-	machines   pulumi.Resource
+	machines   *machineSet
 	identity   *identity
 	commands   pulumi.ProviderResource
 	access     pulumi.ProviderResource
@@ -28,10 +28,12 @@ type bootstrap struct {
 	hostKeys   pulumi.StringMapOutput // by node
 	done       map[string]pulumi.Resource
 	outputs    map[string]pulumi.StringOutput // what steps printed
+	ends       *ends
 }
 
 func (b *bootstrap) run() error {
 	var err error
+	b.publicKeys = b.args.SSH.publicKeys()
 	if b.machines, err = b.newMachines(); err != nil {
 		return err
 	}
@@ -42,8 +44,8 @@ func (b *bootstrap) run() error {
 	if b.commands, err = newCommandProvider(b.ctx, b.cluster, b.name); err != nil {
 		return err
 	}
-	b.publicKeys = b.args.SSH.publicKeys()
 	b.vms, b.done, b.outputs = map[string]virtualMachine{}, map[string]pulumi.Resource{}, map[string]pulumi.StringOutput{}
+	b.ends = newEnds(b.plan)
 	for _, step := range b.plan.Steps {
 		if err := b.step(step); err != nil {
 			return err
@@ -120,6 +122,7 @@ func idOf(r pulumi.CustomResource) pulumi.StringOutput {
 func (b *bootstrap) finish(step topology.Step, r pulumi.Resource, output pulumi.StringOutput) {
 	b.done[step.Name()] = r
 	b.outputs[step.Name()] = output
+	b.ends.registered(step, output)
 	b.progress.watch(step, output)
 }
 

@@ -179,9 +179,11 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 		slices.Sort(deps)
 		want["prod-"+child] = deps
 	}
-	after("converge-k3s-lb-01", "prepare-k3s-lb-01", "identity")
-	after("converge-k3s-lb-02", "prepare-k3s-lb-02", "converge-k3s-lb-01", "identity")
-	want["prod-release-cluster"] = []string{"prod-prepare-k3s-server-01", "prod-prepare-k3s-server-02", "prod-prepare-k3s-server-03"}
+	after("admit-k3s-lb-01", "prepare-k3s-lb-01")
+	after("admit-k3s-lb-02", "prepare-k3s-lb-02")
+	after("converge-k3s-lb-01", "admit-k3s-lb-01", "identity")
+	after("converge-k3s-lb-02", "admit-k3s-lb-02", "converge-k3s-lb-01", "identity")
+	want["prod-release-cluster"] = []string{"prod-machines", "prod-prepare-k3s-server-01", "prod-prepare-k3s-server-02", "prod-prepare-k3s-server-03"}
 	after("start-cluster", "prepare-k3s-server-01", "identity")
 	want["prod-access-cluster"] = []string{"prod-identity"}
 	after("admit-k3s-server-01", "start-cluster")
@@ -199,7 +201,7 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 	for _, n := range nodes {
 		converged = append(converged, "converge-"+n)
 	}
-	after("settle-cluster", converged...)
+	after("settle-cluster", append(converged, "machines")...)
 	// What is done on a machine is done again on the one that takes its place.
 	for i, n := range nodes {
 		for _, verb := range []string{"prepare", "converge", "admit"} {
@@ -421,7 +423,7 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 		StatusPort: 8405, Drain: 300, StartOver: "2026-11-26", User: "ubuntu", Port: 2222, PrivateKey: private, Bundle: identity(),
 	}
 	for _, way := range [][2]string{{"k3s-lb-01", "192.168.1.221"}, {"k3s-lb-02", "192.168.1.222"}, {"k3s-server-02", "192.168.1.202"}, {"k3s-server-01", "192.168.1.201"}, {"k3s-server-03", "192.168.1.203"}} {
-		want.Ways = append(want.Ways, resources.Way{Node: way[0], Address: way[1]})
+		want.Ways = append(want.Ways, resources.Way{Node: way[0], Address: way[1], LoadBalancer: strings.Contains(way[0], "-lb-")})
 	}
 	if got := access(t, all); got.Text() != want.Text() {
 		t.Errorf("access:\n%+v\nwant:\n%+v", got, want)
@@ -440,7 +442,7 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 				t.Errorf("%s: deleted with %q, deleted before replaced %t, replaced with %v", name, rpc.GetDeletedWith(), rpc.GetDeleteBeforeReplace(), rpc.GetReplaceWith())
 			}
 			if plain(r.inputs["node"]).StringValue() != node || plain(r.inputs["instance"]).StringValue() != "k3sha-of-prod-vm-"+node || plain(r.inputs["startOver"]).StringValue() != "2026-11-26" ||
-				plain(r.inputs["server"]).BoolValue() != strings.Contains(node, "-server-") {
+				plain(r.inputs["role"]).StringValue() != map[string]string{"lb": "load-balancer", "server": "server", "worker": "worker"}[strings.Split(node, "-")[1]] {
 				t.Errorf("%s: %v", name, r.inputs)
 			}
 		case "ClusterStart":
@@ -470,8 +472,8 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 			t.Errorf("%s has the timeouts %v", name, limits)
 		}
 	}
-	if reaching != 13 {
-		t.Errorf("%d resources reach nodes or the cluster, want 13", reaching)
+	if reaching != 15 {
+		t.Errorf("%d resources reach nodes or the cluster, want 15", reaching)
 	}
 	for _, key := range []string{"token", "agentToken", "recoveryBundle"} {
 		if !slices.Contains(all["prod-identity"].rpc.RegisterRPC.GetAdditionalSecretOutputs(), key) {
@@ -680,6 +682,86 @@ func TestCloneLanes(t *testing.T) {
 		}
 		if most := int(m.most.Load()); most != lanes {
 			t.Errorf("%d lanes, and %d clones at a time", lanes, most)
+		}
+	}
+}
+
+// generationMocks say that some machines are made anew, and see when VMs are registered.
+type generationMocks struct {
+	*mocks
+	renewed []string
+	order   []string
+}
+
+func (m *generationMocks) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	if strings.Contains(args.Name, "-converge-") {
+		time.Sleep(10 * time.Millisecond)
+	}
+	id, out, err := m.mocks.NewResource(args)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.order = append(m.order, strings.TrimPrefix(args.Name, "prod-"))
+	if strings.HasSuffix(args.Name, "-machines") {
+		var names []resource.PropertyValue
+		for _, name := range m.renewed {
+			names = append(names, resource.NewStringProperty(name))
+		}
+		out["renewed"] = resource.NewArrayProperty(names)
+		out["seed"] = resource.NewObjectProperty(resource.PropertyMap{
+			"templateId": resource.NewNumberProperty(8000), "templateNode": resource.NewStringProperty("pve3"),
+			"datastore": resource.NewStringProperty("ceph"), "retries": resource.NewNumberProperty(5),
+		})
+	}
+	return id, out, err
+}
+
+// Machines that are made anew go one of a group at a time, each when the one before it serves again, from what the program said when their
+// generation began; nothing else waits, and no dependency says so.
+func TestGenerations(t *testing.T) {
+	t.Parallel()
+	private, public := newKey(t)
+	for name, renewed := range map[string][]string{
+		"nobody":   {},
+		"everyone": {"k3s-lb-01", "k3s-lb-02", "k3s-server-01", "k3s-server-02", "k3s-server-03", "k3s-worker-01", "k3s-worker-02"},
+		"one":      {"k3s-server-02"},
+	} {
+		m := &generationMocks{mocks: &mocks{resources: map[string]recorded{}}, renewed: renewed}
+		args := reference(private)
+		args.Servers.Generation = ptr(2)
+		args.Proxmox.CloneLanes = ptr(7)
+		if err := pulumi.RunErr(func(ctx *pulumi.Context) error {
+			_, err := component.New(ctx, "0.1.0", "prod", args)
+			return err
+		}, pulumi.WithMocks("project", "stack", m)); err != nil {
+			t.Fatal(err)
+		}
+		at := func(step string) int { return slices.Index(m.order, step) }
+		for _, pair := range [][2]string{{"k3s-lb-01", "k3s-lb-02"}, {"k3s-server-01", "k3s-server-02"}, {"k3s-server-02", "k3s-server-03"}, {"k3s-worker-01", "k3s-worker-02"}} {
+			if waits := at("vm-"+pair[1]) > at("converge-"+pair[0]); waits != (name == "everyone") {
+				t.Errorf("%s: %s waits for %s: %t", name, pair[1], pair[0], waits)
+			}
+		}
+		vm := m.resources["prod-vm-k3s-server-02"]
+		clone := plain(vm.inputs["clone"]).ObjectValue()
+		keys := plain(plain(plain(vm.inputs["initialization"]).ObjectValue()["userAccount"]).ObjectValue()["keys"]).ArrayValue()
+		template, store, tries := 9000.0, "local-lvm", 3.0
+		if name != "nobody" {
+			template, store, tries = 8000, "ceph", 5
+		}
+		if plain(clone["vmId"]).NumberValue() != template || plain(clone["datastoreId"]).StringValue() != store || plain(clone["retries"]).NumberValue() != tries || len(keys) != 1 || plain(keys[0]).StringValue() != public {
+			t.Errorf("%s: made from %v, %v", name, clone, keys)
+		}
+		if !slices.Equal(vm.dependencies, []string{"prod-command", "prod-machines"}) {
+			t.Errorf("%s: depends on %v", name, vm.dependencies)
+		}
+		var want []string
+		for _, n := range []string{"k3s-server-01", "k3s-server-02", "k3s-server-03"} {
+			if !slices.Contains(renewed, n) {
+				want = append(want, "prod-prepare-"+n)
+			}
+		}
+		if got := m.resources["prod-release-cluster"].dependencies; !slices.Equal(got[1:], want) {
+			t.Errorf("%s: the release waits for %v, want %v", name, got, want)
 		}
 	}
 }

@@ -16,6 +16,7 @@ var clusterDoc string
 const (
 	inPlace    = "\n\nChange: in place."
 	reboots    = "\n\nChange: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for."
+	renews     = "\n\nChange: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview."
 	rolling    = "\n\nChange: rolls through the servers one by one, then the workers."
 	lbOnly     = "\n\nChange: reloads the load balancers, one after the other; nothing else."
 	atCreation = "\n\nChange: ignored by VMs that exist; it seeds new ones."
@@ -78,7 +79,7 @@ func (p *ProxmoxArgs) Annotate(a infer.Annotator) {
 	a.Describe(&p.Pool, "Resource pool of the VMs; it must exist. Default: none."+inPlace+"\n\nUpstream: `poolId`.")
 	a.Describe(&p.Tags, "Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none."+inPlace+"\n\nUpstream: `tags`.")
 	a.Describe(&p.CloneLanes, fmt.Sprintf("How many clones run at a time. Parallel clones of one template run into lock timeouts on many storages. Default: %d.", topology.DefaultCloneLanes)+inPlace)
-	a.Describe(&p.RestartTogether, "Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.\n\nChange: changes nothing itself.")
+	a.Describe(&p.RestartTogether, "Whether an update restarts VMs wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. (k3s itself restarts on one server at a time all the same, while the others carry on.) For one update; take it out again. Default: false.\n\nChange: changes nothing itself.")
 	a.Describe(&p.CloneRetries, fmt.Sprintf("How often a clone is tried. Give 1 with plugins from v8 on: there a second try takes over a foreign VM that has the id. Default: %d.", topology.DefaultCloneRetries)+atCreation+"\n\nUpstream: `clone.retries`.")
 }
 
@@ -104,11 +105,12 @@ func (n *NodeArgs) Annotate(a infer.Annotator) {
 	a.Describe(&n.Cores, "CPU cores. Default: the group's."+reboots+"\n\nUpstream: `cpu.cores`.")
 	a.Describe(&n.Memory, "Memory in MiB. Default: the group's."+reboots+"\n\nUpstream: `memory.dedicated`.")
 	a.Describe(&n.Disk, "Disk in GiB; it can only grow. Default: the group's."+reboots+"\n\nUpstream: `disks[0].size`.")
+	a.Describe(&n.Generation, "A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's."+renews)
 }
 
 // groupFields are the fields that all groups share.
 type groupFields struct {
-	count, slots, firstAddress, firstVMID, cores, memory, disk, nodes any
+	count, slots, firstAddress, firstVMID, cores, memory, disk, generation, nodes any
 }
 
 func describeGroup(a infer.Annotator, f groupFields, count string, cores, memory int) {
@@ -119,6 +121,7 @@ func describeGroup(a infer.Annotator, f groupFields, count string, cores, memory
 	a.Describe(f.cores, fmt.Sprintf("CPU cores of each. Default: %d.", cores)+reboots+"\n\nUpstream: `cpu.cores`.")
 	a.Describe(f.memory, fmt.Sprintf("Memory of each in MiB. Default: %d.", memory)+reboots+"\n\nUpstream: `memory.dedicated`.")
 	a.Describe(f.disk, fmt.Sprintf("Disk of each in GiB; it can only grow. Default: %d.", topology.DefaultDisk)+reboots+"\n\nUpstream: `disks[0].size`.")
+	a.Describe(f.generation, "A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0."+renews)
 	a.Describe(f.nodes, "Overrides by slot, the slot written as a string: `{\"1\": {mac: \"BC:24:11:66:6F:07\"}}`. Default: none.")
 }
 
@@ -126,8 +129,8 @@ func describeGroup(a infer.Annotator, f groupFields, count string, cores, memory
 func (s *ServersArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "Servers")
 	a.Describe(s, "The servers: k3s' control plane with embedded etcd.")
-	describeGroup(a, groupFields{&s.Count, &s.Slots, &s.FirstAddress, &s.FirstVMID, &s.Cores, &s.Memory, &s.Disk, &s.Nodes},
-		fmt.Sprintf("How many servers: 1, 3, 5 or 7. Default: %d. A server is not taken away yet: refused at preview.", topology.DefaultServerCount), topology.DefaultServerCores, topology.DefaultServerMemory)
+	describeGroup(a, groupFields{&s.Count, &s.Slots, &s.FirstAddress, &s.FirstVMID, &s.Cores, &s.Memory, &s.Disk, &s.Generation, &s.Nodes},
+		fmt.Sprintf("How many servers: 1, 3, 5 or 7. Default: %d. They join and leave one at a time.", topology.DefaultServerCount), topology.DefaultServerCores, topology.DefaultServerMemory)
 	a.Describe(&s.First, "Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).\n\nChange: the order in which servers converge; nothing runs again.")
 	a.Describe(&s.StartOver, "A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. "+
 		"Refused by `up` while a server of the cluster answers. Default: none.\n\nChange: a new word starts over; taking it out again changes nothing.")
@@ -140,7 +143,7 @@ func (s *ServersArgs) Annotate(a infer.Annotator) {
 func (w *WorkerArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "WorkerPool")
 	a.Describe(w, "A pool of workers.")
-	describeGroup(a, groupFields{&w.Count, &w.Slots, &w.FirstAddress, &w.FirstVMID, &w.Cores, &w.Memory, &w.Disk, &w.Nodes},
+	describeGroup(a, groupFields{&w.Count, &w.Slots, &w.FirstAddress, &w.FirstVMID, &w.Cores, &w.Memory, &w.Disk, &w.Generation, &w.Nodes},
 		"How many workers. No default: give count or slots.", topology.DefaultWorkerCores, topology.DefaultWorkerMemory)
 	a.Describe(&w.MaxUnavailable, fmt.Sprintf("How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: %d.\n\nChange: changes nothing itself.", topology.DefaultMaxUnavailable))
 	a.Describe(&w.Taints, "Taints of the workers. Default: none."+firstOnly+"\n\nUpstream: k3s' `node-taint`.")
@@ -151,7 +154,7 @@ func (w *WorkerArgs) Annotate(a infer.Annotator) {
 func (l *LoadBalancersArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "LoadBalancers")
 	a.Describe(l, "The load balancers: HAProxy, and Keepalived for the VIP.")
-	describeGroup(a, groupFields{&l.Count, &l.Slots, &l.FirstAddress, &l.FirstVMID, &l.Cores, &l.Memory, &l.Disk, &l.Nodes},
+	describeGroup(a, groupFields{&l.Count, &l.Slots, &l.FirstAddress, &l.FirstVMID, &l.Cores, &l.Memory, &l.Disk, &l.Generation, &l.Nodes},
 		fmt.Sprintf("How many load balancers: 1 to 3. Default: %d.", topology.DefaultLoadBalancerCount), topology.DefaultLBCores, topology.DefaultLBMemory)
 	a.Describe(&l.VirtualRouterID, "VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName`."+lbOnly+"\n\nUpstream: Keepalived's `virtual_router_id`.")
 	a.Describe(&l.AdvertInterval, fmt.Sprintf("Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: %g.", topology.DefaultAdvertInterval)+lbOnly+"\n\nUpstream: Keepalived's `advert_int`.")

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -33,7 +34,20 @@ type (
 		CAHash         pulumi.StringOutput `pulumi:"caHash"`
 		Adopted        pulumi.BoolOutput   `pulumi:"adopted"`
 	}
-	release struct {
+	machineSet struct {
+		pulumi.CustomResourceState
+		Changes pulumi.IntOutput         `pulumi:"changes"`
+		Renewed pulumi.StringArrayOutput `pulumi:"renewed"`
+		Seed    machineSeedOutput        `pulumi:"seed"`
+	}
+	machineSeed struct {
+		TemplateID   int    `pulumi:"templateId"`
+		TemplateNode string `pulumi:"templateNode"`
+		Datastore    string `pulumi:"datastore"`
+		Retries      int    `pulumi:"retries"`
+	}
+	machineSeedOutput struct{ *pulumi.OutputState }
+	release           struct {
 		pulumi.CustomResourceState
 		Version pulumi.StringOutput `pulumi:"k3sVersion"`
 	}
@@ -59,6 +73,10 @@ type (
 	}
 )
 
+func (machineSeedOutput) ElementType() reflect.Type { return reflect.TypeFor[machineSeed]() }
+
+func init() { pulumi.RegisterOutputType(machineSeedOutput{}) }
+
 // register registers a resource of the package's own.
 func (b *bootstrap) register(token, name string, inputs pulumi.Map, r pulumi.CustomResource, opts ...pulumi.ResourceOption) error {
 	return b.ctx.RegisterResource(token, name, inputs, r, append([]pulumi.ResourceOption{
@@ -67,16 +85,23 @@ func (b *bootstrap) register(token, name string, inputs pulumi.Map, r pulumi.Cus
 }
 
 // newMachines is registered before anything else.
-func (b *bootstrap) newMachines() (pulumi.Resource, error) {
+func (b *bootstrap) newMachines() (*machineSet, error) {
 	machines := pulumi.Map{}
 	for name, m := range b.plan.Machines() {
 		machines[name] = pulumi.Map{
 			"role": pulumi.String(string(m.Role)), "path": pulumi.String(m.Path), "slot": pulumi.Int(m.Slot), "ip": pulumi.String(m.IP), "vmId": pulumi.Int(m.VMID),
-			"disk": pulumi.Int(m.Disk),
+			"disk": pulumi.Int(m.Disk), "generation": pulumi.Int(m.Generation), "hash": pulumi.String(b.restarts(name)),
 		}
 	}
-	var r pulumi.CustomResourceState
-	return &r, b.register(resources.MachinesToken, b.name+"-machines", pulumi.Map{"machines": machines}, &r)
+	s := b.plan.Spec
+	var r machineSet
+	return &r, b.register(resources.MachinesToken, b.name+"-machines", pulumi.Map{
+		"machines": machines,
+		"seed": pulumi.Map{
+			"templateId": b.args.Proxmox.TemplateID, "templateNode": pulumi.String(s.Proxmox.TemplateNode),
+			"datastore": pulumi.String(s.Proxmox.Datastore), "retries": pulumi.Int(s.Proxmox.CloneRetries),
+		},
+	}, &r)
 }
 
 func (b *bootstrap) newIdentity() (*identity, error) {
@@ -93,8 +118,7 @@ func (b *bootstrap) newIdentity() (*identity, error) {
 
 func (b *bootstrap) newRelease(step topology.Step) (*release, error) {
 	var r release
-	return &r, b.register(resources.ReleaseToken, b.childName(step), pulumi.Map{"k3sVersion": pulumi.String(b.plan.Spec.K3s.Version)}, &r,
-		pulumi.DependsOn(b.predecessors(step)))
+	return &r, b.register(resources.ReleaseToken, b.childName(step), pulumi.Map{"k3sVersion": pulumi.String(b.plan.Spec.K3s.Version)}, &r, b.fetched(step))
 }
 
 func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
@@ -130,7 +154,7 @@ func (b *bootstrap) newAccess(step topology.Step) (pulumi.ProviderResource, erro
 		base.Others = append(base.Others, n.IP)
 	}
 	for _, n := range slices.Concat(b.plan.LoadBalancers(), b.plan.Servers()) {
-		base.Ways = append(base.Ways, resources.Way{Node: n.Name, Address: n.IP})
+		base.Ways = append(base.Ways, resources.Way{Node: n.Name, Address: n.IP, LoadBalancer: n.Role == topology.LoadBalancer})
 	}
 	text := pulumi.All(b.identity.RecoveryBundle, b.args.SSH.PrivateKey, jumpKey, jumpHostKey).ApplyT(func(v []any) (string, error) {
 		a := base
@@ -175,20 +199,30 @@ func (b *bootstrap) newSeat(step topology.Step) (*seat, error) {
 	n := step.Node
 	var s seat
 	return &s, b.register(resources.SeatToken, b.childName(step), pulumi.Map{
-		"node": pulumi.String(n.Name), "server": pulumi.Bool(n.Role == topology.Server), "instance": b.vms[n.Name].Instance,
+		"node": pulumi.String(n.Name), "role": pulumi.String(string(n.Role)), "instance": b.vms[n.Name].Instance,
 		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "address": pulumi.String(n.IP),
 	}, &s, append(b.reaching(step), pulumi.DeletedWith(b.identity), pulumi.DeleteBeforeReplace(true))...)
+}
+
+// restarts is a hash of what takes a node out of service for a moment when it changes.
+func (b *bootstrap) restarts(name string) string {
+	for _, n := range b.plan.Nodes {
+		if n.Name == name {
+			sum := sha256.Sum256([]byte(b.plan.Restarts(n) + "\n" + render.Restarts(b.plan, n)))
+			return hex.EncodeToString(sum[:8])
+		}
+	}
+	return ""
 }
 
 // newSettled comes last: what has been restarted is back.
 func (b *bootstrap) newSettled(step topology.Step) (*settled, error) {
 	nodes := pulumi.Map{}
 	for _, n := range b.plan.Nodes {
-		hash := sha256.Sum256([]byte(b.plan.Restarts(n) + "\n" + render.Restarts(b.plan, n)))
-		nodes[n.Name] = pulumi.Map{"role": pulumi.String(string(n.Role)), "address": pulumi.String(n.IP), "hash": pulumi.String(hex.EncodeToString(hash[:8]))}
+		nodes[n.Name] = pulumi.Map{"role": pulumi.String(string(n.Role)), "address": pulumi.String(n.IP), "hash": pulumi.String(b.restarts(n.Name))}
 	}
 	var s settled
-	return &s, b.register(resources.SettledToken, b.childName(step), pulumi.Map{"nodes": nodes}, &s, b.reaching(step)...)
+	return &s, b.register(resources.SettledToken, b.childName(step), pulumi.Map{"nodes": nodes, "changes": b.machines.Changes}, &s, b.reaching(step)...)
 }
 
 // newOutputs fills in the component's outputs.

@@ -85,7 +85,7 @@ func (s *shape) value(path string, v resource.PropertyValue, t reflect.Type) {
 			switch n := v.NumberValue(); {
 			case n != math.Trunc(n):
 				s.add(path, "%v is not a whole number", n)
-			case n == 0 && !strings.HasSuffix(path, "count"):
+			case n == 0 && !strings.HasSuffix(path, "count") && !strings.HasSuffix(path, ".generation"):
 				s.add(path, zero)
 			}
 		}

@@ -60,7 +60,7 @@ func TestInputsThatMustBeKnown(t *testing.T) {
 		"proxmox.nodes[0]: is a number; give a string",
 		"servers.cores: is a string; give a whole number",
 		"servers.count: 2.5 is not a whole number",
-		"servers.cuont: there is no such property; did you mean count? there are: cores, count, disk, first, firstAddress, firstVmId, labels, memory, nodes, others, slots, startOver, taints",
+		"servers.cuont: there is no such property; did you mean count? there are: cores, count, disk, first, firstAddress, firstVmId, generation, labels, memory, nodes, others, slots, startOver, taints",
 		"servers.others[0]: is an output that is not known yet; " + why,
 		"servers.startOver: is a number; give a string",
 		"ssh.bastion.hostKey: is a bool; give a string",
@@ -121,6 +121,9 @@ func TestProgressSaysWhatIsReachedAndWaitedFor(t *testing.T) {
 	is(1, "0 of 2 load balancers up; creating k3s-lb-01, 1 s; creating k3s-lb-02, 1 s")
 	for _, n := range plan.Nodes {
 		end(10, "vm-"+n.Name, "contact-"+n.Name, "prepare-"+n.Name)
+		if n.Role == topology.LoadBalancer {
+			end(10, "admit-"+n.Name)
+		}
 	}
 	is(12, "0 of 2 load balancers up; configuring k3s-lb-01, 2 s; looking at the release of the cluster, 2 s; and 1 more")
 	end(15, "converge-k3s-lb-01", "converge-k3s-lb-02")

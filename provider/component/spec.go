@@ -43,19 +43,19 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 	}
 	if g := a.Servers; g != nil {
 		s.Servers = topology.Servers{
-			Group: group(g.Count, g.Slots, g.FirstAddress, g.FirstVMID, g.Cores, g.Memory, g.Disk, g.Nodes),
+			Group: group(g.Count, g.Slots, g.FirstAddress, g.FirstVMID, g.Cores, g.Memory, g.Disk, g.Generation, g.Nodes),
 			First: value(g.First), StartOver: value(g.StartOver), Others: g.Others, Taints: g.Taints, Labels: g.Labels,
 		}
 	}
 	for name, g := range a.Workers {
 		s.Workers[name] = topology.Pool{
-			Group:  group(g.Count, g.Slots, g.FirstAddress, g.FirstVMID, g.Cores, g.Memory, g.Disk, g.Nodes),
+			Group:  group(g.Count, g.Slots, g.FirstAddress, g.FirstVMID, g.Cores, g.Memory, g.Disk, g.Generation, g.Nodes),
 			Taints: g.Taints, Labels: g.Labels, MaxUnavailable: value(g.MaxUnavailable),
 		}
 	}
 	if g := a.LoadBalancers; g != nil {
 		s.LoadBalancers = topology.LoadBalancers{
-			Group:           group(g.Count, g.Slots, g.FirstAddress, g.FirstVMID, g.Cores, g.Memory, g.Disk, g.Nodes),
+			Group:           group(g.Count, g.Slots, g.FirstAddress, g.FirstVMID, g.Cores, g.Memory, g.Disk, g.Generation, g.Nodes),
 			VirtualRouterID: value(g.VirtualRouterID), AdvertInterval: value(g.AdvertInterval), Preempt: value(g.Preempt),
 			Interface: value(g.Interface), Balance: string(value(g.Balance)), CheckInterval: value(g.CheckInterval),
 			CheckFall: value(g.CheckFall), CheckRise: value(g.CheckRise),
@@ -74,16 +74,16 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 	return topology.ApplyDefaults(s)
 }
 
-func group(count *int, slots []int, firstAddress *string, firstVMID, cores, memory, disk *int, nodes map[string]NodeArgs) topology.Group {
+func group(count *int, slots []int, firstAddress *string, firstVMID, cores, memory, disk, generation *int, nodes map[string]NodeArgs) topology.Group {
 	g := topology.Group{
 		Count: count, Slots: slots, FirstAddress: value(firstAddress), FirstVMID: value(firstVMID),
-		Cores: value(cores), Memory: value(memory), Disk: value(disk),
+		Cores: value(cores), Memory: value(memory), Disk: value(disk), Generation: value(generation),
 		Nodes: make(map[string]topology.Override, len(nodes)),
 	}
 	for slot, n := range nodes {
 		g.Nodes[slot] = topology.Override{
 			IP: value(n.IP), MAC: strings.ToUpper(value(n.MAC)), VMID: value(n.VMID), ProxmoxNode: value(n.ProxmoxNode),
-			Cores: value(n.Cores), Memory: value(n.Memory), Disk: value(n.Disk),
+			Cores: value(n.Cores), Memory: value(n.Memory), Disk: value(n.Disk), Generation: value(n.Generation),
 		}
 	}
 	return g

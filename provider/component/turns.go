@@ -135,6 +135,9 @@ func (t *turns) before(args *pulumi.ResourceHookArgs) error {
 		if now.restart == "" {
 			old.restart = "" // taken out again, the word has done its work
 		}
+		if now.reapply == "" {
+			old.reapply = ""
+		}
 		if n.Role == topology.LoadBalancer || old == now {
 			return nil
 		}
@@ -161,8 +164,8 @@ func (t *turns) before(args *pulumi.ResourceHookArgs) error {
 	return nil
 }
 
-// after waits until the node is back, and gives its turn to the next one. The engine shows an error of this only as a warning: the next one
-// of the group is not restarted then, and the end of the update looks at the node again.
+// after waits until the node is back, and gives its turn to the next one. With an error the update itself counts as done: the next one of
+// the group is not restarted then, and the end of the update looks at the node again.
 func (t *turns) after(args *pulumi.ResourceHookArgs) error { return t.back(args.Name) }
 
 // failed does the same after a failed update: the node may be as it was.
@@ -238,11 +241,12 @@ func restartsVM(old, now resource.PropertyMap) bool {
 }
 
 // launch is what k3s on a node is started with.
-type launch struct{ version, config, restart string }
+type launch struct{ version, config, restart, reapply string }
 
 var (
 	versionLine = regexp.MustCompile(`(?m)^K3S_VERSION='([^']*)'$`)
 	restartLine = regexp.MustCompile(`(?m)^RESTART='([^']*)'$`)
+	reapplyLine = regexp.MustCompile(`(?m)^REAPPLY='([^']*)'$`)
 	configLines = regexp.MustCompile(`(?s)\nCONFIG=(.*?)\n(?:K3S_UNIT=|\[ -r )`)
 )
 
@@ -264,6 +268,9 @@ func startedWith(inputs resource.PropertyMap) launch {
 	}
 	if found := restartLine.FindStringSubmatch(stdin.StringValue()); found != nil {
 		s.restart = found[1]
+	}
+	if found := reapplyLine.FindStringSubmatch(stdin.StringValue()); found != nil {
+		s.reapply = found[1]
 	}
 	if found := configLines.FindStringSubmatch(stdin.StringValue()); found != nil {
 		s.config = found[1]

@@ -10,7 +10,6 @@ import (
 
 	"github.com/muhlba91/pulumi-proxmoxve/sdk/v6/go/proxmoxve/vm"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
@@ -58,6 +57,7 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		// One that the template has, or that was taken out of the program, stays: the plugin cannot take it away, and would try for ever.
 		ignored = append(slices.Clone(unread), "initialization.dns.domain")
 	}
+	seed := b.seed(n)
 	args := &vm.VirtualMachineArgs{
 		NodeName:    pulumi.String(n.ProxmoxNode),
 		VmId:        pulumi.Int(n.VMID),
@@ -65,8 +65,7 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		Description: pulumi.String(fmt.Sprintf("%s of k3s cluster %s, managed by Pulumi", n.Role, s.ClusterName)),
 		Tags:        pulumi.ToStringArray(tags(s, n)),
 		Clone: vm.VirtualMachineCloneArgs{
-			VmId: b.args.Proxmox.TemplateID.ToIntOutput(), NodeName: pulumi.String(s.Proxmox.TemplateNode),
-			DatastoreId: pulumi.String(s.Proxmox.Datastore), Full: pulumi.Bool(true), Retries: pulumi.Int(s.Proxmox.CloneRetries),
+			VmId: seed.templateID, NodeName: seed.templateNode, DatastoreId: seed.datastore, Retries: seed.retries, Full: pulumi.Bool(true),
 		},
 		Cpu:            vm.VirtualMachineCpuArgs{Cores: pulumi.Int(n.Cores), Type: pulumi.String("x86-64-v2-AES"), Units: pulumi.Int(1024)},
 		Memory:         vm.VirtualMachineMemoryArgs{Dedicated: pulumi.Int(n.Memory)},
@@ -90,7 +89,7 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		ScsiHardware:    pulumi.String("virtio-scsi-pci"),
 		// The serial console is the one that cloud images write to; left out, plugins disagree about what there is then.
 		Vga:           vm.VirtualMachineVgaArgs{Type: pulumi.String("serial0")},
-		Smbios:        vm.VirtualMachineSmbiosArgs{Serial: b.behind(step, newInstance())},
+		Smbios:        vm.VirtualMachineSmbiosArgs{Serial: b.whenItsTurn(step, newInstance())},
 		SerialDevices: vm.VirtualMachineSerialDeviceArray{vm.VirtualMachineSerialDeviceArgs{Device: pulumi.String("socket")}},
 		// Without this the provider adds an empty CD drive, which takes a privilege on / and shows up at every preview.
 		Cdrom:         vm.VirtualMachineCdromArgs{FileId: pulumi.String("none"), Interface: pulumi.String("ide3")},
@@ -111,6 +110,8 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		// With a fixed VM id there cannot be two of it.
 		pulumi.DeleteBeforeReplace(true),
 		pulumi.IgnoreChanges(ignored),
+		pulumi.Transforms([]pulumi.ResourceTransform{b.reseeded(n)}),
+		pulumi.ReplacementTrigger(pulumi.Int(n.Generation)),
 		b.turns,
 	)
 	if err != nil {
@@ -119,21 +120,6 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 	running := machine.Started.ApplyT(func(on *bool) bool { return on == nil || *on }).(pulumi.BoolOutput)
 	instance := machine.Smbios.Serial().ApplyT(func(serial *string) string { return value(serial) }).(pulumi.StringOutput)
 	return virtualMachine{Resource: machine, ProxmoxNode: machine.NodeName, Running: running, Instance: instance}, nil
-}
-
-// behind is a value that comes when the step that goes first is done, and depends on nothing: the engine knows of no tie between the two. A
-// preview needs no order.
-func (b *bootstrap) behind(step topology.Step, value string) pulumi.StringInput {
-	if step.Behind == "" || b.ctx.DryRun() {
-		return pulumi.String(value)
-	}
-	out, resolve := pulumi.DeferredOutput[string](b.ctx.Context())
-	first := b.outputs[step.Behind]
-	go func() {
-		_, _ = internals.UnsafeAwaitOutput(b.ctx.Context(), first) // one that has failed is out of the way, too
-		resolve(pulumi.String(value).ToStringOutput())
-	}()
-	return pulumi.StringOutput(out)
 }
 
 // newInstance makes up the id of a VM that is created. One that exists keeps its own, for it is ignored afterwards: so whatever was done on

@@ -16,10 +16,9 @@ import (
 
 // Absence is a node that is out of service for a moment: while its VM or its k3s restarts.
 type Absence struct {
-	node    topology.Node
-	boot    string          // which boot of the machine it was
-	serves  bool            // it did something before
-	steered []topology.Node // the load balancers
+	node   topology.Node
+	boot   string // which boot of the machine it was
+	serves bool   // it did something before
 }
 
 // stateWaits fit a machine that should answer now.
@@ -52,17 +51,17 @@ func (a Access) Holds(ctx context.Context, n topology.Node) bool {
 // Pause prepares a node for its absence: the others of its group must be able to carry on, pods are moved away if that is asked for, and no new
 // connections come. A machine that has not begun to serve needs none of that: nothing lives there yet.
 func (a Access) Pause(ctx context.Context, n topology.Node, nodes []topology.Node, drain bool) (Absence, error) {
-	absence := Absence{node: n, steered: ofRole(nodes, topology.LoadBalancer)}
+	absence := Absence{node: n}
 	out, err := a.state(ctx, n, render.Nothing, stateWaits)
 	if err == nil && out == "" {
 		return absence, nil
 	}
 	absence.serves = true
 	if n.Role == topology.LoadBalancer {
-		if err != nil {
-			return absence, nil //nolint:nilerr // one that cannot be reached carries nothing
+		if err != nil || !strings.HasPrefix(out, "serves") {
+			return absence, nil //nolint:nilerr // one that cannot be reached, or does not serve, carries nothing
 		}
-		return absence, a.yield(ctx, n, ofRole(nodes, topology.LoadBalancer))
+		return absence, a.yield(ctx, n, topology.Restart, ofRole(nodes, topology.LoadBalancer))
 	}
 	c, err := cluster.Reach(ctx, a.toCluster(), reachWait)
 	if err != nil {
@@ -74,35 +73,53 @@ func (a Access) Pause(ctx context.Context, n topology.Node, nodes []topology.Nod
 		return absence, fmt.Errorf("%s: restart: %w", n.Name, err)
 	}
 	if n.Role == topology.Server {
-		a.steer(ctx, absence, false)
+		a.steer(ctx, n.Name, false)
 	}
 	return absence, nil
 }
 
-// yield has another load balancer take the VIP, if this one has it.
-func (a Access) yield(ctx context.Context, n topology.Node, lbs []topology.Node) error {
-	for _, other := range lbs {
-		if other.Name == n.Name {
-			continue
-		}
-		if out, err := a.state(ctx, other, render.Nothing, stateWaits); err != nil || out == "" {
-			return fmt.Errorf("%s: restart: will not take this load balancer away, for nobody would hold the VIP: %s does not serve%s; bring that one back first, then run pulumi up again",
-				n.Name, other.Name, because(err))
-		}
-	}
+// yield has another load balancer take the VIP, if this one has it, and waits until there is one.
+func (a Access) yield(ctx context.Context, n topology.Node, doing topology.Verb, lbs []topology.Node) error {
+	others := slices.DeleteFunc(slices.Clone(lbs), func(lb topology.Node) bool { return lb.Name == n.Name })
 	if len(lbs) < 2 {
 		return nil
 	}
-	_, err := a.state(ctx, n, render.Yield, stateWaits)
-	return err
+	for deadline := time.Now().Add(reachWait); ; {
+		var seen []string
+		for _, other := range others {
+			out, err := a.state(ctx, other, render.Nothing, stateWaits)
+			if err == nil && strings.HasPrefix(out, "serves") {
+				_, err = a.state(ctx, n, render.Yield, stateWaits)
+				return err
+			}
+			seen = append(seen, other.Name+" does not serve"+because(err))
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return fmt.Errorf("%s: %s: will not take this load balancer away, for nobody would hold the VIP: %s; bring that back first, then run pulumi up again",
+				n.Name, doing, strings.Join(seen, "; "))
+		}
+		select {
+		case <-time.After(2 * time.Second):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// leaveVIP is what a load balancer does before it goes for good. One that cannot be reached carries nothing.
+func (a Access) leaveVIP(ctx context.Context, n topology.Node) error {
+	out, err := a.state(ctx, n, render.Nothing, stateWaits)
+	if err != nil || !strings.HasPrefix(out, "serves") {
+		return nil //nolint:nilerr // see above
+	}
+	return a.yield(ctx, n, "leave", a.loadBalancers())
 }
 
 // steer tells all load balancers whether a server gets new connections. One that cannot be reached sends none, and one that comes back looks
 // itself: no failure of this is worth ending an update.
-func (a Access) steer(ctx context.Context, absence Absence, ready bool) {
+func (a Access) steer(ctx context.Context, server string, ready bool) {
 	var all sync.WaitGroup
-	for _, lb := range absence.steered {
-		all.Go(func() { _, _ = a.tell(ctx, lb, render.SteerScript(lb.Name, absence.node.Name, ready), stateWaits) })
+	for _, lb := range a.loadBalancers() {
+		all.Go(func() { _, _ = a.tell(ctx, lb, render.SteerScript(lb.Name, server, ready), stateWaits) })
 	}
 	all.Wait()
 	if !ready {
@@ -111,6 +128,17 @@ func (a Access) steer(ctx context.Context, absence Absence, ready bool) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// loadBalancers are those that the cluster is meant to have.
+func (a Access) loadBalancers() []topology.Node {
+	var out []topology.Node
+	for _, way := range a.Ways {
+		if way.LoadBalancer {
+			out = append(out, topology.Node{Name: way.Node, Role: topology.LoadBalancer, IP: way.Address})
+		}
+	}
+	return out
 }
 
 func ofRole(nodes []topology.Node, role topology.Role) []topology.Node {
@@ -132,7 +160,7 @@ func (a Access) Resume(ctx context.Context, absence Absence) error {
 	}
 	if n.Role == topology.LoadBalancer {
 		out, err := a.state(ctx, n, render.Serve, backWaits)
-		if err == nil && out == "" {
+		if err == nil && !strings.HasPrefix(out, "serves") && out != "" {
 			err = fmt.Errorf("%s: restart: HAProxy and Keepalived do not run there 300 s after the restart; see their journals, then run pulumi up again", n.Name)
 		}
 		return err
@@ -146,7 +174,7 @@ func (a Access) Resume(ctx context.Context, absence Absence) error {
 		return fmt.Errorf("%s: restart: %w", n.Name, err)
 	}
 	if n.Role == topology.Server {
-		a.steer(ctx, absence, true)
+		a.steer(ctx, n.Name, true)
 	}
 	return nil
 }

@@ -39,8 +39,9 @@ type Access struct {
 
 // Way is a node that leads into the cluster's network.
 type Way struct {
-	Node    string `json:"node"`
-	Address string `json:"address"`
+	Node         string `json:"node"`
+	Address      string `json:"address"`
+	LoadBalancer bool   `json:"loadBalancer,omitempty"`
 }
 
 // ParseAccess reads what Text wrote.

@@ -11,10 +11,10 @@ import (
 func TestWays(t *testing.T) {
 	t.Parallel()
 	access := Access{User: "ubuntu", Port: 2222, PrivateKey: "K", Ways: []Way{
-		{"k3s-lb-01", "192.168.1.221"}, {"k3s-server-01", "192.168.1.201"},
+		{Node: "k3s-lb-01", Address: "192.168.1.221"}, {Node: "k3s-server-01", Address: "192.168.1.201"},
 	}, Bundle: pki.Bundle{Authorities: pki.Authorities{Server: pki.Pair{Key: "CA"}}}}
 	var got []string
-	for _, way := range access.toCluster(Way{"k3s-server-02", "192.168.1.202"}).Ways {
+	for _, way := range access.toCluster(Way{Node: "k3s-server-02", Address: "192.168.1.202"}).Ways {
 		got = append(got, way.Node+" "+way.Host.Address)
 		if way.Host.HostKey != access.Bundle.HostKey(way.Node).Public {
 			t.Errorf("%s is pinned to %q", way.Node, way.Host.HostKey)

@@ -18,6 +18,7 @@ func (c *ClusterMachines) Annotate(a infer.Annotator) {
 // Annotate describes the machines' inputs.
 func (m *ClusterMachinesArgs) Annotate(a infer.Annotator) {
 	a.Describe(&m.Machines, "The VMs by name.\n\nChange: in place, or refused at preview.")
+	a.Describe(&m.Seed, "What VMs are made from.\n\nChange: none; it counts for those that a higher generation makes anew.")
 }
 
 // Annotate describes a machine.
@@ -30,11 +31,26 @@ func (m *MachineArgs) Annotate(a infer.Annotator) {
 	a.Describe(&m.IP, "Its IPv4 address."+forbidden)
 	a.Describe(&m.VMID, "Proxmox VE's id of it."+forbidden)
 	a.Describe(&m.Disk, "Its disk in GiB.\n\nChange: it can grow; less is refused at preview.")
+	a.Describe(&m.Hash, "A hash of what takes it out of service for a moment when it changes.\n\nChange: in place.")
+	a.Describe(&m.Generation, "How often it was made anew.\n\nChange: a higher one makes it anew; a lower one is refused at preview.")
 }
 
 // Annotate describes the machines' outputs.
 func (m *ClusterMachinesState) Annotate(a infer.Annotator) {
 	a.Describe(&m.Machines, "The VMs by name.")
+	a.Describe(&m.Changes, "How often they have changed.")
+	a.Describe(&m.Renewed, "Those that the last change makes anew.")
+	a.Describe(&m.Seed, "What from.")
+}
+
+// Annotate describes what VMs are made from.
+func (m *MachineSeed) Annotate(a infer.Annotator) {
+	a.SetToken("index", "MachineSeed")
+	a.Describe(m, "What a VM is made from.")
+	a.Describe(&m.TemplateID, "VM id of its template.")
+	a.Describe(&m.TemplateNode, "Proxmox node that has the template.")
+	a.Describe(&m.Datastore, "Storage for its disk.")
+	a.Describe(&m.Retries, "How often a clone is tried.")
 }
 
 // once is what a change of a contact's inputs does.
@@ -84,11 +100,13 @@ func (s *ClusterSettled) Annotate(a infer.Annotator) {
 // Annotate describes the inputs of the end of an update.
 func (s *ClusterSettledArgs) Annotate(a infer.Annotator) {
 	a.Describe(&s.Nodes, "The nodes by name.\n\nChange: waits until those that have changed are back, in place.")
+	a.Describe(&s.Changes, "How often machines have changed.\n\nChange: looks at all nodes, in place.")
 }
 
 // Annotate describes the outputs of the end of an update.
 func (s *ClusterSettledState) Annotate(a infer.Annotator) {
 	a.Describe(&s.Nodes, "The nodes by name.")
+	a.Describe(&s.Changes, "How often machines had changed then.")
 }
 
 // Annotate describes a node that was waited for.
@@ -162,14 +180,14 @@ func (c *ClusterStartState) Annotate(a infer.Annotator) {
 
 // Annotate describes the seat.
 func (s *Seat) Annotate(a infer.Annotator) {
-	a.Describe(s, "A server's or worker's place in the cluster. Taken before the machine joins: a Node of its name that is another machine's is removed, with its etcd member and its password. "+
-		"Left before the machine's VM goes: its pods are evicted, and it is removed from Kubernetes and etcd, one at a time in a cluster. A K3sHaCluster makes its own; it is not meant for programs.")
+	a.Describe(s, "A machine's place in the cluster. Taken before a server or worker joins: a Node of its name that is another machine's is removed, with its etcd member and its password. "+
+		"Left before the machine's VM goes: its pods are evicted, and it is removed from Kubernetes and etcd, one at a time in a cluster. A load balancer that leaves lets another one have the VIP. A K3sHaCluster makes its own; it is not meant for programs.")
 }
 
 // Annotate describes the seat's inputs.
 func (s *SeatArgs) Annotate(a infer.Annotator) {
 	a.Describe(&s.Node, "The node's name.")
-	a.Describe(&s.Server, "Whether it is a server.")
+	a.Describe(&s.Role, "What it is for.")
 	a.Describe(&s.Instance, "The machine's instance.\n\nChange: the seat is left and taken again.")
 	a.Describe(&s.StartOver, "The cluster's `servers.startOver`.\n\nChange: a new mark takes the seat in the cluster that was started anew.")
 	a.Describe(&s.Address, "The machine's address."+stays)
@@ -178,7 +196,8 @@ func (s *SeatArgs) Annotate(a infer.Annotator) {
 // Annotate describes who has the seat.
 func (s *SeatState) Annotate(a infer.Annotator) {
 	a.Describe(&s.Node, "The node's name.")
-	a.Describe(&s.Server, "Whether it is a server.")
+	a.Describe(&s.Role, "What it is for.")
+	a.Describe(&s.Address, "The machine's address.")
 	a.Describe(&s.Instance, "The machine's instance.")
 	a.Describe(&s.StartOver, "The mark of the cluster in which it is.")
 	a.Describe(&s.MachineID, "The machine's own id, as Kubernetes shows it.")

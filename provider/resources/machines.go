@@ -19,21 +19,37 @@ type ClusterMachines struct{}
 // ClusterMachinesArgs are the VMs by name.
 type ClusterMachinesArgs struct {
 	Machines map[string]MachineArgs `pulumi:"machines"`
+	Seed     MachineSeed            `pulumi:"seed"`
+}
+
+// MachineSeed is what a VM is made from, and keeps for its life.
+type MachineSeed struct {
+	TemplateID   int    `pulumi:"templateId"`
+	TemplateNode string `pulumi:"templateNode"`
+	Datastore    string `pulumi:"datastore"`
+	Retries      int    `pulumi:"retries"`
 }
 
 // MachineArgs is a VM.
 type MachineArgs struct {
-	Role string `pulumi:"role"`
-	Path string `pulumi:"path"`
-	Slot int    `pulumi:"slot"`
-	IP   string `pulumi:"ip"`
-	VMID int    `pulumi:"vmId"`
-	Disk int    `pulumi:"disk"`
+	Role       string `pulumi:"role"`
+	Path       string `pulumi:"path"`
+	Slot       int    `pulumi:"slot"`
+	IP         string `pulumi:"ip"`
+	VMID       int    `pulumi:"vmId"`
+	Disk       int    `pulumi:"disk"`
+	Generation int    `pulumi:"generation"`
+	Hash       string `pulumi:"hash"`
 }
 
 // ClusterMachinesState is the VMs as the state keeps them.
 type ClusterMachinesState struct {
 	Machines map[string]MachineArgs `pulumi:"machines"`
+	// Changes counts the changes: what was begun and taken back again is one, too.
+	Changes int `pulumi:"changes"`
+	// Renewed are those that the last change makes anew, and Seed what from. They stay until the next change, for an update that was interrupted.
+	Renewed []string    `pulumi:"renewed"`
+	Seed    MachineSeed `pulumi:"seed"`
 }
 
 var (
@@ -45,14 +61,14 @@ var (
 func machines(args map[string]MachineArgs) map[string]topology.Machine {
 	out := make(map[string]topology.Machine, len(args))
 	for name, m := range args {
-		out[name] = topology.Machine{Role: topology.Role(m.Role), Path: m.Path, Slot: m.Slot, IP: m.IP, VMID: m.VMID, Disk: m.Disk}
+		out[name] = topology.Machine{Role: topology.Role(m.Role), Path: m.Path, Slot: m.Slot, IP: m.IP, VMID: m.VMID, Disk: m.Disk, Generation: m.Generation}
 	}
 	return out
 }
 
 // Create keeps the VMs.
 func (ClusterMachines) Create(_ context.Context, req infer.CreateRequest[ClusterMachinesArgs]) (infer.CreateResponse[ClusterMachinesState], error) {
-	return infer.CreateResponse[ClusterMachinesState]{ID: "machines", Output: ClusterMachinesState{Machines: req.Inputs.Machines}}, nil
+	return infer.CreateResponse[ClusterMachinesState]{ID: "machines", Output: ClusterMachinesState{Machines: req.Inputs.Machines, Seed: req.Inputs.Seed, Renewed: []string{}}}, nil
 }
 
 // Diff looks at the VMs alone, and refuses what would destroy a living cluster. Not Check: a forced replacement of this
@@ -73,5 +89,16 @@ func (ClusterMachines) Diff(_ context.Context, req infer.DiffRequest[ClusterMach
 
 // Update keeps the VMs as they are meant to be now.
 func (ClusterMachines) Update(_ context.Context, req infer.UpdateRequest[ClusterMachinesArgs, ClusterMachinesState]) (infer.UpdateResponse[ClusterMachinesState], error) {
-	return infer.UpdateResponse[ClusterMachinesState]{Output: ClusterMachinesState{Machines: req.Inputs.Machines}}, nil
+	return infer.UpdateResponse[ClusterMachinesState]{Output: ClusterMachinesState{
+		Machines: req.Inputs.Machines, Seed: req.Inputs.Seed, Changes: req.State.Changes + 1,
+		Renewed: topology.Renewed(machines(req.State.Machines), machines(req.Inputs.Machines)),
+	}}, nil
+}
+
+// WireDependencies has a preview know which machines are made anew.
+func (ClusterMachines) WireDependencies(f infer.FieldSelector, args *ClusterMachinesArgs, state *ClusterMachinesState) {
+	f.OutputField(&state.Machines).DependsOn(f.InputField(&args.Machines))
+	f.OutputField(&state.Seed).DependsOn(f.InputField(&args.Seed))
+	f.OutputField(&state.Renewed).AlwaysKnown()
+	f.OutputField(&state.Changes).AlwaysKnown()
 }

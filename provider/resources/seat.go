@@ -14,14 +14,15 @@ import (
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
-// Seat is a server's or worker's place in the cluster. It is taken before the machine joins: what another machine of its name has left there
-// goes first. It is left before the machine's VM goes: drained, and removed from Kubernetes and etcd.
+// Seat is a machine's place in the cluster. A server's or worker's is taken before it joins: what another machine of its name has left there
+// goes first. It is left before the machine's VM goes: drained, and removed from Kubernetes and etcd. A load balancer that leaves lets another
+// one have the VIP.
 type Seat struct{ config *Config }
 
 // SeatArgs say whose seat it is. The address is the way to the machine; it changes nothing.
 type SeatArgs struct {
 	Node      string `pulumi:"node"`
-	Server    bool   `pulumi:"server"`
+	Role      string `pulumi:"role"`
 	Instance  string `pulumi:"instance"`
 	StartOver string `pulumi:"startOver"`
 	Address   string `pulumi:"address"`
@@ -30,7 +31,8 @@ type SeatArgs struct {
 // SeatState is who has the seat.
 type SeatState struct {
 	Node      string `pulumi:"node"`
-	Server    bool   `pulumi:"server"`
+	Role      string `pulumi:"role"`
+	Address   string `pulumi:"address"`
 	Instance  string `pulumi:"instance"`
 	StartOver string `pulumi:"startOver"` // the mark of the cluster in which it is
 	MachineID string `pulumi:"machineId"`
@@ -49,7 +51,7 @@ const reachWait = 2 * time.Minute
 // Create takes the seat.
 func (s Seat) Create(ctx context.Context, req infer.CreateRequest[SeatArgs]) (infer.CreateResponse[SeatState], error) {
 	in := req.Inputs
-	resp := infer.CreateResponse[SeatState]{ID: in.Node, Output: SeatState{Node: in.Node, Server: in.Server, Instance: in.Instance, StartOver: in.StartOver}}
+	resp := infer.CreateResponse[SeatState]{ID: in.Node, Output: SeatState{Node: in.Node, Role: in.Role, Address: in.Address, Instance: in.Instance, StartOver: in.StartOver}}
 	if req.DryRun {
 		return resp, nil
 	}
@@ -77,6 +79,10 @@ func (s Seat) take(ctx context.Context, in SeatArgs) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if n := (topology.Node{Name: in.Node, Role: topology.Role(in.Role), IP: in.Address}); n.Role == topology.LoadBalancer {
+		_, err := access.state(ctx, n, render.Begin, stepWaits) // it may have begun to leave
+		return "", err
+	}
 	way := Way{Node: in.Node, Address: in.Address}
 	out, err := access.run(ctx, topology.Admit, in.Node, way, render.AdmitScript(in.Node, in.StartOver))
 	if err != nil {
@@ -91,7 +97,10 @@ func (s Seat) take(ctx context.Context, in SeatArgs) (string, error) {
 		return "", fmt.Errorf("%s: admit: %w%s", in.Node, err, lostForGood)
 	}
 	defer c.Close()
-	if _, err := c.Take(ctx, cluster.Machine{Node: in.Node, Server: in.Server, MachineID: id}); err != nil {
+	if topology.Role(in.Role) == topology.Server {
+		access.steer(ctx, in.Node, true) // the machine before it was kept out when it left
+	}
+	if _, err := c.Take(ctx, cluster.Machine{Node: in.Node, Server: topology.Role(in.Role) == topology.Server, MachineID: id}); err != nil {
 		return "", fmt.Errorf("%s: admit: %w", in.Node, err)
 	}
 	return id, nil
@@ -118,7 +127,10 @@ func (s Seat) Delete(ctx context.Context, req infer.DeleteRequest[SeatState]) (i
 	if err != nil {
 		return infer.DeleteResponse{}, err
 	}
-	node := req.State.Node
+	node, role := req.State.Node, topology.Role(req.State.Role)
+	if role == topology.LoadBalancer {
+		return infer.DeleteResponse{}, access.leaveVIP(ctx, topology.Node{Name: node, Role: role, IP: req.State.Address})
+	}
 	if access.StartOver != "" && access.StartOver != req.State.StartOver {
 		return infer.DeleteResponse{}, nil // the cluster in which it was has been given up
 	}
@@ -127,7 +139,13 @@ func (s Seat) Delete(ctx context.Context, req infer.DeleteRequest[SeatState]) (i
 		return infer.DeleteResponse{}, fmt.Errorf("%s: leave: %w%s%s", node, err, lostForGood, withoutReplace)
 	}
 	defer c.Close()
-	if err := c.Leave(ctx, cluster.Machine{Node: node, Server: req.State.Server, MachineID: req.State.MachineID}); err != nil {
+	if role == topology.Server {
+		access.steer(ctx, node, false)
+	}
+	if err := c.Leave(ctx, cluster.Machine{Node: node, Server: role == topology.Server, MachineID: req.State.MachineID}); err != nil {
+		if role == topology.Server {
+			access.steer(context.WithoutCancel(ctx), node, true)
+		}
 		return infer.DeleteResponse{}, fmt.Errorf("%s: leave: %w", node, err)
 	}
 	return infer.DeleteResponse{}, nil

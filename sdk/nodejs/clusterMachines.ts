@@ -38,9 +38,21 @@ export class ClusterMachines extends pulumi.CustomResource {
     }
 
     /**
+     * How often they have changed.
+     */
+    declare public /*out*/ readonly changes: pulumi.Output<number>;
+    /**
      * The VMs by name.
      */
     declare public readonly machines: pulumi.Output<{[key: string]: outputs.Machine}>;
+    /**
+     * Those that the last change makes anew.
+     */
+    declare public /*out*/ readonly renewed: pulumi.Output<string[]>;
+    /**
+     * What from.
+     */
+    declare public readonly seed: pulumi.Output<outputs.MachineSeed>;
 
     /**
      * Create a ClusterMachines resource with the given unique name, arguments, and options.
@@ -56,9 +68,18 @@ export class ClusterMachines extends pulumi.CustomResource {
             if (args?.machines === undefined && !opts.urn) {
                 throw new Error("Missing required property 'machines'");
             }
+            if (args?.seed === undefined && !opts.urn) {
+                throw new Error("Missing required property 'seed'");
+            }
             resourceInputs["machines"] = args?.machines;
+            resourceInputs["seed"] = args?.seed;
+            resourceInputs["changes"] = undefined /*out*/;
+            resourceInputs["renewed"] = undefined /*out*/;
         } else {
+            resourceInputs["changes"] = undefined /*out*/;
             resourceInputs["machines"] = undefined /*out*/;
+            resourceInputs["renewed"] = undefined /*out*/;
+            resourceInputs["seed"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
         super(ClusterMachines.__pulumiType, name, resourceInputs, opts);
@@ -75,4 +96,10 @@ export interface ClusterMachinesArgs {
      * Change: in place, or refused at preview.
      */
     machines: pulumi.Input<{[key: string]: pulumi.Input<inputs.MachineArgs>}>;
+    /**
+     * What VMs are made from.
+     *
+     * Change: none; it counts for those that a higher generation makes anew.
+     */
+    seed: pulumi.Input<inputs.MachineSeedArgs>;
 }

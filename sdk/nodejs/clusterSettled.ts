@@ -38,6 +38,10 @@ export class ClusterSettled extends pulumi.CustomResource {
     }
 
     /**
+     * How often machines had changed then.
+     */
+    declare public readonly changes: pulumi.Output<number>;
+    /**
      * The nodes by name.
      */
     declare public readonly nodes: pulumi.Output<{[key: string]: outputs.SettledNode}>;
@@ -53,11 +57,16 @@ export class ClusterSettled extends pulumi.CustomResource {
         let resourceInputs: pulumi.Inputs = {};
         opts = opts || {};
         if (!opts.id) {
+            if (args?.changes === undefined && !opts.urn) {
+                throw new Error("Missing required property 'changes'");
+            }
             if (args?.nodes === undefined && !opts.urn) {
                 throw new Error("Missing required property 'nodes'");
             }
+            resourceInputs["changes"] = args?.changes;
             resourceInputs["nodes"] = args?.nodes;
         } else {
+            resourceInputs["changes"] = undefined /*out*/;
             resourceInputs["nodes"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
@@ -69,6 +78,12 @@ export class ClusterSettled extends pulumi.CustomResource {
  * The set of arguments for constructing a ClusterSettled resource.
  */
 export interface ClusterSettledArgs {
+    /**
+     * How often machines have changed.
+     *
+     * Change: looks at all nodes, in place.
+     */
+    changes: pulumi.Input<number>;
     /**
      * The nodes by name.
      *

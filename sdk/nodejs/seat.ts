@@ -5,7 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as utilities from "./utilities";
 
 /**
- * A server's or worker's place in the cluster. Taken before the machine joins: a Node of its name that is another machine's is removed, with its etcd member and its password. Left before the machine's VM goes: its pods are evicted, and it is removed from Kubernetes and etcd, one at a time in a cluster. A K3sHaCluster makes its own; it is not meant for programs.
+ * A machine's place in the cluster. Taken before a server or worker joins: a Node of its name that is another machine's is removed, with its etcd member and its password. Left before the machine's VM goes: its pods are evicted, and it is removed from Kubernetes and etcd, one at a time in a cluster. A load balancer that leaves lets another one have the VIP. A K3sHaCluster makes its own; it is not meant for programs.
  */
 export class Seat extends pulumi.CustomResource {
     /**
@@ -35,6 +35,10 @@ export class Seat extends pulumi.CustomResource {
     }
 
     /**
+     * The machine's address.
+     */
+    declare public readonly address: pulumi.Output<string>;
+    /**
      * The machine's instance.
      */
     declare public readonly instance: pulumi.Output<string>;
@@ -47,9 +51,9 @@ export class Seat extends pulumi.CustomResource {
      */
     declare public readonly node: pulumi.Output<string>;
     /**
-     * Whether it is a server.
+     * What it is for.
      */
-    declare public readonly server: pulumi.Output<boolean>;
+    declare public readonly role: pulumi.Output<string>;
     /**
      * The mark of the cluster in which it is.
      */
@@ -75,8 +79,8 @@ export class Seat extends pulumi.CustomResource {
             if (args?.node === undefined && !opts.urn) {
                 throw new Error("Missing required property 'node'");
             }
-            if (args?.server === undefined && !opts.urn) {
-                throw new Error("Missing required property 'server'");
+            if (args?.role === undefined && !opts.urn) {
+                throw new Error("Missing required property 'role'");
             }
             if (args?.startOver === undefined && !opts.urn) {
                 throw new Error("Missing required property 'startOver'");
@@ -84,14 +88,15 @@ export class Seat extends pulumi.CustomResource {
             resourceInputs["address"] = args?.address;
             resourceInputs["instance"] = args?.instance;
             resourceInputs["node"] = args?.node;
-            resourceInputs["server"] = args?.server;
+            resourceInputs["role"] = args?.role;
             resourceInputs["startOver"] = args?.startOver;
             resourceInputs["machineId"] = undefined /*out*/;
         } else {
+            resourceInputs["address"] = undefined /*out*/;
             resourceInputs["instance"] = undefined /*out*/;
             resourceInputs["machineId"] = undefined /*out*/;
             resourceInputs["node"] = undefined /*out*/;
-            resourceInputs["server"] = undefined /*out*/;
+            resourceInputs["role"] = undefined /*out*/;
             resourceInputs["startOver"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
@@ -120,9 +125,9 @@ export interface SeatArgs {
      */
     node: pulumi.Input<string>;
     /**
-     * Whether it is a server.
+     * What it is for.
      */
-    server: pulumi.Input<boolean>;
+    role: pulumi.Input<string>;
     /**
      * The cluster's `servers.startOver`.
      *

@@ -78,10 +78,15 @@ func newWorld(servers int, objects ...runtime.Object) *world {
 		})
 	}
 	w.fake.PrependReactor("patch", "nodes", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		if strings.Contains(string(action.(clienttesting.PatchAction).GetPatch()), "true") {
+		switch patch := string(action.(clienttesting.PatchAction).GetPatch()); {
+		case strings.Contains(patch, `"unschedulable":true`):
 			w.note("cordon")
-		} else {
+		case strings.Contains(patch, `"unschedulable":null`):
 			w.note("uncordon")
+		case strings.Contains(patch, `":null`):
+			w.note("unmark")
+		default:
+			w.note("mark")
 		}
 		return false, nil, nil
 	})

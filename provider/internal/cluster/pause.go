@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,40 +14,83 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// cordonMark is the annotation of a node that Pause has cordoned: Resume uncordons it, and leaves one alone that somebody else cordoned.
-const cordonMark = "k3sha.io/paused"
+// pauseMark is the annotation of a node that Pause has prepared: since when, and whether the cordon is Pause's own. Resume takes it away, with
+// that cordon and no other.
+const pauseMark = "k3sha.io/paused"
 
-// Pause prepares a node for a moment of absence. A server goes only while the others carry the cluster. To be drained, the node is cordoned
-// and its pods are moved away as their budgets allow; when that fails the node is given back. A node that is gone, or that the cluster does
-// not know, needs nothing. It returns which boot of the machine this is.
+const (
+	withCordon = "cordoned since "
+	asItWas    = "since "
+	// pauseLasts is how long a mark says that a node may be away. One that an interrupted run has left must not stop everybody for ever.
+	pauseLasts = 20 * time.Minute
+)
+
+// Pause prepares a node for a moment of absence. A server goes only while the others carry the cluster, and says so first: of two that ask at
+// the same time none goes, rather than both. To be drained, the node is cordoned and its pods are moved away as their budgets allow; when that
+// fails the node is given back. A node that is gone, or that the cluster does not know, needs nothing. It returns which boot of the machine
+// this is.
 func (c *Cluster) Pause(ctx context.Context, name string, drain bool) (boot string, err error) {
 	node, err := c.node(ctx, name)
 	if err != nil || node == nil {
 		return "", err
 	}
 	boot = node.Status.NodeInfo.BootID
-	if isServer(node) {
-		if err := c.othersCarry(ctx, name, "restart server "+name); err != nil {
-			return boot, err
-		}
-	}
 	alive, err := c.alive(ctx, node)
-	if err != nil || !alive || !drain {
+	if err != nil {
 		return boot, err
 	}
-	foreign := node.Spec.Unschedulable && node.Annotations[cordonMark] == ""
-	if !foreign {
-		if err := c.mark(ctx, name); err != nil {
-			return boot, err
-		}
+	server := isServer(node)
+	if !alive && !server || !drain && !server {
+		return boot, nil
 	}
-	if err := c.evictAll(ctx, name); err != nil {
-		if foreign {
-			return boot, err
+	drain = drain && alive
+	// A cordon that is not Pause's own stays.
+	own := drain && (!node.Spec.Unschedulable || strings.HasPrefix(node.Annotations[pauseMark], withCordon))
+	if err := c.mark(ctx, name, own); err != nil {
+		return boot, err
+	}
+	for _, step := range []struct {
+		needed bool
+		do     func() error
+	}{
+		{server, func() error { return c.othersCarry(ctx, name, "restart server "+name) }},
+		{drain, func() error { return c.evictAll(ctx, name) }},
+		{server && drain, func() error { return c.othersCarry(ctx, name, "restart server "+name) }}, // a drain takes minutes
+	} {
+		if !step.needed {
+			continue
 		}
-		return boot, c.unmarkAfter(ctx, name, err)
+		if err := step.do(); err != nil {
+			return boot, c.unmarkAfter(ctx, name, own, err)
+		}
 	}
 	return boot, nil
+}
+
+// beingPaused says whether a node may be away in this moment.
+func (c *Cluster) beingPaused(node *corev1.Node) bool {
+	_, text, found := strings.Cut(node.Annotations[pauseMark], asItWas)
+	since, err := time.Parse(time.RFC3339, text)
+	return found && err == nil && c.now().Sub(since) < pauseLasts
+}
+
+// Paused lists the nodes that Pause has prepared, and nobody has resumed.
+func (c *Cluster) Paused(ctx context.Context) ([]string, error) {
+	var names []string
+	err := c.until(ctx, "listing nodes", c.waits.Ask, func(ctx context.Context) (bool, error) {
+		list, err := c.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return false, err
+		}
+		names = nil
+		for i := range list.Items {
+			if list.Items[i].Annotations[pauseMark] != "" {
+				names = append(names, list.Items[i].Name)
+			}
+		}
+		return true, nil
+	})
+	return names, err
 }
 
 // Resume waits until a node is back after a moment of absence, and lets pods come to it again if Pause has cordoned it. It is back when its
@@ -74,7 +118,7 @@ func (c *Cluster) back(ctx context.Context, name, boot string, since time.Time) 
 		}
 		found = node
 		if isServer(node) {
-			ill = c.ailments(ctx, node)
+			ill = slices.DeleteFunc(c.ailments(ctx, node), func(what string) bool { return what == away })
 		} else {
 			ill = c.sick(ctx, node)
 		}
@@ -93,10 +137,10 @@ func (c *Cluster) back(ctx context.Context, name, boot string, since time.Time) 
 	if errors.As(err, &late) && late.last == nil {
 		return fmt.Errorf("node %s is not back after %s: %s; bring it back, then run pulumi up again", name, span(c.waits.Back), strings.Join(ill, ", "))
 	}
-	if err != nil || found == nil || found.Annotations[cordonMark] == "" {
+	if err != nil || found == nil || found.Annotations[pauseMark] == "" {
 		return err
 	}
-	return c.unmark(ctx, name)
+	return c.unmark(ctx, name, strings.HasPrefix(found.Annotations[pauseMark], withCordon))
 }
 
 // sick is what is wrong with a worker.
@@ -115,14 +159,23 @@ func (c *Cluster) sick(ctx context.Context, node *corev1.Node) []string {
 	return what
 }
 
-// mark cordons a node for Pause.
-func (c *Cluster) mark(ctx context.Context, name string) error {
-	return c.patch(ctx, "cordoning", name, `{"metadata":{"annotations":{"`+cordonMark+`":"cordoned by pulumi-k3sha for a restart"}},"spec":{"unschedulable":true}}`)
+// mark says that a node may be away from now on, and cordons it.
+func (c *Cluster) mark(ctx context.Context, name string, cordon bool) error {
+	value, spec := asItWas, ""
+	if cordon {
+		value, spec = withCordon, `,"spec":{"unschedulable":true}`
+	}
+	value += c.now().UTC().Format(time.RFC3339)
+	return c.patch(ctx, "cordoning", name, `{"metadata":{"annotations":{"`+pauseMark+`":"`+value+`"}}`+spec+`}`)
 }
 
-// unmark uncordons a node that Pause has cordoned.
-func (c *Cluster) unmark(ctx context.Context, name string) error {
-	return c.patch(ctx, "uncordoning", name, `{"metadata":{"annotations":{"`+cordonMark+`":null}},"spec":{"unschedulable":null}}`)
+// unmark takes that back.
+func (c *Cluster) unmark(ctx context.Context, name string, cordoned bool) error {
+	spec := ""
+	if cordoned {
+		spec = `,"spec":{"unschedulable":null}`
+	}
+	return c.patch(ctx, "uncordoning", name, `{"metadata":{"annotations":{"`+pauseMark+`":null}}`+spec+`}`)
 }
 
 func (c *Cluster) patch(ctx context.Context, doing, name, patch string) error {
@@ -136,10 +189,10 @@ func (c *Cluster) patch(ctx context.Context, doing, name, patch string) error {
 }
 
 // unmarkAfter gives a node back after a failure, also when the run was stopped. It returns the failure.
-func (c *Cluster) unmarkAfter(ctx context.Context, name string, failure error) error {
+func (c *Cluster) unmarkAfter(ctx context.Context, name string, cordoned bool, failure error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.waits.Undo)
 	defer cancel()
-	if err := c.unmark(ctx, name); err != nil {
+	if err := c.unmark(ctx, name, cordoned); err != nil {
 		return fmt.Errorf("%w; node %s stays cordoned (%w)", failure, name, err)
 	}
 	return failure

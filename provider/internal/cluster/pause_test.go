@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -41,14 +42,14 @@ func TestPause(t *testing.T) {
 		"a worker":                     {all(server("1"), worker(), pod("web-0", "k3s-Worker-01")), "k3s-Worker-01", true, false, "", []string{"cordon", "evict web-0"}, true},
 		"a worker, not drained":        {all(server("1"), worker(), pod("web-0", "k3s-Worker-01")), "k3s-Worker-01", false, false, "", nil, false},
 		"a budget":                     {all(worker(), pod("web-0", "k3s-Worker-01"), budget("web", "web", 0)), "k3s-Worker-01", true, true, "pod default/web-0 cannot be evicted for 100ms: PodDisruptionBudget default/web allows no disruption; raise the replicas or change the budget, then run pulumi up again", []string{"cordon", "evict web-0", "uncordon"}, false},
-		"somebody's cordon, a budget":  {all(worker(foreign), pod("web-0", "k3s-Worker-01"), budget("web", "web", 0)), "k3s-Worker-01", true, true, "pod default/web-0 cannot be evicted for 100ms: PodDisruptionBudget default/web allows no disruption; raise the replicas or change the budget, then run pulumi up again", []string{"evict web-0"}, true},
-		"somebody's cordon":            {all(worker(foreign), pod("web-0", "k3s-Worker-01")), "k3s-Worker-01", true, false, "", []string{"evict web-0"}, true},
+		"somebody's cordon, a budget":  {all(worker(foreign), pod("web-0", "k3s-Worker-01"), budget("web", "web", 0)), "k3s-Worker-01", true, true, "pod default/web-0 cannot be evicted for 100ms: PodDisruptionBudget default/web allows no disruption; raise the replicas or change the budget, then run pulumi up again", []string{"mark", "evict web-0", "unmark"}, true},
+		"somebody's cordon":            {all(worker(foreign), pod("web-0", "k3s-Worker-01")), "k3s-Worker-01", true, false, "", []string{"mark", "evict web-0"}, true},
 		"one that is gone":             {all(server("1"), worker(dead), pod("web-0", "k3s-Worker-01")), "k3s-Worker-01", true, false, "", nil, false},
 		"a server":                     {three(), "k3s-server-02", true, false, "", []string{"cordon"}, true},
-		"a server, another one is ill": {three(dead), "k3s-server-02", true, false, "will not restart server k3s-server-02, for quorum would be lost: k3s-server-03: not Ready, has not renewed its lease for 95 s; bring that back first, then run pulumi up again", nil, false},
-		"a server, one does not vote":  {three(func(s *seat) { s.voter = "False" }), "k3s-server-02", false, false, "will not restart server k3s-server-02, for quorum would be lost: k3s-server-03: does not vote in etcd (condition EtcdIsVoter: False); bring that back first, then run pulumi up again", nil, false},
+		"a server, another one is ill": {three(dead), "k3s-server-02", true, false, "will not restart server k3s-server-02, for quorum would be lost: k3s-server-03: not Ready, has not renewed its lease for 95 s; bring that back first, then run pulumi up again", []string{"cordon", "uncordon"}, false},
+		"a server, one does not vote":  {three(func(s *seat) { s.voter = "False" }), "k3s-server-02", false, false, "will not restart server k3s-server-02, for quorum would be lost: k3s-server-03: does not vote in etcd (condition EtcdIsVoter: False); bring that back first, then run pulumi up again", []string{"mark", "unmark"}, false},
 		"the only server":              {all(server("1")), "k3s-server-01", true, false, "", []string{"cordon"}, true},
-		"the one that is ill itself":   {three(dead), "k3s-server-03", true, false, "", nil, false},
+		"the one that is ill itself":   {three(dead), "k3s-server-03", true, false, "", []string{"mark"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -63,6 +64,35 @@ func TestPause(t *testing.T) {
 			w.did(t, c.did...)
 			w.cordoned(t, c.node, c.stays)
 		})
+	}
+	// Of two servers that ask at the same time the second one stays, until a mark is so old that nobody can be away for it any more.
+	both := newWorld(3, three()...)
+	if _, err := both.Pause(t.Context(), "k3s-server-01", false); err != nil {
+		t.Fatal(err)
+	}
+	_, err := both.Pause(t.Context(), "k3s-server-02", true)
+	says(t, err, "will not restart server k3s-server-02, for quorum would be lost: k3s-server-01: is being restarted; bring that back first, then run pulumi up again")
+	says(t, both.Leave(t.Context(), Machine{"k3s-server-03", true, ""}),
+		"will not take server k3s-server-03 away, for quorum would be lost: k3s-server-01: is being restarted; bring that back first, then run pulumi up again")
+	paused, err := both.Paused(t.Context())
+	if err != nil || len(paused) != 1 || paused[0] != "k3s-server-01" {
+		t.Errorf("paused: %v %v", paused, err)
+	}
+	later := func() time.Time { return moment.Add(pauseLasts + time.Minute) }
+	both.now = later
+	for _, name := range []string{"k3s-server-01", "k3s-server-02", "k3s-server-03"} {
+		lease, err := both.fake.CoordinationV1().Leases(nodeLeases).Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := metav1.NewMicroTime(later())
+		lease.Spec.RenewTime = &at
+		if _, err := both.fake.CoordinationV1().Leases(nodeLeases).Update(t.Context(), lease, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := both.Pause(t.Context(), "k3s-server-02", true); err != nil {
+		t.Errorf("an old mark stops everybody: %v", err)
 	}
 	w := newWorld(1, all(server("1"))...)
 	if boot, err := w.Pause(t.Context(), "k3s-worker-09", true); boot != "" || err != nil {
@@ -118,7 +148,7 @@ func TestResume(t *testing.T) {
 			w.set(t, c.node, func(n *corev1.Node) {
 				n.Status.NodeInfo.BootID = "boot-1"
 				if c.mark {
-					n.Annotations, n.Spec.Unschedulable = map[string]string{cordonMark: "x"}, true
+					n.Annotations, n.Spec.Unschedulable = map[string]string{pauseMark: withCordon + moment.Format(time.RFC3339)}, true
 				}
 			})
 			says(t, w.Resume(t.Context(), c.node, c.boot), c.want)
@@ -130,7 +160,7 @@ func TestResume(t *testing.T) {
 	// Whenever the restart was: what an interrupted update has left cordoned comes back.
 	w = newWorld(1, all(worker(old))...)
 	w.set(t, "k3s-Worker-01", func(n *corev1.Node) {
-		n.Annotations, n.Spec.Unschedulable = map[string]string{cordonMark: "x"}, true
+		n.Annotations, n.Spec.Unschedulable = map[string]string{pauseMark: withCordon + moment.Format(time.RFC3339)}, true
 	})
 	says(t, w.Settle(t.Context(), "k3s-Worker-01"), "")
 	w.cordoned(t, "k3s-Worker-01", false)

@@ -66,11 +66,17 @@ func (c *Cluster) enough(server string, stay int, alive bool) error {
 	return nil
 }
 
+// away is what is wrong with a server that restarts, or is about to.
+const away = "is being restarted"
+
 // ailments is what is wrong with a server that has to carry the cluster.
 func (c *Cluster) ailments(ctx context.Context, node *corev1.Node) []string {
 	var what []string
 	if node.DeletionTimestamp != nil {
 		what = append(what, "is being removed")
+	}
+	if c.beingPaused(node) {
+		what = append(what, away)
 	}
 	if condition(node, corev1.NodeReady) != string(corev1.ConditionTrue) {
 		what = append(what, "not Ready")

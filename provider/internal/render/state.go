@@ -14,6 +14,7 @@ const (
 	Nothing Do = ""
 	Yield   Do = "yield" // let another one have the VIP
 	Serve   Do = "serve" // start what does not run, and wait for it
+	Begin   Do = "begin" // start what does not run
 )
 
 // StateScript asks a node what it does. Only a load balancer is told the VIP.

@@ -8,24 +8,25 @@ import (
 
 // Machine is what a change must know of a VM that exists: which of its settings cannot change, or only grow.
 type Machine struct {
-	Role Role
-	Path string // of its group
-	Slot int
-	IP   string
-	VMID int
-	Disk int // GiB
+	Role       Role
+	Path       string // of its group
+	Slot       int
+	IP         string
+	VMID       int
+	Disk       int // GiB
+	Generation int
 }
 
 // Machines are the VMs of a plan, by name.
 func (p Plan) Machines() map[string]Machine {
 	out := make(map[string]Machine, len(p.Nodes))
 	for _, n := range p.Nodes {
-		out[n.Name] = Machine{Role: n.Role, Path: n.Path, Slot: n.Slot, IP: n.IP, VMID: n.VMID, Disk: n.Disk}
+		out[n.Name] = Machine{Role: n.Role, Path: n.Path, Slot: n.Slot, IP: n.IP, VMID: n.VMID, Disk: n.Disk, Generation: n.Generation}
 	}
 	return out
 }
 
-// CheckChange says what must not be done to the VMs of a cluster: addresses and VM ids changed, disks shrunk.
+// CheckChange says what must not be done to the VMs of a cluster: addresses and VM ids changed, disks shrunk, generations gone back.
 func CheckChange(before, now map[string]Machine) []Problem {
 	var out []Problem
 	add := func(path, format string, args ...any) {
@@ -44,8 +45,40 @@ func CheckChange(before, now map[string]Machine) []Problem {
 		if m.VMID != old.VMID {
 			add(slot+"vmId", "%s is VM %d, and would be destroyed to become %d; set it back", name, old.VMID, m.VMID)
 		}
-		if m.Disk < old.Disk {
+		if m.Generation < old.Generation {
+			add(slot+"generation", "%s is of generation %d, and %d is behind that; give %d, or a higher one to make it anew", name, old.Generation, m.Generation, old.Generation)
+		}
+		if m.Disk < old.Disk && m.Generation == old.Generation {
 			add(slot+"disk", "the disk of %s has %d GiB and cannot shrink to %d; give at least %d", name, old.Disk, m.Disk, old.Disk)
+		}
+	}
+	if only := onlyServer(before); only != "" && now[only].Generation > before[only].Generation {
+		add(now[only].Path+".generation", "%s is the only server, and the cluster is on it: make it three first (servers.count: 3), then make it anew", only)
+	}
+	return out
+}
+
+// onlyServer is the server of a cluster that has one.
+func onlyServer(machines map[string]Machine) string {
+	only := ""
+	for name, m := range machines {
+		if m.Role != Server {
+			continue
+		}
+		if only != "" {
+			return ""
+		}
+		only = name
+	}
+	return only
+}
+
+// Renewed are the machines that a change makes anew, by a higher generation.
+func Renewed(before, now map[string]Machine) []string {
+	out := []string{}
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if old, existed := before[name]; existed && now[name].Generation > old.Generation {
+			out = append(out, name)
 		}
 	}
 	return out

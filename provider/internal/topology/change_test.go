@@ -33,15 +33,25 @@ func TestCheckChange(t *testing.T) {
 		"the network of all": {func(s *topology.Spec) { s.Proxmox.Bridge, s.Network.Gateway = "vmbr1", "192.168.1.2" }, nil},
 		"another release":    {func(s *topology.Spec) { s.K3s.Version = "v1.31.7+k3s1" }, nil},
 		"one server":         {func(s *topology.Spec) { s.Servers.Count = ptr(1) }, nil}, // each leaves its seat: that asks for quorum
-		"other slots":        {func(s *topology.Spec) { s.Servers.Slots = []int{1, 2, 4} }, nil},
-		"another address":    {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{IP: "192.168.1.99"}) }, []string{"servers.nodes.1.ip: k3s-server-01 has 192.168.1.201, by which the others know it, so it cannot become 192.168.1.99; set it back"}},
-		"another id":         {func(s *topology.Spec) { override(&s.LoadBalancers.Group, "2", topology.Override{VMID: 777}) }, []string{"loadBalancers.nodes.2.vmId: k3s-lb-02 is VM 376880, and would be destroyed to become 777; set it back"}},
-		"a smaller disk":     {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{Disk: 16}) }, []string{"servers.nodes.1.disk: the disk of k3s-server-01 has 32 GiB and cannot shrink to 16; give at least 32"}},
+		"a generation more": {func(s *topology.Spec) {
+			s.Servers.Generation, s.Workers["worker"] = 4, topology.Pool{Group: topology.Group{Count: ptr(2), FirstAddress: "192.168.1.211", Generation: 9}}
+		}, nil},
+		"a generation back": {func(s *topology.Spec) { s.Servers.Generation = 2 }, []string{
+			"servers.nodes.1.generation: k3s-server-01 is of generation 3, and 2 is behind that; give 3, or a higher one to make it anew",
+			"servers.nodes.2.generation: k3s-server-02 is of generation 3, and 2 is behind that; give 3, or a higher one to make it anew",
+			"servers.nodes.3.generation: k3s-server-03 is of generation 3, and 2 is behind that; give 3, or a higher one to make it anew",
+		}},
+		"a smaller disk of a VM that is made anew": {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{Disk: 16, Generation: 4}) }, nil},
+		"other slots":     {func(s *topology.Spec) { s.Servers.Slots = []int{1, 2, 4} }, nil},
+		"another address": {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{IP: "192.168.1.99"}) }, []string{"servers.nodes.1.ip: k3s-server-01 has 192.168.1.201, by which the others know it, so it cannot become 192.168.1.99; set it back"}},
+		"another id":      {func(s *topology.Spec) { override(&s.LoadBalancers.Group, "2", topology.Override{VMID: 777}) }, []string{"loadBalancers.nodes.2.vmId: k3s-lb-02 is VM 376880, and would be destroyed to become 777; set it back"}},
+		"a smaller disk":  {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{Disk: 16}) }, []string{"servers.nodes.1.disk: the disk of k3s-server-01 has 32 GiB and cannot shrink to 16; give at least 32"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			before, after := reference(), reference()
 			before.Network.SearchDomain, after.Network.SearchDomain = "example.org", "example.org"
+			before.Servers.Generation, after.Servers.Generation = 3, 3
 			c.change(&after)
 			was, is := topology.NewPlan(topology.ApplyDefaults(before)).Machines(), topology.NewPlan(topology.ApplyDefaults(after)).Machines()
 			got := lines(topology.CheckChange(was, is))
@@ -51,6 +61,33 @@ func TestCheckChange(t *testing.T) {
 				t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 			}
 		})
+	}
+}
+
+// Who is made anew, and after whom.
+func TestRenewed(t *testing.T) {
+	t.Parallel()
+	before, after := reference(), reference()
+	after.Servers.Count, after.Servers.Generation, after.LoadBalancers.Generation = ptr(5), 1, 1
+	after.Servers.First = 2
+	before.Workers["worker"] = topology.Pool{Group: topology.Group{Count: ptr(4), FirstAddress: "192.168.1.211"}}
+	after.Workers["worker"] = topology.Pool{MaxUnavailable: 2, Group: topology.Group{Count: ptr(4), FirstAddress: "192.168.1.211", Generation: 1}}
+	was, plan := topology.NewPlan(topology.ApplyDefaults(before)), topology.NewPlan(topology.ApplyDefaults(after))
+	names := topology.Renewed(was.Machines(), plan.Machines())
+	var got []string
+	for _, n := range plan.Nodes {
+		if slices.Contains(names, n.Name) {
+			got = append(got, n.Name+" after "+plan.Before(n, names))
+		} else if plan.Before(n, names) != "" {
+			t.Errorf("%s, which is new, waits", n.Name)
+		}
+	}
+	want := []string{
+		"k3s-lb-01 after ", "k3s-lb-02 after k3s-lb-01", "k3s-server-01 after k3s-server-02", "k3s-server-02 after ", "k3s-server-03 after k3s-server-01",
+		"k3s-worker-01 after ", "k3s-worker-02 after ", "k3s-worker-03 after k3s-worker-01", "k3s-worker-04 after k3s-worker-02",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 

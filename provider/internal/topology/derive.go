@@ -37,7 +37,7 @@ func (s Spec) Nodes() []Node {
 			n := Node{
 				Name: fmt.Sprintf("%s-%s-%02d", s.ClusterName, infix, slot),
 				Role: role, Pool: pool, Path: path, Slot: slot,
-				IP: addressAt(g.FirstAddress, slot), Cores: g.Cores, Memory: g.Memory, Disk: g.Disk,
+				IP: addressAt(g.FirstAddress, slot), Cores: g.Cores, Memory: g.Memory, Disk: g.Disk, Generation: g.Generation,
 				Taints: taints, Labels: labels,
 			}
 			if len(s.Proxmox.Nodes) > 0 {
@@ -66,6 +66,7 @@ func (n *Node) override(o Override) {
 	replace(&n.Cores, o.Cores)
 	replace(&n.Memory, o.Memory)
 	replace(&n.Disk, o.Disk)
+	replace(&n.Generation, o.Generation)
 }
 
 func replace[T comparable](field *T, value T) {

@@ -69,7 +69,10 @@ func NewPlan(s Spec) Plan {
 	}
 	servers := p.Servers()
 	first := servers[0]
-	balanced := p.chain(p.LoadBalancers(), Prepare, nil)
+	for _, lb := range p.LoadBalancers() {
+		p.add(Admit, lb, StepName(Prepare, lb.Name))
+	}
+	balanced := p.chain(p.LoadBalancers(), Admit, nil)
 
 	// A release that one server cannot fetch becomes nobody's.
 	p.add(Release, Node{Name: Cluster}, p.each(Prepare, servers)...)

@@ -63,6 +63,7 @@ type Group struct {
 	Cores        int
 	Memory       int // MiB
 	Disk         int // GiB
+	Generation   int // a higher one makes the VMs anew, one after the other
 	Nodes        map[string]Override
 }
 
@@ -75,6 +76,7 @@ type Override struct {
 	Cores       int
 	Memory      int
 	Disk        int
+	Generation  int
 }
 
 // Servers is the group that runs the control plane and etcd.
@@ -167,6 +169,7 @@ type Node struct {
 	Cores       int
 	Memory      int
 	Disk        int
+	Generation  int
 	Taints      []string
 	Labels      map[string]string
 }

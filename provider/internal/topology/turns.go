@@ -58,3 +58,25 @@ func (p Plan) Restarts(n Node) string {
 	}
 	return strings.Join(out, "\n")
 }
+
+// Before is the machine that must serve again before another one of its group is made anew: the last of those before it of which so many may
+// be away at a time; "" if there is none.
+func (p Plan) Before(n Node, renewed []string) string {
+	if !slices.Contains(renewed, n.Name) {
+		return ""
+	}
+	var group []string
+	for _, other := range slices.Concat(p.LoadBalancers(), p.Servers(), p.Workers()) {
+		if other.Name == n.Name {
+			break
+		}
+		if other.Path == n.Path && slices.Contains(renewed, other.Name) {
+			group = append(group, other.Name)
+		}
+	}
+	at := len(group) - p.Spec.MaxUnavailable(n)
+	if at < 0 {
+		return ""
+	}
+	return group[at]
+}

@@ -14,6 +14,18 @@ const (
 	maxLoadBalancers = 3
 )
 
+// generations checks that they count up from 0.
+func (v *validator) generations() {
+	for _, n := range v.spec.Nodes() {
+		if n.Generation < 0 || n.Generation > maxGeneration {
+			v.add(n.Path+".generation", "%d is no generation of %s; give a number from 0 on, one more than it has to make it anew", n.Generation, n.Name)
+			return
+		}
+	}
+}
+
+const maxGeneration = 1_000_000
+
 // counts checks how many of each there are, and their slots.
 func (v *validator) counts() {
 	s := v.spec
@@ -57,6 +69,7 @@ func (v *validator) counts() {
 		}
 	}
 	v.others()
+	v.generations()
 }
 
 var startOverPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$`)

@@ -16,8 +16,14 @@ import (
 type ClusterMachines struct {
 	pulumi.CustomResourceState
 
+	// How often they have changed.
+	Changes pulumi.IntOutput `pulumi:"changes"`
 	// The VMs by name.
 	Machines MachineMapOutput `pulumi:"machines"`
+	// Those that the last change makes anew.
+	Renewed pulumi.StringArrayOutput `pulumi:"renewed"`
+	// What from.
+	Seed MachineSeedOutput `pulumi:"seed"`
 }
 
 // NewClusterMachines registers a new resource with the given unique name, arguments, and options.
@@ -29,6 +35,9 @@ func NewClusterMachines(ctx *pulumi.Context,
 
 	if args.Machines == nil {
 		return nil, errors.New("invalid value for required argument 'Machines'")
+	}
+	if args.Seed == nil {
+		return nil, errors.New("invalid value for required argument 'Seed'")
 	}
 	opts = internal.PkgResourceDefaultOpts(opts)
 	var resource ClusterMachines
@@ -67,6 +76,10 @@ type clusterMachinesArgs struct {
 	//
 	// Change: in place, or refused at preview.
 	Machines map[string]Machine `pulumi:"machines"`
+	// What VMs are made from.
+	//
+	// Change: none; it counts for those that a higher generation makes anew.
+	Seed MachineSeed `pulumi:"seed"`
 }
 
 // The set of arguments for constructing a ClusterMachines resource.
@@ -75,6 +88,10 @@ type ClusterMachinesArgs struct {
 	//
 	// Change: in place, or refused at preview.
 	Machines MachineMapInput
+	// What VMs are made from.
+	//
+	// Change: none; it counts for those that a higher generation makes anew.
+	Seed MachineSeedInput
 }
 
 func (ClusterMachinesArgs) ElementType() reflect.Type {
@@ -164,9 +181,24 @@ func (o ClusterMachinesOutput) ToClusterMachinesOutputWithContext(ctx context.Co
 	return o
 }
 
+// How often they have changed.
+func (o ClusterMachinesOutput) Changes() pulumi.IntOutput {
+	return o.ApplyT(func(v *ClusterMachines) pulumi.IntOutput { return v.Changes }).(pulumi.IntOutput)
+}
+
 // The VMs by name.
 func (o ClusterMachinesOutput) Machines() MachineMapOutput {
 	return o.ApplyT(func(v *ClusterMachines) MachineMapOutput { return v.Machines }).(MachineMapOutput)
+}
+
+// Those that the last change makes anew.
+func (o ClusterMachinesOutput) Renewed() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *ClusterMachines) pulumi.StringArrayOutput { return v.Renewed }).(pulumi.StringArrayOutput)
+}
+
+// What from.
+func (o ClusterMachinesOutput) Seed() MachineSeedOutput {
+	return o.ApplyT(func(v *ClusterMachines) MachineSeedOutput { return v.Seed }).(MachineSeedOutput)
 }
 
 type ClusterMachinesArrayOutput struct{ *pulumi.OutputState }

@@ -16,6 +16,8 @@ import (
 type ClusterSettled struct {
 	pulumi.CustomResourceState
 
+	// How often machines had changed then.
+	Changes pulumi.IntOutput `pulumi:"changes"`
 	// The nodes by name.
 	Nodes SettledNodeMapOutput `pulumi:"nodes"`
 }
@@ -27,6 +29,9 @@ func NewClusterSettled(ctx *pulumi.Context,
 		return nil, errors.New("missing one or more required arguments")
 	}
 
+	if args.Changes == nil {
+		return nil, errors.New("invalid value for required argument 'Changes'")
+	}
 	if args.Nodes == nil {
 		return nil, errors.New("invalid value for required argument 'Nodes'")
 	}
@@ -63,6 +68,10 @@ func (ClusterSettledState) ElementType() reflect.Type {
 }
 
 type clusterSettledArgs struct {
+	// How often machines have changed.
+	//
+	// Change: looks at all nodes, in place.
+	Changes int `pulumi:"changes"`
 	// The nodes by name.
 	//
 	// Change: waits until those that have changed are back, in place.
@@ -71,6 +80,10 @@ type clusterSettledArgs struct {
 
 // The set of arguments for constructing a ClusterSettled resource.
 type ClusterSettledArgs struct {
+	// How often machines have changed.
+	//
+	// Change: looks at all nodes, in place.
+	Changes pulumi.IntInput
 	// The nodes by name.
 	//
 	// Change: waits until those that have changed are back, in place.
@@ -162,6 +175,11 @@ func (o ClusterSettledOutput) ToClusterSettledOutput() ClusterSettledOutput {
 
 func (o ClusterSettledOutput) ToClusterSettledOutputWithContext(ctx context.Context) ClusterSettledOutput {
 	return o
+}
+
+// How often machines had changed then.
+func (o ClusterSettledOutput) Changes() pulumi.IntOutput {
+	return o.ApplyT(func(v *ClusterSettled) pulumi.IntOutput { return v.Changes }).(pulumi.IntOutput)
 }
 
 // The nodes by name.

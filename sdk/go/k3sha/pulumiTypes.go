@@ -974,6 +974,10 @@ type LoadBalancers struct {
 	//
 	// Upstream: `vmId`.
 	FirstVmId *int `pulumi:"firstVmId"`
+	// A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+	//
+	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+	Generation *int `pulumi:"generation"`
 	// Network interface of the VIP. Default: the one that has the node's address.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
@@ -1091,6 +1095,10 @@ type LoadBalancersArgs struct {
 	//
 	// Upstream: `vmId`.
 	FirstVmId *int `pulumi:"firstVmId"`
+	// A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+	//
+	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+	Generation *int `pulumi:"generation"`
 	// Network interface of the VIP. Default: the one that has the node's address.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
@@ -1307,6 +1315,13 @@ func (o LoadBalancersOutput) FirstAddress() pulumi.StringPtrOutput {
 // Upstream: `vmId`.
 func (o LoadBalancersOutput) FirstVmId() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *int { return v.FirstVmId }).(pulumi.IntPtrOutput)
+}
+
+// A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+//
+// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+func (o LoadBalancersOutput) Generation() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *int { return v.Generation }).(pulumi.IntPtrOutput)
 }
 
 // Network interface of the VIP. Default: the one that has the node's address.
@@ -1552,6 +1567,18 @@ func (o LoadBalancersPtrOutput) FirstVmId() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
+// A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+//
+// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+func (o LoadBalancersPtrOutput) Generation() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *int {
+		if v == nil {
+			return nil
+		}
+		return v.Generation
+	}).(pulumi.IntPtrOutput)
+}
+
 // Network interface of the VIP. Default: the one that has the node's address.
 //
 // Change: reloads the load balancers, one after the other; nothing else.
@@ -1650,6 +1677,14 @@ type Machine struct {
 	//
 	// Change: it can grow; less is refused at preview.
 	Disk int `pulumi:"disk"`
+	// How often it was made anew.
+	//
+	// Change: a higher one makes it anew; a lower one is refused at preview.
+	Generation int `pulumi:"generation"`
+	// A hash of what takes it out of service for a moment when it changes.
+	//
+	// Change: in place.
+	Hash string `pulumi:"hash"`
 	// Its IPv4 address.
 	//
 	// Change: refused at preview.
@@ -1683,6 +1718,14 @@ type MachineArgs struct {
 	//
 	// Change: it can grow; less is refused at preview.
 	Disk pulumi.IntInput `pulumi:"disk"`
+	// How often it was made anew.
+	//
+	// Change: a higher one makes it anew; a lower one is refused at preview.
+	Generation pulumi.IntInput `pulumi:"generation"`
+	// A hash of what takes it out of service for a moment when it changes.
+	//
+	// Change: in place.
+	Hash pulumi.StringInput `pulumi:"hash"`
 	// Its IPv4 address.
 	//
 	// Change: refused at preview.
@@ -1758,6 +1801,20 @@ func (o MachineOutput) Disk() pulumi.IntOutput {
 	return o.ApplyT(func(v Machine) int { return v.Disk }).(pulumi.IntOutput)
 }
 
+// How often it was made anew.
+//
+// Change: a higher one makes it anew; a lower one is refused at preview.
+func (o MachineOutput) Generation() pulumi.IntOutput {
+	return o.ApplyT(func(v Machine) int { return v.Generation }).(pulumi.IntOutput)
+}
+
+// A hash of what takes it out of service for a moment when it changes.
+//
+// Change: in place.
+func (o MachineOutput) Hash() pulumi.StringOutput {
+	return o.ApplyT(func(v Machine) string { return v.Hash }).(pulumi.StringOutput)
+}
+
 // Its IPv4 address.
 //
 // Change: refused at preview.
@@ -1805,6 +1862,88 @@ func (o MachineMapOutput) MapIndex(k pulumi.StringInput) MachineOutput {
 	return pulumi.All(o, k).ApplyT(func(vs []interface{}) Machine {
 		return vs[0].(map[string]Machine)[vs[1].(string)]
 	}).(MachineOutput)
+}
+
+// What a VM is made from.
+type MachineSeed struct {
+	// Storage for its disk.
+	Datastore string `pulumi:"datastore"`
+	// How often a clone is tried.
+	Retries int `pulumi:"retries"`
+	// VM id of its template.
+	TemplateId int `pulumi:"templateId"`
+	// Proxmox node that has the template.
+	TemplateNode string `pulumi:"templateNode"`
+}
+
+// MachineSeedInput is an input type that accepts MachineSeedArgs and MachineSeedOutput values.
+// You can construct a concrete instance of `MachineSeedInput` via:
+//
+//	MachineSeedArgs{...}
+type MachineSeedInput interface {
+	pulumi.Input
+
+	ToMachineSeedOutput() MachineSeedOutput
+	ToMachineSeedOutputWithContext(context.Context) MachineSeedOutput
+}
+
+// What a VM is made from.
+type MachineSeedArgs struct {
+	// Storage for its disk.
+	Datastore pulumi.StringInput `pulumi:"datastore"`
+	// How often a clone is tried.
+	Retries pulumi.IntInput `pulumi:"retries"`
+	// VM id of its template.
+	TemplateId pulumi.IntInput `pulumi:"templateId"`
+	// Proxmox node that has the template.
+	TemplateNode pulumi.StringInput `pulumi:"templateNode"`
+}
+
+func (MachineSeedArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*MachineSeed)(nil)).Elem()
+}
+
+func (i MachineSeedArgs) ToMachineSeedOutput() MachineSeedOutput {
+	return i.ToMachineSeedOutputWithContext(context.Background())
+}
+
+func (i MachineSeedArgs) ToMachineSeedOutputWithContext(ctx context.Context) MachineSeedOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(MachineSeedOutput)
+}
+
+// What a VM is made from.
+type MachineSeedOutput struct{ *pulumi.OutputState }
+
+func (MachineSeedOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*MachineSeed)(nil)).Elem()
+}
+
+func (o MachineSeedOutput) ToMachineSeedOutput() MachineSeedOutput {
+	return o
+}
+
+func (o MachineSeedOutput) ToMachineSeedOutputWithContext(ctx context.Context) MachineSeedOutput {
+	return o
+}
+
+// Storage for its disk.
+func (o MachineSeedOutput) Datastore() pulumi.StringOutput {
+	return o.ApplyT(func(v MachineSeed) string { return v.Datastore }).(pulumi.StringOutput)
+}
+
+// How often a clone is tried.
+func (o MachineSeedOutput) Retries() pulumi.IntOutput {
+	return o.ApplyT(func(v MachineSeed) int { return v.Retries }).(pulumi.IntOutput)
+}
+
+// VM id of its template.
+func (o MachineSeedOutput) TemplateId() pulumi.IntOutput {
+	return o.ApplyT(func(v MachineSeed) int { return v.TemplateId }).(pulumi.IntOutput)
+}
+
+// Proxmox node that has the template.
+func (o MachineSeedOutput) TemplateNode() pulumi.StringOutput {
+	return o.ApplyT(func(v MachineSeed) string { return v.TemplateNode }).(pulumi.StringOutput)
 }
 
 // The network that all nodes share.
@@ -2108,6 +2247,10 @@ type NodeOverrides struct {
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's.
+	//
+	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+	Generation *int `pulumi:"generation"`
 	// IPv4 address. Default: the group's first address plus slot minus 1.
 	//
 	// Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -2163,6 +2306,10 @@ type NodeOverridesArgs struct {
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's.
+	//
+	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+	Generation *int `pulumi:"generation"`
 	// IPv4 address. Default: the group's first address plus slot minus 1.
 	//
 	// Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -2261,6 +2408,13 @@ func (o NodeOverridesOutput) Cores() pulumi.IntPtrOutput {
 // Upstream: `disks[0].size`.
 func (o NodeOverridesOutput) Disk() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v NodeOverrides) *int { return v.Disk }).(pulumi.IntPtrOutput)
+}
+
+// A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's.
+//
+// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+func (o NodeOverridesOutput) Generation() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *int { return v.Generation }).(pulumi.IntPtrOutput)
 }
 
 // IPv4 address. Default: the group's first address plus slot minus 1.
@@ -2368,7 +2522,7 @@ type Proxmox struct {
 	//
 	// Upstream: `poolId`.
 	Pool *string `pulumi:"pool"`
-	// Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
+	// Whether an update restarts VMs wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. (k3s itself restarts on one server at a time all the same, while the others carry on.) For one update; take it out again. Default: false.
 	//
 	// Change: changes nothing itself.
 	RestartTogether *bool `pulumi:"restartTogether"`
@@ -2451,7 +2605,7 @@ type ProxmoxArgs struct {
 	//
 	// Upstream: `poolId`.
 	Pool *string `pulumi:"pool"`
-	// Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
+	// Whether an update restarts VMs wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. (k3s itself restarts on one server at a time all the same, while the others carry on.) For one update; take it out again. Default: false.
 	//
 	// Change: changes nothing itself.
 	RestartTogether *bool `pulumi:"restartTogether"`
@@ -2569,7 +2723,7 @@ func (o ProxmoxOutput) Pool() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Proxmox) *string { return v.Pool }).(pulumi.StringPtrOutput)
 }
 
-// Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
+// Whether an update restarts VMs wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. (k3s itself restarts on one server at a time all the same, while the others carry on.) For one update; take it out again. Default: false.
 //
 // Change: changes nothing itself.
 func (o ProxmoxOutput) RestartTogether() pulumi.BoolPtrOutput {
@@ -2620,7 +2774,7 @@ type Servers struct {
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
-	// How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
+	// How many servers: 1, 3, 5 or 7. Default: 3. They join and leave one at a time. Their slots are 1 to count. Excludes `slots`.
 	//
 	// Change: adds nodes, or takes the last ones away; the others stay as they are.
 	Count *int `pulumi:"count"`
@@ -2644,6 +2798,10 @@ type Servers struct {
 	//
 	// Upstream: `vmId`.
 	FirstVmId *int `pulumi:"firstVmId"`
+	// A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+	//
+	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+	Generation *int `pulumi:"generation"`
 	// Labels of the servers. Default: none.
 	//
 	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
@@ -2697,7 +2855,7 @@ type ServersArgs struct {
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
-	// How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
+	// How many servers: 1, 3, 5 or 7. Default: 3. They join and leave one at a time. Their slots are 1 to count. Excludes `slots`.
 	//
 	// Change: adds nodes, or takes the last ones away; the others stay as they are.
 	Count *int `pulumi:"count"`
@@ -2721,6 +2879,10 @@ type ServersArgs struct {
 	//
 	// Upstream: `vmId`.
 	FirstVmId *int `pulumi:"firstVmId"`
+	// A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+	//
+	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+	Generation *int `pulumi:"generation"`
 	// Labels of the servers. Default: none.
 	//
 	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
@@ -2842,7 +3004,7 @@ func (o ServersOutput) Cores() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Servers) *int { return v.Cores }).(pulumi.IntPtrOutput)
 }
 
-// How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
+// How many servers: 1, 3, 5 or 7. Default: 3. They join and leave one at a time. Their slots are 1 to count. Excludes `slots`.
 //
 // Change: adds nodes, or takes the last ones away; the others stay as they are.
 func (o ServersOutput) Count() pulumi.IntPtrOutput {
@@ -2879,6 +3041,13 @@ func (o ServersOutput) FirstAddress() pulumi.StringPtrOutput {
 // Upstream: `vmId`.
 func (o ServersOutput) FirstVmId() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Servers) *int { return v.FirstVmId }).(pulumi.IntPtrOutput)
+}
+
+// A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+//
+// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+func (o ServersOutput) Generation() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Servers) *int { return v.Generation }).(pulumi.IntPtrOutput)
 }
 
 // Labels of the servers. Default: none.
@@ -2972,7 +3141,7 @@ func (o ServersPtrOutput) Cores() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
+// How many servers: 1, 3, 5 or 7. Default: 3. They join and leave one at a time. Their slots are 1 to count. Excludes `slots`.
 //
 // Change: adds nodes, or takes the last ones away; the others stay as they are.
 func (o ServersPtrOutput) Count() pulumi.IntPtrOutput {
@@ -3033,6 +3202,18 @@ func (o ServersPtrOutput) FirstVmId() pulumi.IntPtrOutput {
 			return nil
 		}
 		return v.FirstVmId
+	}).(pulumi.IntPtrOutput)
+}
+
+// A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+//
+// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+func (o ServersPtrOutput) Generation() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Servers) *int {
+		if v == nil {
+			return nil
+		}
+		return v.Generation
 	}).(pulumi.IntPtrOutput)
 }
 
@@ -3403,6 +3584,10 @@ type WorkerPool struct {
 	//
 	// Upstream: `vmId`.
 	FirstVmId *int `pulumi:"firstVmId"`
+	// A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+	//
+	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+	Generation *int `pulumi:"generation"`
 	// Labels of the workers. Default: none.
 	//
 	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
@@ -3472,6 +3657,10 @@ type WorkerPoolArgs struct {
 	//
 	// Upstream: `vmId`.
 	FirstVmId *int `pulumi:"firstVmId"`
+	// A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+	//
+	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+	Generation *int `pulumi:"generation"`
 	// Labels of the workers. Default: none.
 	//
 	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
@@ -3595,6 +3784,13 @@ func (o WorkerPoolOutput) FirstVmId() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v WorkerPool) *int { return v.FirstVmId }).(pulumi.IntPtrOutput)
 }
 
+// A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+//
+// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+func (o WorkerPoolOutput) Generation() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *int { return v.Generation }).(pulumi.IntPtrOutput)
+}
+
 // Labels of the workers. Default: none.
 //
 // Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
@@ -3672,6 +3868,7 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*LoadBalancersPtrInput)(nil)).Elem(), LoadBalancersArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*MachineInput)(nil)).Elem(), MachineArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*MachineMapInput)(nil)).Elem(), MachineMap{})
+	pulumi.RegisterInputType(reflect.TypeOf((*MachineSeedInput)(nil)).Elem(), MachineSeedArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NetworkInput)(nil)).Elem(), NetworkArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeInfoInput)(nil)).Elem(), NodeInfoArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeInfoMapInput)(nil)).Elem(), NodeInfoMap{})
@@ -3695,6 +3892,7 @@ func init() {
 	pulumi.RegisterOutputType(LoadBalancersPtrOutput{})
 	pulumi.RegisterOutputType(MachineOutput{})
 	pulumi.RegisterOutputType(MachineMapOutput{})
+	pulumi.RegisterOutputType(MachineSeedOutput{})
 	pulumi.RegisterOutputType(NetworkOutput{})
 	pulumi.RegisterOutputType(NodeInfoOutput{})
 	pulumi.RegisterOutputType(NodeInfoMapOutput{})

@@ -12,18 +12,20 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// A server's or worker's place in the cluster. Taken before the machine joins: a Node of its name that is another machine's is removed, with its etcd member and its password. Left before the machine's VM goes: its pods are evicted, and it is removed from Kubernetes and etcd, one at a time in a cluster. A K3sHaCluster makes its own; it is not meant for programs.
+// A machine's place in the cluster. Taken before a server or worker joins: a Node of its name that is another machine's is removed, with its etcd member and its password. Left before the machine's VM goes: its pods are evicted, and it is removed from Kubernetes and etcd, one at a time in a cluster. A load balancer that leaves lets another one have the VIP. A K3sHaCluster makes its own; it is not meant for programs.
 type Seat struct {
 	pulumi.CustomResourceState
 
+	// The machine's address.
+	Address pulumi.StringOutput `pulumi:"address"`
 	// The machine's instance.
 	Instance pulumi.StringOutput `pulumi:"instance"`
 	// The machine's own id, as Kubernetes shows it.
 	MachineId pulumi.StringOutput `pulumi:"machineId"`
 	// The node's name.
 	Node pulumi.StringOutput `pulumi:"node"`
-	// Whether it is a server.
-	Server pulumi.BoolOutput `pulumi:"server"`
+	// What it is for.
+	Role pulumi.StringOutput `pulumi:"role"`
 	// The mark of the cluster in which it is.
 	StartOver pulumi.StringOutput `pulumi:"startOver"`
 }
@@ -44,8 +46,8 @@ func NewSeat(ctx *pulumi.Context,
 	if args.Node == nil {
 		return nil, errors.New("invalid value for required argument 'Node'")
 	}
-	if args.Server == nil {
-		return nil, errors.New("invalid value for required argument 'Server'")
+	if args.Role == nil {
+		return nil, errors.New("invalid value for required argument 'Role'")
 	}
 	if args.StartOver == nil {
 		return nil, errors.New("invalid value for required argument 'StartOver'")
@@ -93,8 +95,8 @@ type seatArgs struct {
 	Instance string `pulumi:"instance"`
 	// The node's name.
 	Node string `pulumi:"node"`
-	// Whether it is a server.
-	Server bool `pulumi:"server"`
+	// What it is for.
+	Role string `pulumi:"role"`
 	// The cluster's `servers.startOver`.
 	//
 	// Change: a new mark takes the seat in the cluster that was started anew.
@@ -113,8 +115,8 @@ type SeatArgs struct {
 	Instance pulumi.StringInput
 	// The node's name.
 	Node pulumi.StringInput
-	// Whether it is a server.
-	Server pulumi.BoolInput
+	// What it is for.
+	Role pulumi.StringInput
 	// The cluster's `servers.startOver`.
 	//
 	// Change: a new mark takes the seat in the cluster that was started anew.
@@ -208,6 +210,11 @@ func (o SeatOutput) ToSeatOutputWithContext(ctx context.Context) SeatOutput {
 	return o
 }
 
+// The machine's address.
+func (o SeatOutput) Address() pulumi.StringOutput {
+	return o.ApplyT(func(v *Seat) pulumi.StringOutput { return v.Address }).(pulumi.StringOutput)
+}
+
 // The machine's instance.
 func (o SeatOutput) Instance() pulumi.StringOutput {
 	return o.ApplyT(func(v *Seat) pulumi.StringOutput { return v.Instance }).(pulumi.StringOutput)
@@ -223,9 +230,9 @@ func (o SeatOutput) Node() pulumi.StringOutput {
 	return o.ApplyT(func(v *Seat) pulumi.StringOutput { return v.Node }).(pulumi.StringOutput)
 }
 
-// Whether it is a server.
-func (o SeatOutput) Server() pulumi.BoolOutput {
-	return o.ApplyT(func(v *Seat) pulumi.BoolOutput { return v.Server }).(pulumi.BoolOutput)
+// What it is for.
+func (o SeatOutput) Role() pulumi.StringOutput {
+	return o.ApplyT(func(v *Seat) pulumi.StringOutput { return v.Role }).(pulumi.StringOutput)
 }
 
 // The mark of the cluster in which it is.

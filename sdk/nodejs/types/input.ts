@@ -311,6 +311,12 @@ export interface LoadBalancersArgs {
      */
     firstVmId?: number;
     /**
+     * A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+     *
+     * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+     */
+    generation?: number;
+    /**
      * Network interface of the VIP. Default: the one that has the node's address.
      *
      * Change: reloads the load balancers, one after the other; nothing else.
@@ -373,6 +379,18 @@ export interface MachineArgs {
      */
     disk: pulumi.Input<number>;
     /**
+     * How often it was made anew.
+     *
+     * Change: a higher one makes it anew; a lower one is refused at preview.
+     */
+    generation: pulumi.Input<number>;
+    /**
+     * A hash of what takes it out of service for a moment when it changes.
+     *
+     * Change: in place.
+     */
+    hash: pulumi.Input<string>;
+    /**
      * Its IPv4 address.
      *
      * Change: refused at preview.
@@ -396,6 +414,28 @@ export interface MachineArgs {
      * Change: refused at preview.
      */
     vmId: pulumi.Input<number>;
+}
+
+/**
+ * What a VM is made from.
+ */
+export interface MachineSeedArgs {
+    /**
+     * Storage for its disk.
+     */
+    datastore: pulumi.Input<string>;
+    /**
+     * How often a clone is tried.
+     */
+    retries: pulumi.Input<number>;
+    /**
+     * VM id of its template.
+     */
+    templateId: pulumi.Input<number>;
+    /**
+     * Proxmox node that has the template.
+     */
+    templateNode: pulumi.Input<string>;
 }
 
 /**
@@ -464,6 +504,12 @@ export interface NodeOverridesArgs {
      * Upstream: `disks[0].size`.
      */
     disk?: number;
+    /**
+     * A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's.
+     *
+     * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+     */
+    generation?: number;
     /**
      * IPv4 address. Default: the group's first address plus slot minus 1.
      *
@@ -563,7 +609,7 @@ export interface ProxmoxArgs {
      */
     pool?: string;
     /**
-     * Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
+     * Whether an update restarts VMs wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. (k3s itself restarts on one server at a time all the same, while the others carry on.) For one update; take it out again. Default: false.
      *
      * Change: changes nothing itself.
      */
@@ -615,7 +661,7 @@ export interface ServersArgs {
      */
     cores?: number;
     /**
-     * How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
+     * How many servers: 1, 3, 5 or 7. Default: 3. They join and leave one at a time. Their slots are 1 to count. Excludes `slots`.
      *
      * Change: adds nodes, or takes the last ones away; the others stay as they are.
      */
@@ -648,6 +694,12 @@ export interface ServersArgs {
      * Upstream: `vmId`.
      */
     firstVmId?: number;
+    /**
+     * A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+     *
+     * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+     */
+    generation?: number;
     /**
      * Labels of the servers. Default: none.
      *
@@ -794,6 +846,12 @@ export interface WorkerPoolArgs {
      * Upstream: `vmId`.
      */
     firstVmId?: number;
+    /**
+     * A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+     *
+     * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+     */
+    generation?: number;
     /**
      * Labels of the workers. Default: none.
      *

@@ -17,6 +17,18 @@ export interface Machine {
      */
     disk: number;
     /**
+     * How often it was made anew.
+     *
+     * Change: a higher one makes it anew; a lower one is refused at preview.
+     */
+    generation: number;
+    /**
+     * A hash of what takes it out of service for a moment when it changes.
+     *
+     * Change: in place.
+     */
+    hash: string;
+    /**
      * Its IPv4 address.
      *
      * Change: refused at preview.
@@ -40,6 +52,28 @@ export interface Machine {
      * Change: refused at preview.
      */
     vmId: number;
+}
+
+/**
+ * What a VM is made from.
+ */
+export interface MachineSeed {
+    /**
+     * Storage for its disk.
+     */
+    datastore: string;
+    /**
+     * How often a clone is tried.
+     */
+    retries: number;
+    /**
+     * VM id of its template.
+     */
+    templateId: number;
+    /**
+     * Proxmox node that has the template.
+     */
+    templateNode: string;
 }
 
 /**

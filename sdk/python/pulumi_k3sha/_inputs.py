@@ -28,6 +28,8 @@ __all__ = [
     'LoadBalancersArgsDict',
     'MachineArgs',
     'MachineArgsDict',
+    'MachineSeedArgs',
+    'MachineSeedArgsDict',
     'NetworkArgs',
     'NetworkArgsDict',
     'NodeOverridesArgs',
@@ -976,6 +978,12 @@ class LoadBalancersArgsDict(TypedDict):
 
     Upstream: `vmId`.
     """
+    generation: NotRequired[_builtins.int]
+    """
+    A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+
+    Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+    """
     interface: NotRequired[_builtins.str]
     """
     Network interface of the VIP. Default: the one that has the node's address.
@@ -1042,6 +1050,7 @@ class LoadBalancersArgs:
                  extra_lines: Optional[Sequence[_builtins.str]] = None,
                  first_address: Optional[_builtins.str] = None,
                  first_vm_id: Optional[_builtins.int] = None,
+                 generation: Optional[_builtins.int] = None,
                  interface: Optional[_builtins.str] = None,
                  memory: Optional[_builtins.int] = None,
                  nodes: Optional[Mapping[str, 'NodeOverridesArgs']] = None,
@@ -1106,6 +1115,9 @@ class LoadBalancersArgs:
                Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
                
                Upstream: `vmId`.
+        :param _builtins.int generation: A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+               
+               Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
         :param _builtins.str interface: Network interface of the VIP. Default: the one that has the node's address.
                
                Change: reloads the load balancers, one after the other; nothing else.
@@ -1160,6 +1172,8 @@ class LoadBalancersArgs:
             pulumi.set(__self__, "first_address", first_address)
         if first_vm_id is not None:
             pulumi.set(__self__, "first_vm_id", first_vm_id)
+        if generation is not None:
+            pulumi.set(__self__, "generation", generation)
         if interface is not None:
             pulumi.set(__self__, "interface", interface)
         if memory is not None:
@@ -1363,6 +1377,20 @@ class LoadBalancersArgs:
 
     @_builtins.property
     @pulumi.getter
+    def generation(self) -> Optional[_builtins.int]:
+        """
+        A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+
+        Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+        """
+        return pulumi.get(self, "generation")
+
+    @generation.setter
+    def generation(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "generation", value)
+
+    @_builtins.property
+    @pulumi.getter
     def interface(self) -> Optional[_builtins.str]:
         """
         Network interface of the VIP. Default: the one that has the node's address.
@@ -1478,6 +1506,18 @@ class MachineArgsDict(TypedDict):
 
     Change: it can grow; less is refused at preview.
     """
+    generation: pulumi.Input[_builtins.int]
+    """
+    How often it was made anew.
+
+    Change: a higher one makes it anew; a lower one is refused at preview.
+    """
+    hash: pulumi.Input[_builtins.str]
+    """
+    A hash of what takes it out of service for a moment when it changes.
+
+    Change: in place.
+    """
     ip: pulumi.Input[_builtins.str]
     """
     Its IPv4 address.
@@ -1507,6 +1547,8 @@ class MachineArgsDict(TypedDict):
 class MachineArgs:
     def __init__(__self__, *,
                  disk: pulumi.Input[_builtins.int],
+                 generation: pulumi.Input[_builtins.int],
+                 hash: pulumi.Input[_builtins.str],
                  ip: pulumi.Input[_builtins.str],
                  path: pulumi.Input[_builtins.str],
                  role: pulumi.Input[_builtins.str],
@@ -1518,6 +1560,12 @@ class MachineArgs:
         :param pulumi.Input[_builtins.int] disk: Its disk in GiB.
                
                Change: it can grow; less is refused at preview.
+        :param pulumi.Input[_builtins.int] generation: How often it was made anew.
+               
+               Change: a higher one makes it anew; a lower one is refused at preview.
+        :param pulumi.Input[_builtins.str] hash: A hash of what takes it out of service for a moment when it changes.
+               
+               Change: in place.
         :param pulumi.Input[_builtins.str] ip: Its IPv4 address.
                
                Change: refused at preview.
@@ -1529,6 +1577,8 @@ class MachineArgs:
                Change: refused at preview.
         """
         pulumi.set(__self__, "disk", disk)
+        pulumi.set(__self__, "generation", generation)
+        pulumi.set(__self__, "hash", hash)
         pulumi.set(__self__, "ip", ip)
         pulumi.set(__self__, "path", path)
         pulumi.set(__self__, "role", role)
@@ -1548,6 +1598,34 @@ class MachineArgs:
     @disk.setter
     def disk(self, value: pulumi.Input[_builtins.int]):
         pulumi.set(self, "disk", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def generation(self) -> pulumi.Input[_builtins.int]:
+        """
+        How often it was made anew.
+
+        Change: a higher one makes it anew; a lower one is refused at preview.
+        """
+        return pulumi.get(self, "generation")
+
+    @generation.setter
+    def generation(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "generation", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def hash(self) -> pulumi.Input[_builtins.str]:
+        """
+        A hash of what takes it out of service for a moment when it changes.
+
+        Change: in place.
+        """
+        return pulumi.get(self, "hash")
+
+    @hash.setter
+    def hash(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "hash", value)
 
     @_builtins.property
     @pulumi.getter
@@ -1612,6 +1690,96 @@ class MachineArgs:
     @vm_id.setter
     def vm_id(self, value: pulumi.Input[_builtins.int]):
         pulumi.set(self, "vm_id", value)
+
+
+class MachineSeedArgsDict(TypedDict):
+    """
+    What a VM is made from.
+    """
+    datastore: pulumi.Input[_builtins.str]
+    """
+    Storage for its disk.
+    """
+    retries: pulumi.Input[_builtins.int]
+    """
+    How often a clone is tried.
+    """
+    template_id: pulumi.Input[_builtins.int]
+    """
+    VM id of its template.
+    """
+    template_node: pulumi.Input[_builtins.str]
+    """
+    Proxmox node that has the template.
+    """
+
+@pulumi.input_type
+class MachineSeedArgs:
+    def __init__(__self__, *,
+                 datastore: pulumi.Input[_builtins.str],
+                 retries: pulumi.Input[_builtins.int],
+                 template_id: pulumi.Input[_builtins.int],
+                 template_node: pulumi.Input[_builtins.str]):
+        """
+        What a VM is made from.
+
+        :param pulumi.Input[_builtins.str] datastore: Storage for its disk.
+        :param pulumi.Input[_builtins.int] retries: How often a clone is tried.
+        :param pulumi.Input[_builtins.int] template_id: VM id of its template.
+        :param pulumi.Input[_builtins.str] template_node: Proxmox node that has the template.
+        """
+        pulumi.set(__self__, "datastore", datastore)
+        pulumi.set(__self__, "retries", retries)
+        pulumi.set(__self__, "template_id", template_id)
+        pulumi.set(__self__, "template_node", template_node)
+
+    @_builtins.property
+    @pulumi.getter
+    def datastore(self) -> pulumi.Input[_builtins.str]:
+        """
+        Storage for its disk.
+        """
+        return pulumi.get(self, "datastore")
+
+    @datastore.setter
+    def datastore(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "datastore", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def retries(self) -> pulumi.Input[_builtins.int]:
+        """
+        How often a clone is tried.
+        """
+        return pulumi.get(self, "retries")
+
+    @retries.setter
+    def retries(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "retries", value)
+
+    @_builtins.property
+    @pulumi.getter(name="templateId")
+    def template_id(self) -> pulumi.Input[_builtins.int]:
+        """
+        VM id of its template.
+        """
+        return pulumi.get(self, "template_id")
+
+    @template_id.setter
+    def template_id(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "template_id", value)
+
+    @_builtins.property
+    @pulumi.getter(name="templateNode")
+    def template_node(self) -> pulumi.Input[_builtins.str]:
+        """
+        Proxmox node that has the template.
+        """
+        return pulumi.get(self, "template_node")
+
+    @template_node.setter
+    def template_node(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "template_node", value)
 
 
 class NetworkArgsDict(TypedDict):
@@ -1805,6 +1973,12 @@ class NodeOverridesArgsDict(TypedDict):
 
     Upstream: `disks[0].size`.
     """
+    generation: NotRequired[_builtins.int]
+    """
+    A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's.
+
+    Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+    """
     ip: NotRequired[_builtins.str]
     """
     IPv4 address. Default: the group's first address plus slot minus 1.
@@ -1849,6 +2023,7 @@ class NodeOverridesArgs:
     def __init__(__self__, *,
                  cores: Optional[_builtins.int] = None,
                  disk: Optional[_builtins.int] = None,
+                 generation: Optional[_builtins.int] = None,
                  ip: Optional[_builtins.str] = None,
                  mac: Optional[_builtins.str] = None,
                  memory: Optional[_builtins.int] = None,
@@ -1867,6 +2042,9 @@ class NodeOverridesArgs:
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `disks[0].size`.
+        :param _builtins.int generation: A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's.
+               
+               Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
         :param _builtins.str ip: IPv4 address. Default: the group's first address plus slot minus 1.
                
                Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -1895,6 +2073,8 @@ class NodeOverridesArgs:
             pulumi.set(__self__, "cores", cores)
         if disk is not None:
             pulumi.set(__self__, "disk", disk)
+        if generation is not None:
+            pulumi.set(__self__, "generation", generation)
         if ip is not None:
             pulumi.set(__self__, "ip", ip)
         if mac is not None:
@@ -1937,6 +2117,20 @@ class NodeOverridesArgs:
     @disk.setter
     def disk(self, value: Optional[_builtins.int]):
         pulumi.set(self, "disk", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def generation(self) -> Optional[_builtins.int]:
+        """
+        A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's.
+
+        Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+        """
+        return pulumi.get(self, "generation")
+
+    @generation.setter
+    def generation(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "generation", value)
 
     @_builtins.property
     @pulumi.getter
@@ -2085,7 +2279,7 @@ class ProxmoxArgsDict(TypedDict):
     """
     restart_together: NotRequired[_builtins.bool]
     """
-    Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
+    Whether an update restarts VMs wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. (k3s itself restarts on one server at a time all the same, while the others carry on.) For one update; take it out again. Default: false.
 
     Change: changes nothing itself.
     """
@@ -2170,7 +2364,7 @@ class ProxmoxArgs:
                Change: in place.
                
                Upstream: `poolId`.
-        :param _builtins.bool restart_together: Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
+        :param _builtins.bool restart_together: Whether an update restarts VMs wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. (k3s itself restarts on one server at a time all the same, while the others carry on.) For one update; take it out again. Default: false.
                
                Change: changes nothing itself.
         :param Sequence[_builtins.str] tags: Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none.
@@ -2342,7 +2536,7 @@ class ProxmoxArgs:
     @pulumi.getter(name="restartTogether")
     def restart_together(self) -> Optional[_builtins.bool]:
         """
-        Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
+        Whether an update restarts VMs wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. (k3s itself restarts on one server at a time all the same, while the others carry on.) For one update; take it out again. Default: false.
 
         Change: changes nothing itself.
         """
@@ -2415,7 +2609,7 @@ class ServersArgsDict(TypedDict):
     """
     count: NotRequired[_builtins.int]
     """
-    How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
+    How many servers: 1, 3, 5 or 7. Default: 3. They join and leave one at a time. Their slots are 1 to count. Excludes `slots`.
 
     Change: adds nodes, or takes the last ones away; the others stay as they are.
     """
@@ -2446,6 +2640,12 @@ class ServersArgsDict(TypedDict):
     Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
 
     Upstream: `vmId`.
+    """
+    generation: NotRequired[_builtins.int]
+    """
+    A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+
+    Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
     """
     labels: NotRequired[Mapping[str, _builtins.str]]
     """
@@ -2503,6 +2703,7 @@ class ServersArgs:
                  first: Optional[_builtins.int] = None,
                  first_address: Optional[_builtins.str] = None,
                  first_vm_id: Optional[_builtins.int] = None,
+                 generation: Optional[_builtins.int] = None,
                  labels: Optional[Mapping[str, _builtins.str]] = None,
                  memory: Optional[_builtins.int] = None,
                  nodes: Optional[Mapping[str, 'NodeOverridesArgs']] = None,
@@ -2518,7 +2719,7 @@ class ServersArgs:
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `cpu.cores`.
-        :param _builtins.int count: How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
+        :param _builtins.int count: How many servers: 1, 3, 5 or 7. Default: 3. They join and leave one at a time. Their slots are 1 to count. Excludes `slots`.
                
                Change: adds nodes, or takes the last ones away; the others stay as they are.
         :param _builtins.int disk: Disk of each in GiB; it can only grow. Default: 32.
@@ -2537,6 +2738,9 @@ class ServersArgs:
                Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
                
                Upstream: `vmId`.
+        :param _builtins.int generation: A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+               
+               Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
         :param Mapping[str, _builtins.str] labels: Labels of the servers. Default: none.
                
                Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
@@ -2575,6 +2779,8 @@ class ServersArgs:
             pulumi.set(__self__, "first_address", first_address)
         if first_vm_id is not None:
             pulumi.set(__self__, "first_vm_id", first_vm_id)
+        if generation is not None:
+            pulumi.set(__self__, "generation", generation)
         if labels is not None:
             pulumi.set(__self__, "labels", labels)
         if memory is not None:
@@ -2610,7 +2816,7 @@ class ServersArgs:
     @pulumi.getter
     def count(self) -> Optional[_builtins.int]:
         """
-        How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
+        How many servers: 1, 3, 5 or 7. Default: 3. They join and leave one at a time. Their slots are 1 to count. Excludes `slots`.
 
         Change: adds nodes, or takes the last ones away; the others stay as they are.
         """
@@ -2679,6 +2885,20 @@ class ServersArgs:
     @first_vm_id.setter
     def first_vm_id(self, value: Optional[_builtins.int]):
         pulumi.set(self, "first_vm_id", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def generation(self) -> Optional[_builtins.int]:
+        """
+        A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+
+        Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+        """
+        return pulumi.get(self, "generation")
+
+    @generation.setter
+    def generation(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "generation", value)
 
     @_builtins.property
     @pulumi.getter
@@ -3049,6 +3269,12 @@ class WorkerPoolArgsDict(TypedDict):
 
     Upstream: `vmId`.
     """
+    generation: NotRequired[_builtins.int]
+    """
+    A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+
+    Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+    """
     labels: NotRequired[Mapping[str, _builtins.str]]
     """
     Labels of the workers. Default: none.
@@ -3098,6 +3324,7 @@ class WorkerPoolArgs:
                  disk: Optional[_builtins.int] = None,
                  first_address: Optional[_builtins.str] = None,
                  first_vm_id: Optional[_builtins.int] = None,
+                 generation: Optional[_builtins.int] = None,
                  labels: Optional[Mapping[str, _builtins.str]] = None,
                  max_unavailable: Optional[_builtins.int] = None,
                  memory: Optional[_builtins.int] = None,
@@ -3128,6 +3355,9 @@ class WorkerPoolArgs:
                Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
                
                Upstream: `vmId`.
+        :param _builtins.int generation: A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+               
+               Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
         :param Mapping[str, _builtins.str] labels: Labels of the workers. Default: none.
                
                Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
@@ -3161,6 +3391,8 @@ class WorkerPoolArgs:
             pulumi.set(__self__, "first_address", first_address)
         if first_vm_id is not None:
             pulumi.set(__self__, "first_vm_id", first_vm_id)
+        if generation is not None:
+            pulumi.set(__self__, "generation", generation)
         if labels is not None:
             pulumi.set(__self__, "labels", labels)
         if max_unavailable is not None:
@@ -3249,6 +3481,20 @@ class WorkerPoolArgs:
     @first_vm_id.setter
     def first_vm_id(self, value: Optional[_builtins.int]):
         pulumi.set(self, "first_vm_id", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def generation(self) -> Optional[_builtins.int]:
+        """
+        A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+
+        Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+        """
+        return pulumi.get(self, "generation")
+
+    @generation.setter
+    def generation(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "generation", value)
 
     @_builtins.property
     @pulumi.getter

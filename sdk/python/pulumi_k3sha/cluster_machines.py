@@ -21,15 +21,20 @@ __all__ = ['ClusterMachinesArgs', 'ClusterMachines']
 @pulumi.input_type
 class ClusterMachinesArgs:
     def __init__(__self__, *,
-                 machines: pulumi.Input[Mapping[str, pulumi.Input['MachineArgs']]]):
+                 machines: pulumi.Input[Mapping[str, pulumi.Input['MachineArgs']]],
+                 seed: pulumi.Input['MachineSeedArgs']):
         """
         The set of arguments for constructing a ClusterMachines resource.
 
         :param pulumi.Input[Mapping[str, pulumi.Input['MachineArgs']]] machines: The VMs by name.
                
                Change: in place, or refused at preview.
+        :param pulumi.Input['MachineSeedArgs'] seed: What VMs are made from.
+               
+               Change: none; it counts for those that a higher generation makes anew.
         """
         pulumi.set(__self__, "machines", machines)
+        pulumi.set(__self__, "seed", seed)
 
     @_builtins.property
     @pulumi.getter
@@ -45,6 +50,20 @@ class ClusterMachinesArgs:
     def machines(self, value: pulumi.Input[Mapping[str, pulumi.Input['MachineArgs']]]):
         pulumi.set(self, "machines", value)
 
+    @_builtins.property
+    @pulumi.getter
+    def seed(self) -> pulumi.Input['MachineSeedArgs']:
+        """
+        What VMs are made from.
+
+        Change: none; it counts for those that a higher generation makes anew.
+        """
+        return pulumi.get(self, "seed")
+
+    @seed.setter
+    def seed(self, value: pulumi.Input['MachineSeedArgs']):
+        pulumi.set(self, "seed", value)
+
 
 @pulumi.type_token("k3sha:index:ClusterMachines")
 class ClusterMachines(pulumi.CustomResource):
@@ -53,6 +72,7 @@ class ClusterMachines(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  machines: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['MachineArgs', 'MachineArgsDict']]]]] = None,
+                 seed: pulumi.Input[Optional[Union['MachineSeedArgs', 'MachineSeedArgsDict']]] = None,
                  __props__=None):
         """
         What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would destroy a living cluster: addresses and VM ids changed, disks that shrink. Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.
@@ -62,6 +82,9 @@ class ClusterMachines(pulumi.CustomResource):
         :param pulumi.Input[Mapping[str, pulumi.Input[Union['MachineArgs', 'MachineArgsDict']]]] machines: The VMs by name.
                
                Change: in place, or refused at preview.
+        :param pulumi.Input[Union['MachineSeedArgs', 'MachineSeedArgsDict']] seed: What VMs are made from.
+               
+               Change: none; it counts for those that a higher generation makes anew.
         """
         ...
     @overload
@@ -88,6 +111,7 @@ class ClusterMachines(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  machines: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['MachineArgs', 'MachineArgsDict']]]]] = None,
+                 seed: pulumi.Input[Optional[Union['MachineSeedArgs', 'MachineSeedArgsDict']]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
         if not isinstance(opts, pulumi.ResourceOptions):
@@ -100,6 +124,11 @@ class ClusterMachines(pulumi.CustomResource):
             if machines is None and not opts.urn:
                 raise TypeError("Missing required property 'machines'")
             __props__.__dict__["machines"] = machines
+            if seed is None and not opts.urn:
+                raise TypeError("Missing required property 'seed'")
+            __props__.__dict__["seed"] = seed
+            __props__.__dict__["changes"] = None
+            __props__.__dict__["renewed"] = None
         super(ClusterMachines, __self__).__init__(
             'k3sha:index:ClusterMachines',
             resource_name,
@@ -122,8 +151,19 @@ class ClusterMachines(pulumi.CustomResource):
 
         __props__ = ClusterMachinesArgs.__new__(ClusterMachinesArgs)
 
+        __props__.__dict__["changes"] = None
         __props__.__dict__["machines"] = None
+        __props__.__dict__["renewed"] = None
+        __props__.__dict__["seed"] = None
         return ClusterMachines(resource_name, opts=opts, __props__=__props__)
+
+    @_builtins.property
+    @pulumi.getter
+    def changes(self) -> pulumi.Output[_builtins.int]:
+        """
+        How often they have changed.
+        """
+        return pulumi.get(self, "changes")
 
     @_builtins.property
     @pulumi.getter
@@ -132,4 +172,20 @@ class ClusterMachines(pulumi.CustomResource):
         The VMs by name.
         """
         return pulumi.get(self, "machines")
+
+    @_builtins.property
+    @pulumi.getter
+    def renewed(self) -> pulumi.Output[Sequence[_builtins.str]]:
+        """
+        Those that the last change makes anew.
+        """
+        return pulumi.get(self, "renewed")
+
+    @_builtins.property
+    @pulumi.getter
+    def seed(self) -> pulumi.Output['outputs.MachineSeed']:
+        """
+        What from.
+        """
+        return pulumi.get(self, "seed")
 

@@ -21,15 +21,34 @@ __all__ = ['ClusterSettledArgs', 'ClusterSettled']
 @pulumi.input_type
 class ClusterSettledArgs:
     def __init__(__self__, *,
+                 changes: pulumi.Input[_builtins.int],
                  nodes: pulumi.Input[Mapping[str, pulumi.Input['SettledNodeArgs']]]):
         """
         The set of arguments for constructing a ClusterSettled resource.
 
+        :param pulumi.Input[_builtins.int] changes: How often machines have changed.
+               
+               Change: looks at all nodes, in place.
         :param pulumi.Input[Mapping[str, pulumi.Input['SettledNodeArgs']]] nodes: The nodes by name.
                
                Change: waits until those that have changed are back, in place.
         """
+        pulumi.set(__self__, "changes", changes)
         pulumi.set(__self__, "nodes", nodes)
+
+    @_builtins.property
+    @pulumi.getter
+    def changes(self) -> pulumi.Input[_builtins.int]:
+        """
+        How often machines have changed.
+
+        Change: looks at all nodes, in place.
+        """
+        return pulumi.get(self, "changes")
+
+    @changes.setter
+    def changes(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "changes", value)
 
     @_builtins.property
     @pulumi.getter
@@ -52,6 +71,7 @@ class ClusterSettled(pulumi.CustomResource):
     def __init__(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 changes: pulumi.Input[Optional[_builtins.int]] = None,
                  nodes: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['SettledNodeArgs', 'SettledNodeArgsDict']]]]] = None,
                  __props__=None):
         """
@@ -59,6 +79,9 @@ class ClusterSettled(pulumi.CustomResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
+        :param pulumi.Input[_builtins.int] changes: How often machines have changed.
+               
+               Change: looks at all nodes, in place.
         :param pulumi.Input[Mapping[str, pulumi.Input[Union['SettledNodeArgs', 'SettledNodeArgsDict']]]] nodes: The nodes by name.
                
                Change: waits until those that have changed are back, in place.
@@ -87,6 +110,7 @@ class ClusterSettled(pulumi.CustomResource):
     def _internal_init(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 changes: pulumi.Input[Optional[_builtins.int]] = None,
                  nodes: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['SettledNodeArgs', 'SettledNodeArgsDict']]]]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
@@ -97,6 +121,9 @@ class ClusterSettled(pulumi.CustomResource):
                 raise TypeError('__props__ is only valid when passed in combination with a valid opts.id to get an existing resource')
             __props__ = ClusterSettledArgs.__new__(ClusterSettledArgs)
 
+            if changes is None and not opts.urn:
+                raise TypeError("Missing required property 'changes'")
+            __props__.__dict__["changes"] = changes
             if nodes is None and not opts.urn:
                 raise TypeError("Missing required property 'nodes'")
             __props__.__dict__["nodes"] = nodes
@@ -122,8 +149,17 @@ class ClusterSettled(pulumi.CustomResource):
 
         __props__ = ClusterSettledArgs.__new__(ClusterSettledArgs)
 
+        __props__.__dict__["changes"] = None
         __props__.__dict__["nodes"] = None
         return ClusterSettled(resource_name, opts=opts, __props__=__props__)
+
+    @_builtins.property
+    @pulumi.getter
+    def changes(self) -> pulumi.Output[_builtins.int]:
+        """
+        How often machines had changed then.
+        """
+        return pulumi.get(self, "changes")
 
     @_builtins.property
     @pulumi.getter

@@ -17,6 +17,7 @@ from ._enums import *
 
 __all__ = [
     'Machine',
+    'MachineSeed',
     'NodeInfo',
     'SettledNode',
 ]
@@ -45,6 +46,8 @@ class Machine(dict):
 
     def __init__(__self__, *,
                  disk: _builtins.int,
+                 generation: _builtins.int,
+                 hash: _builtins.str,
                  ip: _builtins.str,
                  path: _builtins.str,
                  role: _builtins.str,
@@ -56,6 +59,12 @@ class Machine(dict):
         :param _builtins.int disk: Its disk in GiB.
                
                Change: it can grow; less is refused at preview.
+        :param _builtins.int generation: How often it was made anew.
+               
+               Change: a higher one makes it anew; a lower one is refused at preview.
+        :param _builtins.str hash: A hash of what takes it out of service for a moment when it changes.
+               
+               Change: in place.
         :param _builtins.str ip: Its IPv4 address.
                
                Change: refused at preview.
@@ -67,6 +76,8 @@ class Machine(dict):
                Change: refused at preview.
         """
         pulumi.set(__self__, "disk", disk)
+        pulumi.set(__self__, "generation", generation)
+        pulumi.set(__self__, "hash", hash)
         pulumi.set(__self__, "ip", ip)
         pulumi.set(__self__, "path", path)
         pulumi.set(__self__, "role", role)
@@ -82,6 +93,26 @@ class Machine(dict):
         Change: it can grow; less is refused at preview.
         """
         return pulumi.get(self, "disk")
+
+    @_builtins.property
+    @pulumi.getter
+    def generation(self) -> _builtins.int:
+        """
+        How often it was made anew.
+
+        Change: a higher one makes it anew; a lower one is refused at preview.
+        """
+        return pulumi.get(self, "generation")
+
+    @_builtins.property
+    @pulumi.getter
+    def hash(self) -> _builtins.str:
+        """
+        A hash of what takes it out of service for a moment when it changes.
+
+        Change: in place.
+        """
+        return pulumi.get(self, "hash")
 
     @_builtins.property
     @pulumi.getter
@@ -126,6 +157,81 @@ class Machine(dict):
         Change: refused at preview.
         """
         return pulumi.get(self, "vm_id")
+
+
+@pulumi.output_type
+class MachineSeed(dict):
+    """
+    What a VM is made from.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "templateId":
+            suggest = "template_id"
+        elif key == "templateNode":
+            suggest = "template_node"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in MachineSeed. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        MachineSeed.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        MachineSeed.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 datastore: _builtins.str,
+                 retries: _builtins.int,
+                 template_id: _builtins.int,
+                 template_node: _builtins.str):
+        """
+        What a VM is made from.
+
+        :param _builtins.str datastore: Storage for its disk.
+        :param _builtins.int retries: How often a clone is tried.
+        :param _builtins.int template_id: VM id of its template.
+        :param _builtins.str template_node: Proxmox node that has the template.
+        """
+        pulumi.set(__self__, "datastore", datastore)
+        pulumi.set(__self__, "retries", retries)
+        pulumi.set(__self__, "template_id", template_id)
+        pulumi.set(__self__, "template_node", template_node)
+
+    @_builtins.property
+    @pulumi.getter
+    def datastore(self) -> _builtins.str:
+        """
+        Storage for its disk.
+        """
+        return pulumi.get(self, "datastore")
+
+    @_builtins.property
+    @pulumi.getter
+    def retries(self) -> _builtins.int:
+        """
+        How often a clone is tried.
+        """
+        return pulumi.get(self, "retries")
+
+    @_builtins.property
+    @pulumi.getter(name="templateId")
+    def template_id(self) -> _builtins.int:
+        """
+        VM id of its template.
+        """
+        return pulumi.get(self, "template_id")
+
+    @_builtins.property
+    @pulumi.getter(name="templateNode")
+    def template_node(self) -> _builtins.str:
+        """
+        Proxmox node that has the template.
+        """
+        return pulumi.get(self, "template_node")
 
 
 @pulumi.output_type

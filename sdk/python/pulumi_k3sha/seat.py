@@ -22,7 +22,7 @@ class SeatArgs:
                  address: pulumi.Input[_builtins.str],
                  instance: pulumi.Input[_builtins.str],
                  node: pulumi.Input[_builtins.str],
-                 server: pulumi.Input[_builtins.bool],
+                 role: pulumi.Input[_builtins.str],
                  start_over: pulumi.Input[_builtins.str]):
         """
         The set of arguments for constructing a Seat resource.
@@ -34,7 +34,7 @@ class SeatArgs:
                
                Change: the seat is left and taken again.
         :param pulumi.Input[_builtins.str] node: The node's name.
-        :param pulumi.Input[_builtins.bool] server: Whether it is a server.
+        :param pulumi.Input[_builtins.str] role: What it is for.
         :param pulumi.Input[_builtins.str] start_over: The cluster's `servers.startOver`.
                
                Change: a new mark takes the seat in the cluster that was started anew.
@@ -42,7 +42,7 @@ class SeatArgs:
         pulumi.set(__self__, "address", address)
         pulumi.set(__self__, "instance", instance)
         pulumi.set(__self__, "node", node)
-        pulumi.set(__self__, "server", server)
+        pulumi.set(__self__, "role", role)
         pulumi.set(__self__, "start_over", start_over)
 
     @_builtins.property
@@ -87,15 +87,15 @@ class SeatArgs:
 
     @_builtins.property
     @pulumi.getter
-    def server(self) -> pulumi.Input[_builtins.bool]:
+    def role(self) -> pulumi.Input[_builtins.str]:
         """
-        Whether it is a server.
+        What it is for.
         """
-        return pulumi.get(self, "server")
+        return pulumi.get(self, "role")
 
-    @server.setter
-    def server(self, value: pulumi.Input[_builtins.bool]):
-        pulumi.set(self, "server", value)
+    @role.setter
+    def role(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "role", value)
 
     @_builtins.property
     @pulumi.getter(name="startOver")
@@ -121,11 +121,11 @@ class Seat(pulumi.CustomResource):
                  address: pulumi.Input[Optional[_builtins.str]] = None,
                  instance: pulumi.Input[Optional[_builtins.str]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
-                 server: pulumi.Input[Optional[_builtins.bool]] = None,
+                 role: pulumi.Input[Optional[_builtins.str]] = None,
                  start_over: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         """
-        A server's or worker's place in the cluster. Taken before the machine joins: a Node of its name that is another machine's is removed, with its etcd member and its password. Left before the machine's VM goes: its pods are evicted, and it is removed from Kubernetes and etcd, one at a time in a cluster. A K3sHaCluster makes its own; it is not meant for programs.
+        A machine's place in the cluster. Taken before a server or worker joins: a Node of its name that is another machine's is removed, with its etcd member and its password. Left before the machine's VM goes: its pods are evicted, and it is removed from Kubernetes and etcd, one at a time in a cluster. A load balancer that leaves lets another one have the VIP. A K3sHaCluster makes its own; it is not meant for programs.
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
@@ -136,7 +136,7 @@ class Seat(pulumi.CustomResource):
                
                Change: the seat is left and taken again.
         :param pulumi.Input[_builtins.str] node: The node's name.
-        :param pulumi.Input[_builtins.bool] server: Whether it is a server.
+        :param pulumi.Input[_builtins.str] role: What it is for.
         :param pulumi.Input[_builtins.str] start_over: The cluster's `servers.startOver`.
                
                Change: a new mark takes the seat in the cluster that was started anew.
@@ -148,7 +148,7 @@ class Seat(pulumi.CustomResource):
                  args: SeatArgs,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        A server's or worker's place in the cluster. Taken before the machine joins: a Node of its name that is another machine's is removed, with its etcd member and its password. Left before the machine's VM goes: its pods are evicted, and it is removed from Kubernetes and etcd, one at a time in a cluster. A K3sHaCluster makes its own; it is not meant for programs.
+        A machine's place in the cluster. Taken before a server or worker joins: a Node of its name that is another machine's is removed, with its etcd member and its password. Left before the machine's VM goes: its pods are evicted, and it is removed from Kubernetes and etcd, one at a time in a cluster. A load balancer that leaves lets another one have the VIP. A K3sHaCluster makes its own; it is not meant for programs.
 
         :param str resource_name: The name of the resource.
         :param SeatArgs args: The arguments to use to populate this resource's properties.
@@ -168,7 +168,7 @@ class Seat(pulumi.CustomResource):
                  address: pulumi.Input[Optional[_builtins.str]] = None,
                  instance: pulumi.Input[Optional[_builtins.str]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
-                 server: pulumi.Input[Optional[_builtins.bool]] = None,
+                 role: pulumi.Input[Optional[_builtins.str]] = None,
                  start_over: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
@@ -188,9 +188,9 @@ class Seat(pulumi.CustomResource):
             if node is None and not opts.urn:
                 raise TypeError("Missing required property 'node'")
             __props__.__dict__["node"] = node
-            if server is None and not opts.urn:
-                raise TypeError("Missing required property 'server'")
-            __props__.__dict__["server"] = server
+            if role is None and not opts.urn:
+                raise TypeError("Missing required property 'role'")
+            __props__.__dict__["role"] = role
             if start_over is None and not opts.urn:
                 raise TypeError("Missing required property 'start_over'")
             __props__.__dict__["start_over"] = start_over
@@ -217,12 +217,21 @@ class Seat(pulumi.CustomResource):
 
         __props__ = SeatArgs.__new__(SeatArgs)
 
+        __props__.__dict__["address"] = None
         __props__.__dict__["instance"] = None
         __props__.__dict__["machine_id"] = None
         __props__.__dict__["node"] = None
-        __props__.__dict__["server"] = None
+        __props__.__dict__["role"] = None
         __props__.__dict__["start_over"] = None
         return Seat(resource_name, opts=opts, __props__=__props__)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> pulumi.Output[_builtins.str]:
+        """
+        The machine's address.
+        """
+        return pulumi.get(self, "address")
 
     @_builtins.property
     @pulumi.getter
@@ -250,11 +259,11 @@ class Seat(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
-    def server(self) -> pulumi.Output[_builtins.bool]:
+    def role(self) -> pulumi.Output[_builtins.str]:
         """
-        Whether it is a server.
+        What it is for.
         """
-        return pulumi.get(self, "server")
+        return pulumi.get(self, "role")
 
     @_builtins.property
     @pulumi.getter(name="startOver")

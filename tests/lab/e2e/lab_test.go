@@ -22,7 +22,7 @@ const (
 	minor   = "v1.32.6+k3s1" // made of another minor release of Kubernetes
 	vip     = "192.168.1.220"
 
-	resourcesInAll = 44 // of the reference cluster
+	resourcesInAll = 46 // of the reference cluster
 )
 
 // TestLabReferenceCluster is the life of the reference cluster, one step on the other.

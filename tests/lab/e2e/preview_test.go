@@ -155,6 +155,7 @@ func TestLabPreviews(t *testing.T) {
 		expect(t, "all steps", steps, []string{
 			"update k3s-converge-k3s-server-01", "update k3s-converge-k3s-server-02", "update k3s-converge-k3s-server-03",
 			"update k3s-converge-k3s-worker-01", "update k3s-converge-k3s-worker-02",
+			"update k3s-machines",
 			"update k3s-prepare-k3s-server-01", "update k3s-prepare-k3s-server-02", "update k3s-prepare-k3s-server-03",
 			"update k3s-prepare-k3s-worker-01", "update k3s-prepare-k3s-worker-02", "update k3s-release-cluster", "update k3s-settle-cluster",
 		})

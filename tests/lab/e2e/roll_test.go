@@ -165,3 +165,80 @@ func TestLongRestarts(t *testing.T) {
 		settled(minor)
 	})
 }
+
+// TestLongGenerations makes every machine of a living cluster anew, from another template, in one update.
+func TestLongGenerations(t *testing.T) {
+	p := newPlace(t, newLab(t, "generations", false), "generations")
+	p.up()
+	p.cluster(release, kubernetesNodes()...)
+	p.apply(replicas)
+	p.eventually("two replicas", 30*time.Second, func() bool { return strings.Count(p.pods(), "True") == 2 })
+	kubeconfig, before := p.kubeconfig(), map[string]string{}
+	for _, node := range p.nodes() {
+		before[node] = p.machineID(node)
+	}
+	renewed := func(want ...string) {
+		p.t.Helper()
+		for _, node := range p.nodes() {
+			id := p.machineID(node)
+			if anew := id != before[node]; anew != slices.Contains(want, node) {
+				p.t.Errorf("%s is another machine: %t", node, anew)
+			}
+			before[node] = id
+		}
+		p.cluster(release, kubernetesNodes()...)
+		p.tidy()
+		if r, out := p.must(2*time.Minute, "preview"); r.Changed() != 0 {
+			p.t.Errorf("the next preview changes %v\n%s", changedNames(r), tail(out))
+		}
+		if p.kubeconfig() != kubeconfig {
+			p.t.Error("the kubeconfig is another one")
+		}
+	}
+	p.kubectl("create", "configmap", "keep", "--from-literal=a=b")
+	all := []string{"servers:\n", "servers:\n        generation: 1\n", "loadBalancers:\n", "loadBalancers:\n        generation: 1\n", "count: 2", "count: 2\n          generation: 1", "templateId: 9000", "templateId: 9001"}
+
+	t.Run("everything", func(t *testing.T) {
+		p.t = t
+		p.program(all...)
+		var w watch
+		s := p.service(func() { w = p.watching(func() { p.up() }) })
+		p.within(s, time.Second)
+		if len(w.together) > 0 || w.ready < 1 || s.Failed > 0 {
+			t.Errorf("off together: %v; fewest replicas %d; %s", w.together, w.ready, s)
+		}
+		renewed(p.nodes()...)
+		if got := p.kubectl("get", "configmap", "keep", "-o", "jsonpath={.data.a}"); got != "b" {
+			t.Errorf("what was in the cluster is lost: %q", got)
+		}
+	})
+
+	t.Run("another template alone changes nothing", func(t *testing.T) {
+		p.t = t
+		p.program(append(slices.Clone(all), "templateId: 9001", "templateId: 9002")...)
+		if r, _ := p.up(); slices.ContainsFunc(changedNames(r), func(n string) bool { return strings.Contains(n, "-vm-") }) {
+			t.Errorf("changed: %v", changedNames(r))
+		}
+		renewed()
+	})
+
+	t.Run("one slot, interrupted", func(t *testing.T) {
+		p.t = t
+		one := append(slices.Clone(all), "templateId: 9001", "templateId: 9002", `"2": {mac: "BC:24:11:02:57:C8"}`, `"2": {mac: "BC:24:11:02:57:C8", generation: 2}`)
+		p.program(one...)
+		if out, ended := p.upUntil("k3s-contact-k3s-server-02 creating", time.Second); ended {
+			t.Fatalf("it had ended: %s", tail(out))
+		}
+		p.up()
+		renewed("k3s-server-02")
+	})
+
+	t.Run("back", func(t *testing.T) {
+		p.t = t
+		p.program()
+		_, out, err := p.try(time.Minute, "preview")
+		if want := "servers.nodes.1.generation: k3s-server-01 is of generation 1, and 0 is behind that; give 1, or a higher one to make it anew"; err == nil || !strings.Contains(out, want) {
+			t.Errorf("%v, want %q in\n%s", err, want, tail(out))
+		}
+	})
+}

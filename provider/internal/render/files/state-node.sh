@@ -1,9 +1,10 @@
-# Says what this machine does: "started" if k3s has come up here once; on a load balancer "serves" if it does, and "holds" if it has the VIP.
-# A load balancer can be asked to yield the VIP, before it goes, and to serve again.
+# Says what this machine does: "started" if k3s has come up here, or runs; on a load balancer "serves" if it does, with "holds" if it has the
+# VIP, and "idle" if it should. A load balancer can be asked to yield the VIP, before it goes, and to serve again.
 if [ -z "$VIP" ]; then
-	if [ -s /var/lib/k3sha/started ]; then echo started; fi
+	if [ -s /var/lib/k3sha/started ] || systemctl is-active -q k3s || systemctl is-active -q k3s-agent; then echo started; fi
 	exit 0
 fi
+[ -s /etc/haproxy/k3sha/applied ] || exit 0
 serves() {
 	systemctl is-active -q haproxy && systemctl is-active -q keepalived &&
 		curl -sf -o /dev/null --max-time 2 "http://127.0.0.1:$STATUS_PORT/alive"
@@ -21,6 +22,10 @@ yield)
 	fi
 	exit 0
 	;;
+begin)
+	systemctl start --no-block haproxy keepalived 2>/dev/null || true
+	exit 0
+	;;
 serve)
 	systemctl start --no-block haproxy keepalived 2>/dev/null || true
 	wait_until 300 serves || true
@@ -30,4 +35,6 @@ if serves; then
 	held=
 	if holds; then held=" holds"; fi
 	echo "serves$held"
+else
+	echo idle
 fi

@@ -10,7 +10,10 @@ import com.pulumi.core.internal.Codegen;
 import io.github.k3sha.ClusterMachinesArgs;
 import io.github.k3sha.Utilities;
 import io.github.k3sha.outputs.Machine;
+import io.github.k3sha.outputs.MachineSeed;
+import java.lang.Integer;
 import java.lang.String;
+import java.util.List;
 import java.util.Map;
 import javax.annotation.Nullable;
 
@@ -20,6 +23,20 @@ import javax.annotation.Nullable;
  */
 @ResourceType(type="k3sha:index:ClusterMachines")
 public class ClusterMachines extends com.pulumi.resources.CustomResource {
+    /**
+     * How often they have changed.
+     * 
+     */
+    @Export(name="changes", refs={Integer.class}, tree="[0]")
+    private Output<Integer> changes;
+
+    /**
+     * @return How often they have changed.
+     * 
+     */
+    public Output<Integer> changes() {
+        return this.changes;
+    }
     /**
      * The VMs by name.
      * 
@@ -33,6 +50,34 @@ public class ClusterMachines extends com.pulumi.resources.CustomResource {
      */
     public Output<Map<String,Machine>> machines() {
         return this.machines;
+    }
+    /**
+     * Those that the last change makes anew.
+     * 
+     */
+    @Export(name="renewed", refs={List.class,String.class}, tree="[0,1]")
+    private Output<List<String>> renewed;
+
+    /**
+     * @return Those that the last change makes anew.
+     * 
+     */
+    public Output<List<String>> renewed() {
+        return this.renewed;
+    }
+    /**
+     * What from.
+     * 
+     */
+    @Export(name="seed", refs={MachineSeed.class}, tree="[0]")
+    private Output<MachineSeed> seed;
+
+    /**
+     * @return What from.
+     * 
+     */
+    public Output<MachineSeed> seed() {
+        return this.seed;
     }
 
     /**

@@ -7,6 +7,7 @@ import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
 import io.github.k3sha.inputs.MachineArgs;
+import io.github.k3sha.inputs.MachineSeedArgs;
 import java.lang.String;
 import java.util.Map;
 import java.util.Objects;
@@ -35,10 +36,30 @@ public final class ClusterMachinesArgs extends com.pulumi.resources.ResourceArgs
         return this.machines;
     }
 
+    /**
+     * What VMs are made from.
+     * 
+     * Change: none; it counts for those that a higher generation makes anew.
+     * 
+     */
+    @Import(name="seed", required=true)
+    private Output<MachineSeedArgs> seed;
+
+    /**
+     * @return What VMs are made from.
+     * 
+     * Change: none; it counts for those that a higher generation makes anew.
+     * 
+     */
+    public Output<MachineSeedArgs> seed() {
+        return this.seed;
+    }
+
     private ClusterMachinesArgs() {}
 
     private ClusterMachinesArgs(ClusterMachinesArgs $) {
         this.machines = $.machines;
+        this.seed = $.seed;
     }
 
     public static Builder builder() {
@@ -84,9 +105,37 @@ public final class ClusterMachinesArgs extends com.pulumi.resources.ResourceArgs
             return machines(Output.of(machines));
         }
 
+        /**
+         * @param seed What VMs are made from.
+         * 
+         * Change: none; it counts for those that a higher generation makes anew.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder seed(Output<MachineSeedArgs> seed) {
+            $.seed = seed;
+            return this;
+        }
+
+        /**
+         * @param seed What VMs are made from.
+         * 
+         * Change: none; it counts for those that a higher generation makes anew.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder seed(MachineSeedArgs seed) {
+            return seed(Output.of(seed));
+        }
+
         public ClusterMachinesArgs build() {
             if ($.machines == null) {
                 throw new MissingRequiredPropertyException("ClusterMachinesArgs", "machines");
+            }
+            if ($.seed == null) {
+                throw new MissingRequiredPropertyException("ClusterMachinesArgs", "seed");
             }
             return $;
         }

@@ -10,6 +10,7 @@ import com.pulumi.core.internal.Codegen;
 import io.github.k3sha.ClusterSettledArgs;
 import io.github.k3sha.Utilities;
 import io.github.k3sha.outputs.SettledNode;
+import java.lang.Integer;
 import java.lang.String;
 import java.util.Map;
 import javax.annotation.Nullable;
@@ -20,6 +21,20 @@ import javax.annotation.Nullable;
  */
 @ResourceType(type="k3sha:index:ClusterSettled")
 public class ClusterSettled extends com.pulumi.resources.CustomResource {
+    /**
+     * How often machines had changed then.
+     * 
+     */
+    @Export(name="changes", refs={Integer.class}, tree="[0]")
+    private Output<Integer> changes;
+
+    /**
+     * @return How often machines had changed then.
+     * 
+     */
+    public Output<Integer> changes() {
+        return this.changes;
+    }
     /**
      * The nodes by name.
      * 

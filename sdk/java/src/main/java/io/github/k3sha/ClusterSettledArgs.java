@@ -7,6 +7,7 @@ import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
 import io.github.k3sha.inputs.SettledNodeArgs;
+import java.lang.Integer;
 import java.lang.String;
 import java.util.Map;
 import java.util.Objects;
@@ -15,6 +16,25 @@ import java.util.Objects;
 public final class ClusterSettledArgs extends com.pulumi.resources.ResourceArgs {
 
     public static final ClusterSettledArgs Empty = new ClusterSettledArgs();
+
+    /**
+     * How often machines have changed.
+     * 
+     * Change: looks at all nodes, in place.
+     * 
+     */
+    @Import(name="changes", required=true)
+    private Output<Integer> changes;
+
+    /**
+     * @return How often machines have changed.
+     * 
+     * Change: looks at all nodes, in place.
+     * 
+     */
+    public Output<Integer> changes() {
+        return this.changes;
+    }
 
     /**
      * The nodes by name.
@@ -38,6 +58,7 @@ public final class ClusterSettledArgs extends com.pulumi.resources.ResourceArgs 
     private ClusterSettledArgs() {}
 
     private ClusterSettledArgs(ClusterSettledArgs $) {
+        this.changes = $.changes;
         this.nodes = $.nodes;
     }
 
@@ -57,6 +78,31 @@ public final class ClusterSettledArgs extends com.pulumi.resources.ResourceArgs 
 
         public Builder(ClusterSettledArgs defaults) {
             $ = new ClusterSettledArgs(Objects.requireNonNull(defaults));
+        }
+
+        /**
+         * @param changes How often machines have changed.
+         * 
+         * Change: looks at all nodes, in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder changes(Output<Integer> changes) {
+            $.changes = changes;
+            return this;
+        }
+
+        /**
+         * @param changes How often machines have changed.
+         * 
+         * Change: looks at all nodes, in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder changes(Integer changes) {
+            return changes(Output.of(changes));
         }
 
         /**
@@ -85,6 +131,9 @@ public final class ClusterSettledArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         public ClusterSettledArgs build() {
+            if ($.changes == null) {
+                throw new MissingRequiredPropertyException("ClusterSettledArgs", "changes");
+            }
             if ($.nodes == null) {
                 throw new MissingRequiredPropertyException("ClusterSettledArgs", "nodes");
             }

@@ -9,16 +9,29 @@ import com.pulumi.core.annotations.ResourceType;
 import com.pulumi.core.internal.Codegen;
 import io.github.k3sha.SeatArgs;
 import io.github.k3sha.Utilities;
-import java.lang.Boolean;
 import java.lang.String;
 import javax.annotation.Nullable;
 
 /**
- * A server&#39;s or worker&#39;s place in the cluster. Taken before the machine joins: a Node of its name that is another machine&#39;s is removed, with its etcd member and its password. Left before the machine&#39;s VM goes: its pods are evicted, and it is removed from Kubernetes and etcd, one at a time in a cluster. A K3sHaCluster makes its own; it is not meant for programs.
+ * A machine&#39;s place in the cluster. Taken before a server or worker joins: a Node of its name that is another machine&#39;s is removed, with its etcd member and its password. Left before the machine&#39;s VM goes: its pods are evicted, and it is removed from Kubernetes and etcd, one at a time in a cluster. A load balancer that leaves lets another one have the VIP. A K3sHaCluster makes its own; it is not meant for programs.
  * 
  */
 @ResourceType(type="k3sha:index:Seat")
 public class Seat extends com.pulumi.resources.CustomResource {
+    /**
+     * The machine&#39;s address.
+     * 
+     */
+    @Export(name="address", refs={String.class}, tree="[0]")
+    private Output<String> address;
+
+    /**
+     * @return The machine&#39;s address.
+     * 
+     */
+    public Output<String> address() {
+        return this.address;
+    }
     /**
      * The machine&#39;s instance.
      * 
@@ -62,18 +75,18 @@ public class Seat extends com.pulumi.resources.CustomResource {
         return this.node;
     }
     /**
-     * Whether it is a server.
+     * What it is for.
      * 
      */
-    @Export(name="server", refs={Boolean.class}, tree="[0]")
-    private Output<Boolean> server;
+    @Export(name="role", refs={String.class}, tree="[0]")
+    private Output<String> role;
 
     /**
-     * @return Whether it is a server.
+     * @return What it is for.
      * 
      */
-    public Output<Boolean> server() {
-        return this.server;
+    public Output<String> role() {
+        return this.role;
     }
     /**
      * The mark of the cluster in which it is.

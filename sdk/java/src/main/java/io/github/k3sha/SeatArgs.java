@@ -6,7 +6,6 @@ package io.github.k3sha;
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
-import java.lang.Boolean;
 import java.lang.String;
 import java.util.Objects;
 
@@ -69,18 +68,18 @@ public final class SeatArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether it is a server.
+     * What it is for.
      * 
      */
-    @Import(name="server", required=true)
-    private Output<Boolean> server;
+    @Import(name="role", required=true)
+    private Output<String> role;
 
     /**
-     * @return Whether it is a server.
+     * @return What it is for.
      * 
      */
-    public Output<Boolean> server() {
-        return this.server;
+    public Output<String> role() {
+        return this.role;
     }
 
     /**
@@ -108,7 +107,7 @@ public final class SeatArgs extends com.pulumi.resources.ResourceArgs {
         this.address = $.address;
         this.instance = $.instance;
         this.node = $.node;
-        this.server = $.server;
+        this.role = $.role;
         this.startOver = $.startOver;
     }
 
@@ -202,24 +201,24 @@ public final class SeatArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param server Whether it is a server.
+         * @param role What it is for.
          * 
          * @return builder
          * 
          */
-        public Builder server(Output<Boolean> server) {
-            $.server = server;
+        public Builder role(Output<String> role) {
+            $.role = role;
             return this;
         }
 
         /**
-         * @param server Whether it is a server.
+         * @param role What it is for.
          * 
          * @return builder
          * 
          */
-        public Builder server(Boolean server) {
-            return server(Output.of(server));
+        public Builder role(String role) {
+            return role(Output.of(role));
         }
 
         /**
@@ -257,8 +256,8 @@ public final class SeatArgs extends com.pulumi.resources.ResourceArgs {
             if ($.node == null) {
                 throw new MissingRequiredPropertyException("SeatArgs", "node");
             }
-            if ($.server == null) {
-                throw new MissingRequiredPropertyException("SeatArgs", "server");
+            if ($.role == null) {
+                throw new MissingRequiredPropertyException("SeatArgs", "role");
             }
             if ($.startOver == null) {
                 throw new MissingRequiredPropertyException("SeatArgs", "startOver");

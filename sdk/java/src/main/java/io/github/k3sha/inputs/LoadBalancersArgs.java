@@ -290,6 +290,25 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+     * 
+     * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+     * 
+     */
+    @Import(name="generation")
+    private @Nullable Integer generation;
+
+    /**
+     * @return A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+     * 
+     * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+     * 
+     */
+    public Optional<Integer> generation() {
+        return Optional.ofNullable(this.generation);
+    }
+
+    /**
      * Network interface of the VIP. Default: the one that has the node&#39;s address.
      * 
      * Change: reloads the load balancers, one after the other; nothing else.
@@ -453,6 +472,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         this.extraLines = $.extraLines;
         this.firstAddress = $.firstAddress;
         this.firstVmId = $.firstVmId;
+        this.generation = $.generation;
         this.interface_ = $.interface_;
         this.memory = $.memory;
         this.nodes = $.nodes;
@@ -663,6 +683,19 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder firstVmId(@Nullable Integer firstVmId) {
             $.firstVmId = firstVmId;
+            return this;
+        }
+
+        /**
+         * @param generation A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+         * 
+         * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder generation(@Nullable Integer generation) {
+            $.generation = generation;
             return this;
         }
 

@@ -39,6 +39,44 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * How often it was made anew.
+     * 
+     * Change: a higher one makes it anew; a lower one is refused at preview.
+     * 
+     */
+    @Import(name="generation", required=true)
+    private Output<Integer> generation;
+
+    /**
+     * @return How often it was made anew.
+     * 
+     * Change: a higher one makes it anew; a lower one is refused at preview.
+     * 
+     */
+    public Output<Integer> generation() {
+        return this.generation;
+    }
+
+    /**
+     * A hash of what takes it out of service for a moment when it changes.
+     * 
+     * Change: in place.
+     * 
+     */
+    @Import(name="hash", required=true)
+    private Output<String> hash;
+
+    /**
+     * @return A hash of what takes it out of service for a moment when it changes.
+     * 
+     * Change: in place.
+     * 
+     */
+    public Output<String> hash() {
+        return this.hash;
+    }
+
+    /**
      * Its IPv4 address.
      * 
      * Change: refused at preview.
@@ -125,6 +163,8 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
 
     private MachineArgs(MachineArgs $) {
         this.disk = $.disk;
+        this.generation = $.generation;
+        this.hash = $.hash;
         this.ip = $.ip;
         this.path = $.path;
         this.role = $.role;
@@ -173,6 +213,56 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder disk(Integer disk) {
             return disk(Output.of(disk));
+        }
+
+        /**
+         * @param generation How often it was made anew.
+         * 
+         * Change: a higher one makes it anew; a lower one is refused at preview.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder generation(Output<Integer> generation) {
+            $.generation = generation;
+            return this;
+        }
+
+        /**
+         * @param generation How often it was made anew.
+         * 
+         * Change: a higher one makes it anew; a lower one is refused at preview.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder generation(Integer generation) {
+            return generation(Output.of(generation));
+        }
+
+        /**
+         * @param hash A hash of what takes it out of service for a moment when it changes.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder hash(Output<String> hash) {
+            $.hash = hash;
+            return this;
+        }
+
+        /**
+         * @param hash A hash of what takes it out of service for a moment when it changes.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder hash(String hash) {
+            return hash(Output.of(hash));
         }
 
         /**
@@ -291,6 +381,12 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
         public MachineArgs build() {
             if ($.disk == null) {
                 throw new MissingRequiredPropertyException("MachineArgs", "disk");
+            }
+            if ($.generation == null) {
+                throw new MissingRequiredPropertyException("MachineArgs", "generation");
+            }
+            if ($.hash == null) {
+                throw new MissingRequiredPropertyException("MachineArgs", "hash");
             }
             if ($.ip == null) {
                 throw new MissingRequiredPropertyException("MachineArgs", "ip");

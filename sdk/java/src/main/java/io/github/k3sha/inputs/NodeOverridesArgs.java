@@ -66,6 +66,25 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * A number. A higher one makes the slot&#39;s VM anew from the template as it is then. Default: the group&#39;s.
+     * 
+     * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+     * 
+     */
+    @Import(name="generation")
+    private @Nullable Integer generation;
+
+    /**
+     * @return A number. A higher one makes the slot&#39;s VM anew from the template as it is then. Default: the group&#39;s.
+     * 
+     * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+     * 
+     */
+    public Optional<Integer> generation() {
+        return Optional.ofNullable(this.generation);
+    }
+
+    /**
      * IPv4 address. Default: the group&#39;s first address plus slot minus 1.
      * 
      * Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -181,6 +200,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     private NodeOverridesArgs(NodeOverridesArgs $) {
         this.cores = $.cores;
         this.disk = $.disk;
+        this.generation = $.generation;
         this.ip = $.ip;
         this.mac = $.mac;
         this.memory = $.memory;
@@ -233,6 +253,19 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder disk(@Nullable Integer disk) {
             $.disk = disk;
+            return this;
+        }
+
+        /**
+         * @param generation A number. A higher one makes the slot&#39;s VM anew from the template as it is then. Default: the group&#39;s.
+         * 
+         * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder generation(@Nullable Integer generation) {
+            $.generation = generation;
             return this;
         }
 

@@ -181,7 +181,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
+     * Whether an update restarts VMs wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. (k3s itself restarts on one server at a time all the same, while the others carry on.) For one update; take it out again. Default: false.
      * 
      * Change: changes nothing itself.
      * 
@@ -190,7 +190,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable Boolean restartTogether;
 
     /**
-     * @return Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
+     * @return Whether an update restarts VMs wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. (k3s itself restarts on one server at a time all the same, while the others carry on.) For one update; take it out again. Default: false.
      * 
      * Change: changes nothing itself.
      * 
@@ -444,7 +444,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param restartTogether Whether an update restarts VMs and k3s wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. For one update; take it out again. Default: false.
+         * @param restartTogether Whether an update restarts VMs wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. (k3s itself restarts on one server at a time all the same, while the others carry on.) For one update; take it out again. Default: false.
          * 
          * Change: changes nothing itself.
          * 

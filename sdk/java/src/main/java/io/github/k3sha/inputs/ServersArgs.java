@@ -46,7 +46,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
+     * How many servers: 1, 3, 5 or 7. Default: 3. They join and leave one at a time. Their slots are 1 to count. Excludes `slots`.
      * 
      * Change: adds nodes, or takes the last ones away; the others stay as they are.
      * 
@@ -55,7 +55,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable Integer count;
 
     /**
-     * @return How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
+     * @return How many servers: 1, 3, 5 or 7. Default: 3. They join and leave one at a time. Their slots are 1 to count. Excludes `slots`.
      * 
      * Change: adds nodes, or takes the last ones away; the others stay as they are.
      * 
@@ -146,6 +146,25 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Integer> firstVmId() {
         return Optional.ofNullable(this.firstVmId);
+    }
+
+    /**
+     * A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+     * 
+     * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+     * 
+     */
+    @Import(name="generation")
+    private @Nullable Integer generation;
+
+    /**
+     * @return A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+     * 
+     * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+     * 
+     */
+    public Optional<Integer> generation() {
+        return Optional.ofNullable(this.generation);
     }
 
     /**
@@ -298,6 +317,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         this.first = $.first;
         this.firstAddress = $.firstAddress;
         this.firstVmId = $.firstVmId;
+        this.generation = $.generation;
         this.labels = $.labels;
         this.memory = $.memory;
         this.nodes = $.nodes;
@@ -341,7 +361,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param count How many servers: 1, 3, 5 or 7. Default: 3. A server is not taken away yet: refused at preview. Their slots are 1 to count. Excludes `slots`.
+         * @param count How many servers: 1, 3, 5 or 7. Default: 3. They join and leave one at a time. Their slots are 1 to count. Excludes `slots`.
          * 
          * Change: adds nodes, or takes the last ones away; the others stay as they are.
          * 
@@ -406,6 +426,19 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder firstVmId(@Nullable Integer firstVmId) {
             $.firstVmId = firstVmId;
+            return this;
+        }
+
+        /**
+         * @param generation A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+         * 
+         * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder generation(@Nullable Integer generation) {
+            $.generation = generation;
             return this;
         }
 

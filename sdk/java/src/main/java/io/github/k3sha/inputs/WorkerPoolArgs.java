@@ -130,6 +130,25 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+     * 
+     * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+     * 
+     */
+    @Import(name="generation")
+    private @Nullable Integer generation;
+
+    /**
+     * @return A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+     * 
+     * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+     * 
+     */
+    public Optional<Integer> generation() {
+        return Optional.ofNullable(this.generation);
+    }
+
+    /**
      * Labels of the workers. Default: none.
      * 
      * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
@@ -259,6 +278,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         this.disk = $.disk;
         this.firstAddress = $.firstAddress;
         this.firstVmId = $.firstVmId;
+        this.generation = $.generation;
         this.labels = $.labels;
         this.maxUnavailable = $.maxUnavailable;
         this.memory = $.memory;
@@ -353,6 +373,19 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder firstVmId(@Nullable Integer firstVmId) {
             $.firstVmId = firstVmId;
+            return this;
+        }
+
+        /**
+         * @param generation A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
+         * 
+         * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder generation(@Nullable Integer generation) {
+            $.generation = generation;
             return this;
         }
 

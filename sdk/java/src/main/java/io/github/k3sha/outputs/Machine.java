@@ -19,6 +19,20 @@ public final class Machine {
      */
     private Integer disk;
     /**
+     * @return How often it was made anew.
+     * 
+     * Change: a higher one makes it anew; a lower one is refused at preview.
+     * 
+     */
+    private Integer generation;
+    /**
+     * @return A hash of what takes it out of service for a moment when it changes.
+     * 
+     * Change: in place.
+     * 
+     */
+    private String hash;
+    /**
      * @return Its IPv4 address.
      * 
      * Change: refused at preview.
@@ -57,6 +71,24 @@ public final class Machine {
      */
     public Integer disk() {
         return this.disk;
+    }
+    /**
+     * @return How often it was made anew.
+     * 
+     * Change: a higher one makes it anew; a lower one is refused at preview.
+     * 
+     */
+    public Integer generation() {
+        return this.generation;
+    }
+    /**
+     * @return A hash of what takes it out of service for a moment when it changes.
+     * 
+     * Change: in place.
+     * 
+     */
+    public String hash() {
+        return this.hash;
     }
     /**
      * @return Its IPv4 address.
@@ -108,6 +140,8 @@ public final class Machine {
     @CustomType.Builder
     public static final class Builder {
         private Integer disk;
+        private Integer generation;
+        private String hash;
         private String ip;
         private String path;
         private String role;
@@ -117,6 +151,8 @@ public final class Machine {
         public Builder(Machine defaults) {
     	      Objects.requireNonNull(defaults);
     	      this.disk = defaults.disk;
+    	      this.generation = defaults.generation;
+    	      this.hash = defaults.hash;
     	      this.ip = defaults.ip;
     	      this.path = defaults.path;
     	      this.role = defaults.role;
@@ -130,6 +166,22 @@ public final class Machine {
               throw new MissingRequiredPropertyException("Machine", "disk");
             }
             this.disk = disk;
+            return this;
+        }
+        @CustomType.Setter
+        public Builder generation(Integer generation) {
+            if (generation == null) {
+              throw new MissingRequiredPropertyException("Machine", "generation");
+            }
+            this.generation = generation;
+            return this;
+        }
+        @CustomType.Setter
+        public Builder hash(String hash) {
+            if (hash == null) {
+              throw new MissingRequiredPropertyException("Machine", "hash");
+            }
+            this.hash = hash;
             return this;
         }
         @CustomType.Setter
@@ -175,6 +227,8 @@ public final class Machine {
         public Machine build() {
             final var _resultValue = new Machine();
             _resultValue.disk = disk;
+            _resultValue.generation = generation;
+            _resultValue.hash = hash;
             _resultValue.ip = ip;
             _resultValue.path = path;
             _resultValue.role = role;
