@@ -157,6 +157,14 @@ func TestResume(t *testing.T) {
 	}
 	w := newWorld(1, all(server("1"))...)
 	says(t, w.Resume(t.Context(), "k3s-worker-09", ""), "")
+	// A node that somebody had cordoned before stays cordoned, though it was drained.
+	w = newWorld(1, all(worker(foreign))...)
+	if _, err := w.Pause(t.Context(), "k3s-Worker-01", true); err != nil {
+		t.Fatal(err)
+	}
+	says(t, w.Resume(t.Context(), "k3s-Worker-01", "another boot"), "")
+	w.did(t, "mark", "unmark")
+	w.cordoned(t, "k3s-Worker-01", true)
 	// Whenever the restart was: what an interrupted update has left cordoned comes back.
 	w = newWorld(1, all(worker(old))...)
 	w.set(t, "k3s-Worker-01", func(n *corev1.Node) {
