@@ -44,8 +44,8 @@ func (c *Cluster) Pause(ctx context.Context, name string, drain bool) (boot stri
 		return boot, nil
 	}
 	drain = drain && alive
-	// A cordon that is not Pause's own stays.
-	own := drain && (!node.Spec.Unschedulable || strings.HasPrefix(node.Annotations[pauseMark], withCordon))
+	// A cordon that is not Pause's own stays; one that an interrupted run has left is its own.
+	own := drain && !node.Spec.Unschedulable || strings.HasPrefix(node.Annotations[pauseMark], withCordon)
 	if err := c.mark(ctx, name, own); err != nil {
 		return boot, err
 	}

@@ -11,6 +11,20 @@ import (
 
 func foreign(s *seat) { s.cordoned = true }
 
+// renew renews a node's lease.
+func (w *world) renew(t *testing.T, node string) {
+	t.Helper()
+	lease, err := w.fake.CoordinationV1().Leases(nodeLeases).Get(t.Context(), node, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := metav1.NewMicroTime(w.now())
+	lease.Spec.RenewTime = &at
+	if _, err := w.fake.CoordinationV1().Leases(nodeLeases).Update(t.Context(), lease, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (w *world) set(t *testing.T, node string, change func(*corev1.Node)) {
 	t.Helper()
 	object, err := w.fake.Tracker().Get(nodesGVR, "", node)
@@ -81,15 +95,7 @@ func TestPause(t *testing.T) {
 	later := func() time.Time { return moment.Add(pauseLasts + time.Minute) }
 	both.now = later
 	for _, name := range []string{"k3s-server-01", "k3s-server-02", "k3s-server-03"} {
-		lease, err := both.fake.CoordinationV1().Leases(nodeLeases).Get(t.Context(), name, metav1.GetOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := metav1.NewMicroTime(later())
-		lease.Spec.RenewTime = &at
-		if _, err := both.fake.CoordinationV1().Leases(nodeLeases).Update(t.Context(), lease, metav1.UpdateOptions{}); err != nil {
-			t.Fatal(err)
-		}
+		both.renew(t, name)
 	}
 	if _, err := both.Pause(t.Context(), "k3s-server-02", true); err != nil {
 		t.Errorf("an old mark stops everybody: %v", err)
@@ -165,6 +171,18 @@ func TestResume(t *testing.T) {
 	says(t, w.Resume(t.Context(), "k3s-Worker-01", "another boot"), "")
 	w.did(t, "mark", "unmark")
 	w.cordoned(t, "k3s-Worker-01", true)
+	// One that an interrupted run has cordoned comes back, also when its machine was away when the next run began.
+	w = newWorld(3, all(server("1"), server("2", dead), server("3"))...)
+	w.set(t, "k3s-server-02", func(n *corev1.Node) {
+		n.Annotations, n.Spec.Unschedulable = map[string]string{pauseMark: withCordon + moment.Format(time.RFC3339)}, true
+	})
+	if _, err := w.Pause(t.Context(), "k3s-server-02", true); err != nil {
+		t.Fatal(err)
+	}
+	w.set(t, "k3s-server-02", func(n *corev1.Node) { n.Status.Conditions[0].Status = corev1.ConditionTrue })
+	w.renew(t, "k3s-server-02")
+	says(t, w.Resume(t.Context(), "k3s-server-02", "another boot"), "")
+	w.cordoned(t, "k3s-server-02", false)
 	// Whenever the restart was: what an interrupted update has left cordoned comes back.
 	w = newWorld(1, all(worker(old))...)
 	w.set(t, "k3s-Worker-01", func(n *corev1.Node) {

@@ -64,6 +64,23 @@ func TestCheckChange(t *testing.T) {
 	}
 }
 
+// The only server cannot be made anew: the cluster is on it.
+func TestTheOnlyServerStays(t *testing.T) {
+	t.Parallel()
+	machines := func(count, generation int) map[string]topology.Machine {
+		s := reference()
+		s.Servers.Count, s.Servers.Generation = ptr(count), generation
+		return topology.NewPlan(topology.ApplyDefaults(s)).Machines()
+	}
+	want := []string{"servers.generation: k3s-server-01 is the only server, and the cluster is on it: make it three first (servers.count: 3), then make it anew"}
+	if got := lines(topology.CheckChange(machines(1, 0), machines(1, 1))); !slices.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+	if got := lines(topology.CheckChange(machines(1, 0), machines(3, 0))); len(got) > 0 {
+		t.Errorf("two more: %v", got)
+	}
+}
+
 // Who is made anew, and after whom.
 func TestRenewed(t *testing.T) {
 	t.Parallel()
