@@ -55,7 +55,7 @@ const patience = 4 * time.Second
 type machines interface {
 	Holds(ctx context.Context, lb topology.Node) bool
 	Pause(ctx context.Context, n topology.Node, all []topology.Node, drain bool) (resources.Absence, error)
-	Resume(ctx context.Context, absence resources.Absence) error
+	Resume(ctx context.Context, absence resources.Absence, failed bool) error
 }
 
 func newTurns(ctx context.Context, name string, plan topology.Plan, reach func() (machines, error)) *turns {
@@ -166,15 +166,15 @@ func (t *turns) before(args *pulumi.ResourceHookArgs) error {
 
 // after waits until the node is back, and gives its turn to the next one. With an error the update itself counts as done: the next one of
 // the group is not restarted then, and the end of the update looks at the node again.
-func (t *turns) after(args *pulumi.ResourceHookArgs) error { return t.back(args.Name) }
+func (t *turns) after(args *pulumi.ResourceHookArgs) error { return t.back(args.Name, false) }
 
 // failed does the same after a failed update: the node may be as it was.
 func (t *turns) failed(args *pulumi.ErrorHookArgs) (bool, error) {
-	_ = t.back(args.Name) // the failure itself is what is told
+	_ = t.back(args.Name, true) // the failure itself is what is told
 	return false, nil
 }
 
-func (t *turns) back(resourceName string) error {
+func (t *turns) back(resourceName string, failed bool) error {
 	n, _ := t.node(resourceName)
 	t.mu.Lock()
 	absence, isAway := t.away[n.Name]
@@ -185,7 +185,7 @@ func (t *turns) back(resourceName string) error {
 	}
 	access, err := t.reach()
 	if err == nil {
-		err = access.Resume(t.context, absence)
+		err = access.Resume(t.context, absence, failed)
 	}
 	g := t.groups[n.Name]
 	if err != nil {

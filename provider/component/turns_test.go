@@ -44,8 +44,8 @@ func (s *site) Pause(_ context.Context, n topology.Node, _ []topology.Node, drai
 	return resources.Absence{}, s.refuse[n.Name]
 }
 
-func (s *site) Resume(context.Context, resources.Absence) error {
-	s.note("resume")
+func (s *site) Resume(_ context.Context, _ resources.Absence, failed bool) error {
+	s.note("resume" + map[bool]string{true: " after a failure"}[failed])
 	return s.lost
 }
 
@@ -229,8 +229,8 @@ func TestTurnsThatFail(t *testing.T) {
 		t.Errorf("another group: %v", err)
 	}
 	// A failed update of a node that is well gives its turn back, and is not tried again.
-	if retry, err := turns.failed(&pulumi.ErrorHookArgs{Name: "prod-vm-k3s-worker-01"}); retry || err != nil {
-		t.Errorf("%t %v", retry, err)
+	if retry, err := turns.failed(&pulumi.ErrorHookArgs{Name: "prod-vm-k3s-worker-01"}); retry || err != nil || s.did()[len(s.did())-1] != "resume after a failure" {
+		t.Errorf("%t %v, did %v", retry, err, s.did())
 	}
 	if err, now := soon(running(func() error { return turns.begin("prod-vm-k3s-worker-02") })); err != nil || !now {
 		t.Errorf("after a failed update: %v", err)

@@ -152,16 +152,20 @@ func because(err error) string {
 	return " (" + err.Error() + ")"
 }
 
-// Resume ends an absence: it waits until the node is back, and lets pods come again.
-func (a Access) Resume(ctx context.Context, absence Absence) error {
+// Resume ends an absence: it waits until the node is back, and lets pods and connections come again. After a failure it waits for a moment only.
+func (a Access) Resume(ctx context.Context, absence Absence, failed bool) error {
 	n := absence.node
 	if !absence.serves {
 		return nil
 	}
 	if n.Role == topology.LoadBalancer {
-		out, err := a.state(ctx, n, render.Serve, backWaits)
+		waits := backWaits
+		if failed {
+			waits = stateWaits
+		}
+		out, err := a.state(ctx, n, render.Serve, waits)
 		if err == nil && !strings.HasPrefix(out, "serves") && out != "" {
-			err = fmt.Errorf("%s: restart: HAProxy and Keepalived do not run there 300 s after the restart; see their journals, then run pulumi up again", n.Name)
+			err = fmt.Errorf("%s: restart: HAProxy and Keepalived do not run there; see their journals, then run pulumi up again", n.Name)
 		}
 		return err
 	}
@@ -170,7 +174,11 @@ func (a Access) Resume(ctx context.Context, absence Absence) error {
 		return fmt.Errorf("%s: restart: %w", n.Name, err)
 	}
 	defer c.Close()
-	if err := c.Resume(ctx, n.Name, absence.boot); err != nil {
+	resume := c.Resume
+	if failed {
+		resume = c.Recover
+	}
+	if err := resume(ctx, n.Name, absence.boot); err != nil {
 		return fmt.Errorf("%s: restart: %w", n.Name, err)
 	}
 	if n.Role == topology.Server {

@@ -150,7 +150,7 @@ func TestWhatNeverServedIsNotAskedFor(t *testing.T) {
 	if err != nil || absence.serves {
 		t.Errorf("%+v %v", absence, err)
 	}
-	if err := access.Resume(t.Context(), absence); err != nil {
+	if err := access.Resume(t.Context(), absence, false); err != nil {
 		t.Error(err)
 	}
 }

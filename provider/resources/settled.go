@@ -79,7 +79,7 @@ func (s ClusterSettled) Update(ctx context.Context, req infer.UpdateRequest[Clus
 		switch {
 		case old.Hash == "":
 		case topology.Role(n.Role) == topology.LoadBalancer:
-			wrong = append(wrong, access.Resume(ctx, Absence{node: topology.Node{Name: name, Role: topology.LoadBalancer, IP: n.Address}, serves: true}))
+			wrong = append(wrong, access.Resume(ctx, Absence{node: topology.Node{Name: name, Role: topology.LoadBalancer, IP: n.Address}, serves: true}, false))
 		default:
 			members[name] = n != old
 			if topology.Role(n.Role) == topology.Server && !lives {

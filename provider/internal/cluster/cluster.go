@@ -28,18 +28,19 @@ type Cluster struct {
 
 // waits are how long the parts of the work may take.
 type waits struct {
-	Ask    time.Duration // until the API has carried out a simple request
-	Health time.Duration // until the other servers are healthy
-	Back   time.Duration // until a node that was restarted is back
-	Gone   time.Duration // until a deleted Node is gone: k3s needs up to 48 s when the holder of its lease is dead
-	Turn   time.Duration // until another run has ended its removal
-	Renew  time.Duration // between renewals of the lease that keeps other runs out
-	Undo   time.Duration // for what is taken back after a failure
-	Pause  time.Duration // between tries
+	Ask     time.Duration // until the API has carried out a simple request
+	Health  time.Duration // until the other servers are healthy
+	Back    time.Duration // until a node that was restarted is back
+	Recover time.Duration // until one whose restart has failed is as it was
+	Gone    time.Duration // until a deleted Node is gone: k3s needs up to 48 s when the holder of its lease is dead
+	Turn    time.Duration // until another run has ended its removal
+	Renew   time.Duration // between renewals of the lease that keeps other runs out
+	Undo    time.Duration // for what is taken back after a failure
+	Pause   time.Duration // between tries
 }
 
 var defaultWaits = waits{
-	Ask: time.Minute, Health: 120 * time.Second, Back: 10 * time.Minute, Gone: 180 * time.Second, Turn: 10 * time.Minute, Renew: 15 * time.Second,
+	Ask: time.Minute, Health: 120 * time.Second, Back: 10 * time.Minute, Recover: 30 * time.Second, Gone: 180 * time.Second, Turn: 10 * time.Minute, Renew: 15 * time.Second,
 	Undo: 5 * time.Second, Pause: 2 * time.Second,
 }
 

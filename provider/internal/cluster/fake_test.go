@@ -26,7 +26,7 @@ var (
 	nodesGVR   = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
 	podsGVR    = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 	shortWaits = waits{
-		Ask: 300 * time.Millisecond, Health: 60 * time.Millisecond, Back: 60 * time.Millisecond, Gone: 60 * time.Millisecond, Turn: 5 * time.Second, Renew: 20 * time.Millisecond,
+		Ask: 300 * time.Millisecond, Health: 60 * time.Millisecond, Back: 60 * time.Millisecond, Recover: 20 * time.Millisecond, Gone: 60 * time.Millisecond, Turn: 5 * time.Second, Renew: 20 * time.Millisecond,
 		Undo: time.Second, Pause: 5 * time.Millisecond,
 	}
 )

@@ -96,18 +96,23 @@ func (c *Cluster) Paused(ctx context.Context) ([]string, error) {
 // Resume waits until a node is back after a moment of absence, and lets pods come to it again if Pause has cordoned it. It is back when its
 // kubelet reports another boot of the machine than the one before, or has shown life since this began; a server also answers and votes.
 func (c *Cluster) Resume(ctx context.Context, name, boot string) error {
-	return c.back(ctx, name, boot, c.now())
+	return c.back(ctx, name, boot, c.now(), c.waits.Back)
+}
+
+// Recover is Resume after a failure: the node is as it was in a moment, or it is not.
+func (c *Cluster) Recover(ctx context.Context, name, boot string) error {
+	return c.back(ctx, name, boot, c.now(), c.waits.Recover)
 }
 
 // Settle is Resume for a node whose restart may have been long ago.
 func (c *Cluster) Settle(ctx context.Context, name string) error {
-	return c.back(ctx, name, "", time.Time{})
+	return c.back(ctx, name, "", time.Time{}, c.waits.Back)
 }
 
-func (c *Cluster) back(ctx context.Context, name, boot string, since time.Time) error {
+func (c *Cluster) back(ctx context.Context, name, boot string, since time.Time, within time.Duration) error {
 	var ill []string
 	var found *corev1.Node
-	err := c.until(ctx, "waiting until node "+name+" is back", c.waits.Back, func(ctx context.Context) (bool, error) {
+	err := c.until(ctx, "waiting until node "+name+" is back", within, func(ctx context.Context) (bool, error) {
 		node, err := c.kube.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			found = nil
@@ -135,7 +140,7 @@ func (c *Cluster) back(ctx context.Context, name, boot string, since time.Time) 
 	})
 	var late *lateError
 	if errors.As(err, &late) && late.last == nil {
-		return fmt.Errorf("node %s is not back after %s: %s; bring it back, then run pulumi up again", name, span(c.waits.Back), strings.Join(ill, ", "))
+		return fmt.Errorf("node %s is not back after %s: %s; bring it back, then run pulumi up again", name, span(within), strings.Join(ill, ", "))
 	}
 	if err != nil || found == nil || found.Annotations[pauseMark] == "" {
 		return err
