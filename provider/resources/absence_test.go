@@ -67,14 +67,15 @@ func (f *fleet) start(t *testing.T, nodes ...topology.Node) Access {
 		if err != nil {
 			t.Fatal(err)
 		}
-		go f.serve(listener, key, n.Name)
+		go serveSSH(listener, key, func(script string) string { return f.answer(n.Name, script) })
 	}
 	return access
 }
 
-func (f *fleet) serve(listener net.Listener, key ssh.Signer, node string) {
+// serveSSH is a machine's SSH server: it shows a host key, lets everybody in, runs nothing, and prints what it has for a script.
+func serveSSH(listener net.Listener, hostKey ssh.Signer, answer func(script string) string) {
 	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return &ssh.Permissions{}, nil }}
-	config.AddHostKey(key)
+	config.AddHostKey(hostKey)
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -91,7 +92,7 @@ func (f *fleet) serve(listener net.Listener, key ssh.Signer, node string) {
 				for request := range requests {
 					_ = request.Reply(true, nil)
 					stdin, _ := io.ReadAll(channel)
-					_, _ = io.WriteString(channel, f.answer(node, string(stdin)))
+					_, _ = io.WriteString(channel, answer(string(stdin)))
 					_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{0}))
 					channel.Close()
 				}

@@ -3,7 +3,6 @@ package resources
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strings"
@@ -41,31 +40,7 @@ func machine(t *testing.T, hostKey ssh.Signer) (port int, sent <-chan string) {
 	}
 	t.Cleanup(func() { listener.Close() })
 	scripts := make(chan string, 9)
-	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return &ssh.Permissions{}, nil }}
-	config.AddHostKey(hostKey)
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			_, channels, requests, err := ssh.NewServerConn(conn, config)
-			if err != nil {
-				continue
-			}
-			go ssh.DiscardRequests(requests)
-			for offered := range channels {
-				channel, requests, _ := offered.Accept()
-				for request := range requests {
-					_ = request.Reply(true, nil)
-					stdin, _ := io.ReadAll(channel)
-					scripts <- string(stdin)
-					_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{0}))
-					channel.Close()
-				}
-			}
-		}
-	}()
+	go serveSSH(listener, hostKey, func(script string) string { scripts <- script; return "" })
 	return listener.Addr().(*net.TCPAddr).Port, scripts
 }
 
