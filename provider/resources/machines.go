@@ -45,7 +45,7 @@ type MachineArgs struct {
 // ClusterMachinesState is the VMs as the state keeps them.
 type ClusterMachinesState struct {
 	Machines map[string]MachineArgs `pulumi:"machines"`
-	// Changes counts the changes: what was begun and taken back again is one, too.
+	// Changes counts the changes of machines that there were: what was begun and taken back again is one, too.
 	Changes int `pulumi:"changes"`
 	// Renewed are those that the last change makes anew, and Seed what from. They stay until the next change, for an update that was interrupted.
 	Renewed []string    `pulumi:"renewed"`
@@ -90,9 +90,19 @@ func (ClusterMachines) Diff(_ context.Context, req infer.DiffRequest[ClusterMach
 // Update keeps the VMs as they are meant to be now.
 func (ClusterMachines) Update(_ context.Context, req infer.UpdateRequest[ClusterMachinesArgs, ClusterMachinesState]) (infer.UpdateResponse[ClusterMachinesState], error) {
 	return infer.UpdateResponse[ClusterMachinesState]{Output: ClusterMachinesState{
-		Machines: req.Inputs.Machines, Seed: req.Inputs.Seed, Changes: req.State.Changes + 1,
+		Machines: req.Inputs.Machines, Seed: req.Inputs.Seed, Changes: req.State.Changes + changes(req.State.Machines, req.Inputs.Machines),
 		Renewed: topology.Renewed(machines(req.State.Machines), machines(req.Inputs.Machines)),
 	}}, nil
+}
+
+// changes is 1 if a machine that stays has changed.
+func changes(before, now map[string]MachineArgs) int {
+	for name, m := range now {
+		if old, existed := before[name]; existed && old != m {
+			return 1
+		}
+	}
+	return 0
 }
 
 // WireDependencies has a preview know which machines are made anew.

@@ -62,10 +62,18 @@ func (ClusterSettled) Diff(_ context.Context, req infer.DiffRequest[ClusterSettl
 	return infer.DiffResponse{HasChanges: len(changed) > 0, DetailedDiff: changed}, nil
 }
 
-// Update looks at all nodes that there were before: those that are new have just come up.
+// Update looks at all nodes that there were before, if any of them has changed: those that are new have just come up.
 func (s ClusterSettled) Update(ctx context.Context, req infer.UpdateRequest[ClusterSettledArgs, ClusterSettledState]) (infer.UpdateResponse[ClusterSettledState], error) {
 	resp := infer.UpdateResponse[ClusterSettledState]{Output: ClusterSettledState(req.Inputs)}
 	if req.DryRun {
+		return resp, nil
+	}
+	changed := req.Inputs.Changes != req.State.Changes
+	for name, n := range req.Inputs.Nodes {
+		old, existed := req.State.Nodes[name]
+		changed = changed || existed && old != n
+	}
+	if !changed {
 		return resp, nil
 	}
 	access, err := s.config.get()

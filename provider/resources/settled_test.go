@@ -1,0 +1,43 @@
+package resources
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi-go-provider/infer"
+)
+
+// Machines that come and go are no business of those that stay; anything that was begun on one of them is, also when it was taken back.
+func TestWhenSettleLooks(t *testing.T) {
+	t.Parallel()
+	one, other := MachineArgs{Role: "server", Hash: "a"}, MachineArgs{Role: "server", Hash: "b"}
+	for name, c := range map[string]struct {
+		before, now map[string]MachineArgs
+		looks       bool
+	}{
+		"one more":               {map[string]MachineArgs{"k3s-server-01": one}, map[string]MachineArgs{"k3s-server-01": one, "k3s-server-02": other}, false},
+		"one less":               {map[string]MachineArgs{"k3s-server-01": one, "k3s-server-02": other}, map[string]MachineArgs{"k3s-server-01": one}, false},
+		"a change":               {map[string]MachineArgs{"k3s-server-01": one}, map[string]MachineArgs{"k3s-server-01": other}, true},
+		"taken back":             {map[string]MachineArgs{"k3s-server-01": other}, map[string]MachineArgs{"k3s-server-01": one}, true},
+		"one more, and a change": {map[string]MachineArgs{"k3s-server-01": one}, map[string]MachineArgs{"k3s-server-01": other, "k3s-server-02": one}, true},
+	} {
+		updated, err := ClusterMachines{}.Update(t.Context(), infer.UpdateRequest[ClusterMachinesArgs, ClusterMachinesState]{
+			Inputs: ClusterMachinesArgs{Machines: c.now}, State: ClusterMachinesState{Machines: c.before, Changes: 7},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes := func(hash string) map[string]SettledNode {
+			return map[string]SettledNode{"k3s-server-01": {Role: "server", Hash: hash}}
+		}
+		// What settle last saw is what there is now: only the count tells of what was taken back. Without a configuration, who looks fails.
+		now := nodes(c.now["k3s-server-01"].Hash)
+		now["k3s-server-02"] = SettledNode{Role: "server", Hash: "new"}
+		_, err = ClusterSettled{&Config{}}.Update(t.Context(), infer.UpdateRequest[ClusterSettledArgs, ClusterSettledState]{
+			Inputs: ClusterSettledArgs{Nodes: now, Changes: updated.Output.Changes}, State: ClusterSettledState{Nodes: nodes(c.now["k3s-server-01"].Hash), Changes: 7},
+		})
+		if looked := err != nil && strings.Contains(err.Error(), "part of K3sHaCluster"); looked != c.looks {
+			t.Errorf("%s: looks %t (%v)", name, looked, err)
+		}
+	}
+}
