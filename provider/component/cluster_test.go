@@ -238,7 +238,8 @@ func TestVirtualMachineOptions(t *testing.T) {
 	vm := resources["prod-vm-k3s-server-02"]
 	rpc := vm.rpc.RegisterRPC
 	ignored := []string{
-		"clone", "initialization.userAccount", "nodeName", "smbios",
+		"clone", "initialization.userAccount", "nodeName",
+		"smbios.family", "smbios.manufacturer", "smbios.product", "smbios.serial", "smbios.sku", "smbios.uuid",
 		"disks[0].aio", "disks[0].backup", "disks[0].cache", "disks[0].discard", "disks[0].iothread", "disks[0].replicate", "disks[0].speed", "disks[0].ssd",
 	}
 	if want := append(slices.Clone(ignored), "initialization.dns.domain"); !slices.Equal(rpc.GetIgnoreChanges(), want) {
@@ -753,6 +754,11 @@ func TestGenerations(t *testing.T) {
 		}
 		if !slices.Equal(vm.dependencies, []string{"prod-command", "prod-machines"}) {
 			t.Errorf("%s: depends on %v", name, vm.dependencies)
+		}
+		// Another generation replaces it.
+		generation, on := plain(plain(vm.inputs["smbios"]).ObjectValue()["version"]), vm.rpc.RegisterRPC.GetReplaceOnChanges()
+		if generation.StringValue() != "generation 2" || !slices.Equal(on, []string{"smbios.version"}) || plain(m.resources["prod-vm-k3s-worker-01"].inputs["smbios"]).ObjectValue()["version"].HasValue() {
+			t.Errorf("%s: generation %v, replaced on %v", name, generation, on)
 		}
 		var want []string
 		for _, n := range []string{"k3s-server-01", "k3s-server-02", "k3s-server-03"} {

@@ -34,7 +34,8 @@ type virtualMachine struct {
 // fills in defaults, but a clone does not get them (bpg before 0.73.2, so v6 too): they would differ at the next update, and restart
 // every VM for nothing.
 var unread = []string{
-	"clone", "initialization.userAccount", "nodeName", "smbios",
+	"clone", "initialization.userAccount", "nodeName",
+	"smbios.family", "smbios.manufacturer", "smbios.product", "smbios.serial", "smbios.sku", "smbios.uuid",
 	"disks[0].aio", "disks[0].backup", "disks[0].cache", "disks[0].discard", "disks[0].iothread", "disks[0].replicate", "disks[0].speed", "disks[0].ssd",
 }
 
@@ -89,7 +90,7 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		ScsiHardware:    pulumi.String("virtio-scsi-pci"),
 		// The serial console is the one that cloud images write to; left out, plugins disagree about what there is then.
 		Vga:           vm.VirtualMachineVgaArgs{Type: pulumi.String("serial0")},
-		Smbios:        vm.VirtualMachineSmbiosArgs{Serial: b.whenItsTurn(step, newInstance())},
+		Smbios:        smbios(n, b.whenItsTurn(step, newInstance())),
 		SerialDevices: vm.VirtualMachineSerialDeviceArray{vm.VirtualMachineSerialDeviceArgs{Device: pulumi.String("socket")}},
 		// Without this the provider adds an empty CD drive, which takes a privilege on / and shows up at every preview.
 		Cdrom:         vm.VirtualMachineCdromArgs{FileId: pulumi.String("none"), Interface: pulumi.String("ide3")},
@@ -111,7 +112,7 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		pulumi.DeleteBeforeReplace(true),
 		pulumi.IgnoreChanges(ignored),
 		pulumi.Transforms([]pulumi.ResourceTransform{b.reseeded(n)}),
-		pulumi.ReplacementTrigger(pulumi.Int(n.Generation)),
+		pulumi.ReplaceOnChanges([]string{generationAt}),
 		b.turns,
 	)
 	if err != nil {
@@ -120,6 +121,18 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 	running := machine.Started.ApplyT(func(on *bool) bool { return on == nil || *on }).(pulumi.BoolOutput)
 	instance := machine.Smbios.Serial().ApplyT(func(serial *string) string { return value(serial) }).(pulumi.StringOutput)
 	return virtualMachine{Resource: machine, ProxmoxNode: machine.NodeName, Running: running, Instance: instance}, nil
+}
+
+// generationAt is where a VM keeps its generation: in SMBIOS, beside its instance. (Pulumi's replacementTrigger is not used for it: transforms
+// in Python programs cannot pass it on.)
+const generationAt = "smbios.version"
+
+func smbios(n topology.Node, instance pulumi.StringInput) vm.VirtualMachineSmbiosArgs {
+	args := vm.VirtualMachineSmbiosArgs{Serial: instance.ToStringOutput()}
+	if n.Generation > 0 {
+		args.Version = pulumi.String(fmt.Sprintf("generation %d", n.Generation))
+	}
+	return args
 }
 
 // newInstance makes up the id of a VM that is created. One that exists keeps its own, for it is ignored afterwards: so whatever was done on
