@@ -63,7 +63,16 @@ func (a Access) Pause(ctx context.Context, n topology.Node, nodes []topology.Nod
 		}
 		return absence, a.yield(ctx, n, topology.Restart, ofRole(nodes, topology.LoadBalancer))
 	}
-	c, err := cluster.Reach(ctx, a.toCluster(), reachWait)
+	within := reachWait
+	if err != nil {
+		within = 10 * time.Second
+	}
+	met := err == nil
+	c, err := cluster.Reach(ctx, a.toCluster(), within)
+	if err != nil && !met {
+		absence.serves = false // neither it nor a cluster can be reached: a machine that was left half-made, or one that carries nothing now
+		return absence, nil
+	}
 	if err != nil {
 		return absence, fmt.Errorf("%s: restart: %w; if the cluster is down anyway, set proxmox.restartTogether for this update", n.Name, err)
 	}
