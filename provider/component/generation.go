@@ -93,7 +93,7 @@ func (b *bootstrap) itsTurn(ctx context.Context, step topology.Step) error {
 
 // fetched is what the release waits for: all servers have fetched it, but those that are made anew, one after the other, after it.
 func (b *bootstrap) fetched(step topology.Step) pulumi.ResourceOption {
-	all := pulumi.DependsOn(b.predecessors(step))
+	all := pulumi.DependsOn(append(b.predecessors(step), b.machines))
 	if b.ctx.DryRun() {
 		return all
 	}

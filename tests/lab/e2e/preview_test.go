@@ -226,7 +226,7 @@ func TestLabPreviews(t *testing.T) {
 
 	t.Run("memory of all servers", func(t *testing.T) {
 		p.t = t
-		want := []string{"update k3s-settle-cluster", "update k3s-vm-k3s-server-01", "update k3s-vm-k3s-server-02", "update k3s-vm-k3s-server-03"}
+		want := []string{"update k3s-machines", "update k3s-settle-cluster", "update k3s-vm-k3s-server-01", "update k3s-vm-k3s-server-02", "update k3s-vm-k3s-server-03"}
 		for _, together := range []string{"", "        restartTogether: true\n"} {
 			p.program("servers:\n", "servers:\n        memory: 5120\n", "proxmox:\n", "proxmox:\n"+together)
 			steps := p.steps()
