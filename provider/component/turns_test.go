@@ -60,7 +60,7 @@ func turnsOf(t *testing.T, s *site, change func(*topology.Spec)) *turns {
 		change(&spec)
 	}
 	turns := newTurns(t.Context(), "prod", topology.NewPlan(topology.ApplyDefaults(spec)), func() (machines, error) { return s, nil })
-	turns.wait = 100 * time.Millisecond
+	turns.wait = 500 * time.Millisecond
 	return turns
 }
 
@@ -74,13 +74,23 @@ func (t *turns) begin(name string) error {
 
 func (t *turns) end(name string) error { return t.after(&pulumi.ResourceHookArgs{Name: name}) }
 
-// soon says whether something happens within a moment.
+// soon says whether something happens, if it is given time.
 func soon(what <-chan error) (error, bool) {
 	select {
 	case err := <-what:
 		return err, true
-	case <-time.After(150 * time.Millisecond):
+	case <-time.After(10 * time.Second):
 		return nil, false
+	}
+}
+
+// waits says whether something has not happened after a moment.
+func waits(what <-chan error) bool {
+	select {
+	case <-what:
+		return false
+	case <-time.After(150 * time.Millisecond):
+		return true
 	}
 }
 
@@ -113,7 +123,7 @@ func TestTurns(t *testing.T) {
 		} else {
 			waiting[name] = running(func() error { return turns.begin(name) })
 		}
-		if _, now := soon(waiting[name]); now {
+		if !waits(waiting[name]) {
 			t.Fatalf("%s does not wait", name)
 		}
 	}
@@ -209,8 +219,8 @@ func TestTurnsThatFail(t *testing.T) {
 	if err, now := soon(running(func() error { return turns.begin("prod-vm-k3s-server-02") })); err != nil || !now {
 		t.Fatalf("the turn was not given back: %v", err)
 	}
-	waits := running(func() error { return turns.begin("prod-vm-k3s-server-03") })
-	if _, now := soon(waits); now {
+	third := running(func() error { return turns.begin("prod-vm-k3s-server-03") })
+	if !waits(third) {
 		t.Fatal("two are away")
 	}
 	s.lost = errors.New("it does not boot")
@@ -218,7 +228,7 @@ func TestTurnsThatFail(t *testing.T) {
 		t.Error("that it is not back is not told")
 	}
 	const want = "k3s-server-03: restart: not done, for another one of its group is not back: it does not boot"
-	if err, now := soon(waits); !now || err == nil || err.Error() != want {
+	if err, now := soon(third); !now || err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 	if err := turns.begin("prod-vm-k3s-server-03"); err == nil || err.Error() != want {
@@ -247,7 +257,7 @@ func TestTheHolderGoesLast(t *testing.T) {
 	if err := turns.begin("prod-vm-k3s-lb-02"); err != nil {
 		t.Fatal(err)
 	}
-	if _, now := soon(first); now {
+	if !waits(first) {
 		t.Fatal("two are away")
 	}
 	if err := turns.end("prod-vm-k3s-lb-02"); err != nil {
