@@ -27,8 +27,7 @@ type bootstrap struct {
 	vms        map[string]virtualMachine
 	hostKeys   pulumi.StringMapOutput // by node
 	done       map[string]pulumi.Resource
-	outputs    map[string]pulumi.StringOutput // what steps printed
-	ends       *ends
+	ends       ends
 }
 
 func (b *bootstrap) run() error {
@@ -44,7 +43,7 @@ func (b *bootstrap) run() error {
 	if b.commands, err = newCommandProvider(b.ctx, b.cluster, b.name); err != nil {
 		return err
 	}
-	b.vms, b.done, b.outputs = map[string]virtualMachine{}, map[string]pulumi.Resource{}, map[string]pulumi.StringOutput{}
+	b.vms, b.done = map[string]virtualMachine{}, map[string]pulumi.Resource{}
 	b.ends = newEnds(b.plan)
 	for _, step := range b.plan.Steps {
 		if err := b.step(step); err != nil {
@@ -121,7 +120,6 @@ func idOf(r pulumi.CustomResource) pulumi.StringOutput {
 
 func (b *bootstrap) finish(step topology.Step, r pulumi.Resource, output pulumi.StringOutput) {
 	b.done[step.Name()] = r
-	b.outputs[step.Name()] = output
 	b.ends.registered(step, output)
 	b.progress.watch(step, output)
 }

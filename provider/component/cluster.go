@@ -5,6 +5,7 @@
 //	keys.go, spec.go       keys looked at; the rest turned into plain values
 //	cluster.go             the component from end to end
 //	bootstrap.go           walks the plan; vms.go, remote.go and own.go make its resources
+//	turns.go               one machine of a group at a time when it restarts; generation.go when it is made anew
 //	progress.go            what the component's row says meanwhile
 //
 // Secrets travel in the standard input of remote commands and nowhere else. At preview nothing is contacted: everything

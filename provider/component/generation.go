@@ -16,37 +16,42 @@ import (
 // hold together: so the program itself registers a VM only when the one before it in its group serves again. Nothing of that is a dependency
 // that the state keeps, and at creation, or in a preview, nobody waits.
 
-// ends tells when the steps of a plan have ended, also of those that are registered later than who waits for them.
-type ends struct{ steps map[string]*end }
+// ends are the steps of a plan by name: what they give when they have ended, also to those that ask before a step is registered.
+type ends map[string]*end
 
 type end struct {
 	known  chan struct{} // closed when the step is registered
-	output pulumi.StringOutput
+	result pulumi.StringOutput
 }
 
-func newEnds(p topology.Plan) *ends {
-	e := &ends{steps: map[string]*end{}}
+func newEnds(p topology.Plan) ends {
+	e := ends{}
 	for _, step := range p.Steps {
-		e.steps[step.Name()] = &end{known: make(chan struct{})}
+		e[step.Name()] = &end{known: make(chan struct{})}
 	}
 	return e
 }
 
-func (e *ends) registered(step topology.Step, output pulumi.StringOutput) {
-	s := e.steps[step.Name()]
-	s.output = output
+func (e ends) registered(step topology.Step, result pulumi.StringOutput) {
+	s := e[step.Name()]
+	s.result = result
 	close(s.known)
 }
 
+// output is what a registered step gives.
+func (e ends) output(v topology.Verb, node string) pulumi.StringOutput {
+	return e[topology.StepName(v, node)].result
+}
+
 // wait waits until a step has ended; its failure is an error.
-func (e *ends) wait(ctx context.Context, step string) error {
-	s := e.steps[step]
+func (e ends) wait(ctx context.Context, step string) error {
+	s := e[step]
 	select {
 	case <-s.known:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	_, err := internals.UnsafeAwaitOutput(ctx, s.output)
+	_, err := internals.UnsafeAwaitOutput(ctx, s.result)
 	return err
 }
 

@@ -46,8 +46,7 @@ type (
 		Datastore    string `pulumi:"datastore"`
 		Retries      int    `pulumi:"retries"`
 	}
-	machineSeedOutput struct{ *pulumi.OutputState }
-	release           struct {
+	release struct {
 		pulumi.CustomResourceState
 		Version pulumi.StringOutput `pulumi:"k3sVersion"`
 	}
@@ -73,6 +72,10 @@ type (
 	}
 )
 
+// machineSeedOutput is a machineSeed that comes later.
+type machineSeedOutput struct{ *pulumi.OutputState }
+
+// ElementType says what comes.
 func (machineSeedOutput) ElementType() reflect.Type { return reflect.TypeFor[machineSeed]() }
 
 func init() { pulumi.RegisterOutputType(machineSeedOutput{}) }
@@ -87,10 +90,12 @@ func (b *bootstrap) register(token, name string, inputs pulumi.Map, r pulumi.Cus
 // newMachines is registered before anything else.
 func (b *bootstrap) newMachines() (*machineSet, error) {
 	machines := pulumi.Map{}
-	for name, m := range b.plan.Machines() {
-		machines[name] = pulumi.Map{
+	known := b.plan.Machines()
+	for _, n := range b.plan.Nodes {
+		m := known[n.Name]
+		machines[n.Name] = pulumi.Map{
 			"role": pulumi.String(string(m.Role)), "path": pulumi.String(m.Path), "slot": pulumi.Int(m.Slot), "ip": pulumi.String(m.IP), "vmId": pulumi.Int(m.VMID),
-			"disk": pulumi.Int(m.Disk), "generation": pulumi.Int(m.Generation), "hash": pulumi.String(b.restarts(name)),
+			"disk": pulumi.Int(m.Disk), "generation": pulumi.Int(m.Generation), "hash": pulumi.String(b.restarts(n)),
 		}
 	}
 	s := b.plan.Spec
@@ -205,21 +210,16 @@ func (b *bootstrap) newSeat(step topology.Step) (*seat, error) {
 }
 
 // restarts is a hash of what takes a node out of service for a moment when it changes.
-func (b *bootstrap) restarts(name string) string {
-	for _, n := range b.plan.Nodes {
-		if n.Name == name {
-			sum := sha256.Sum256([]byte(b.plan.Restarts(n) + "\n" + render.Restarts(b.plan, n)))
-			return hex.EncodeToString(sum[:8])
-		}
-	}
-	return ""
+func (b *bootstrap) restarts(n topology.Node) string {
+	sum := sha256.Sum256([]byte(b.plan.Restarts(n) + "\n" + render.Restarts(b.plan, n)))
+	return hex.EncodeToString(sum[:8])
 }
 
 // newSettled comes last: what has been restarted is back.
 func (b *bootstrap) newSettled(step topology.Step) (*settled, error) {
 	nodes := pulumi.Map{}
 	for _, n := range b.plan.Nodes {
-		nodes[n.Name] = pulumi.Map{"role": pulumi.String(string(n.Role)), "address": pulumi.String(n.IP), "hash": pulumi.String(b.restarts(n.Name))}
+		nodes[n.Name] = pulumi.Map{"role": pulumi.String(string(n.Role)), "address": pulumi.String(n.IP), "hash": pulumi.String(b.restarts(n))}
 	}
 	var s settled
 	return &s, b.register(resources.SettledToken, b.childName(step), pulumi.Map{"nodes": nodes, "changes": b.machines.Changes}, &s, b.reaching(step)...)
@@ -234,7 +234,7 @@ func (b *bootstrap) newOutputs() error {
 		return err
 	}
 	// Who has the kubeconfig can use it: it comes when the API has answered through the VIP.
-	reached := b.outputs[topology.StepName(topology.Reach, topology.Cluster)]
+	reached := b.ends.output(topology.Reach, topology.Cluster)
 	c.Kubeconfig = pulumi.ToSecret(pulumi.All(id.CACertificate, admin.Certificate, admin.Key, reached).ApplyT(func(v []any) string {
 		return render.Kubeconfig(s, v[0].(string), v[1].(string), v[2].(string))
 	})).(pulumi.StringOutput)
@@ -245,7 +245,7 @@ func (b *bootstrap) newOutputs() error {
 	c.RecoveryBundle = pulumi.ToSecret(id.RecoveryBundle).(pulumi.StringOutput)
 	var ends []any
 	for _, n := range b.plan.Servers() {
-		ends = append(ends, b.outputs[topology.StepName(topology.Converge, n.Name)])
+		ends = append(ends, b.ends.output(topology.Converge, n.Name))
 	}
 	c.CertificatesUntil = pulumi.Unsecret(pulumi.All(ends...).ApplyT(func(v []any) string {
 		nearest := ""

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
 
+	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 	"github.com/k3sha/pulumi-k3sha/provider/resources"
 )
@@ -24,9 +24,8 @@ import (
 // machines, at creation everything boots side by side, and with --parallel 1 nobody waits for one that cannot run.
 type turns struct {
 	name    string // of the component
-	spec    topology.Spec
+	plan    topology.Plan
 	nodes   map[string]topology.Node
-	all     []topology.Node
 	groups  map[string]*quorum // by the name of the node
 	context context.Context
 	reach   func() (machines, error)
@@ -54,13 +53,13 @@ const patience = 4 * time.Second
 // machines are what is asked of nodes and cluster.
 type machines interface {
 	Holds(ctx context.Context, lb topology.Node) bool
-	Pause(ctx context.Context, n topology.Node, all []topology.Node, drain bool) (resources.Absence, error)
+	Pause(ctx context.Context, n topology.Node, drain bool) (resources.Absence, error)
 	Resume(ctx context.Context, absence resources.Absence, failed bool) error
 }
 
 func newTurns(ctx context.Context, name string, plan topology.Plan, reach func() (machines, error)) *turns {
 	t := &turns{
-		name: name, spec: plan.Spec, all: plan.Nodes, context: ctx, reach: reach, wait: patience,
+		name: name, plan: plan, context: ctx, reach: reach, wait: patience,
 		nodes: map[string]topology.Node{}, groups: map[string]*quorum{},
 		away: map[string]resources.Absence{},
 	}
@@ -131,17 +130,11 @@ func (t *turns) before(args *pulumi.ResourceHookArgs) error {
 		}
 		drain = true
 	default:
-		old, now := startedWith(args.OldInputs), startedWith(args.NewInputs)
-		if now.restart == "" {
-			old.restart = "" // taken out again, the word has done its work
-		}
-		if now.reapply == "" {
-			old.reapply = ""
-		}
-		if n.Role == topology.LoadBalancer || old == now {
+		old, now := launch(args.OldInputs), launch(args.NewInputs)
+		if n.Role == topology.LoadBalancer || !now.After(old) {
 			return nil
 		}
-		drain = t.spec.K3s.DrainsBetween(old.version, now.version)
+		drain = t.plan.Spec.K3s.DrainsBetween(old.Version, now.Version)
 	}
 	access, err := t.reach()
 	if err != nil {
@@ -153,7 +146,7 @@ func (t *turns) before(args *pulumi.ResourceHookArgs) error {
 	if err := t.take(n); err != nil {
 		return err
 	}
-	absence, err := access.Pause(t.context, n, t.all, drain)
+	absence, err := access.Pause(t.context, n, drain)
 	if err != nil {
 		<-t.groups[n.Name].turns
 		return err
@@ -240,19 +233,8 @@ func restartsVM(old, now resource.PropertyMap) bool {
 	return false
 }
 
-// launch is what k3s on a node is started with.
-type launch struct{ version, config, restart, reapply string }
-
-var (
-	versionLine = regexp.MustCompile(`(?m)^K3S_VERSION='([^']*)'$`)
-	restartLine = regexp.MustCompile(`(?m)^RESTART='([^']*)'$`)
-	reapplyLine = regexp.MustCompile(`(?m)^REAPPLY='([^']*)'$`)
-	configLines = regexp.MustCompile(`(?s)\nCONFIG=(.*?)\n(?:K3S_UNIT=|\[ -r )`)
-)
-
-// startedWith reads from a step's input what k3s is started with.
-func startedWith(inputs resource.PropertyMap) launch {
-	var s launch
+// launch is what the step of these inputs starts k3s with.
+func launch(inputs resource.PropertyMap) render.Launch {
 	stdin := inputs["stdin"]
 	if stdin.IsSecret() {
 		stdin = stdin.SecretValue().Element
@@ -261,19 +243,7 @@ func startedWith(inputs resource.PropertyMap) launch {
 		stdin = stdin.OutputValue().Element
 	}
 	if !stdin.IsString() {
-		return s
+		return render.Launch{}
 	}
-	if found := versionLine.FindStringSubmatch(stdin.StringValue()); found != nil {
-		s.version = found[1]
-	}
-	if found := restartLine.FindStringSubmatch(stdin.StringValue()); found != nil {
-		s.restart = found[1]
-	}
-	if found := reapplyLine.FindStringSubmatch(stdin.StringValue()); found != nil {
-		s.reapply = found[1]
-	}
-	if found := configLines.FindStringSubmatch(stdin.StringValue()); found != nil {
-		s.config = found[1]
-	}
-	return s
+	return render.LaunchOf(stdin.StringValue())
 }

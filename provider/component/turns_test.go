@@ -39,7 +39,7 @@ func (s *site) did() []string {
 
 func (s *site) Holds(_ context.Context, lb topology.Node) bool { return lb.Name == s.holder }
 
-func (s *site) Pause(_ context.Context, n topology.Node, _ []topology.Node, drain bool) (resources.Absence, error) {
+func (s *site) Pause(_ context.Context, n topology.Node, drain bool) (resources.Absence, error) {
 	s.note("pause " + n.Name + map[bool]string{true: ", drained"}[drain])
 	return resources.Absence{}, s.refuse[n.Name]
 }

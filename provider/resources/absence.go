@@ -33,13 +33,8 @@ func (a Access) state(ctx context.Context, n topology.Node, do render.Do, waits 
 	if n.Role == topology.LoadBalancer {
 		vip = a.VIP
 	}
-	out, err := a.tell(ctx, n, render.StateScript(n.Name, vip, a.StatusPort, do), waits)
+	out, err := a.run(ctx, topology.Restart, Way{Node: n.Name, Address: n.IP}, render.StateScript(n.Name, vip, a.StatusPort, do), waits)
 	return strings.TrimSpace(out), err
-}
-
-func (a Access) tell(ctx context.Context, n topology.Node, script string, waits contact.Waits) (string, error) {
-	out, err := contact.Run(ctx, a.host(Way{Node: n.Name, Address: n.IP}), a.Jump, render.Command(a.User, render.Deadline(topology.Restart)), script, waits)
-	return out, explained(n.Name, topology.Restart, err)
 }
 
 // Holds says whether a load balancer has the VIP now.
@@ -50,7 +45,7 @@ func (a Access) Holds(ctx context.Context, n topology.Node) bool {
 
 // Pause prepares a node for its absence: the others of its group must be able to carry on, pods are moved away if that is asked for, and no new
 // connections come. A machine that has not begun to serve needs none of that: nothing lives there yet.
-func (a Access) Pause(ctx context.Context, n topology.Node, nodes []topology.Node, drain bool) (Absence, error) {
+func (a Access) Pause(ctx context.Context, n topology.Node, drain bool) (Absence, error) {
 	absence := Absence{node: n}
 	out, err := a.state(ctx, n, render.Nothing, stateWaits)
 	if err == nil && out == "" {
@@ -61,7 +56,7 @@ func (a Access) Pause(ctx context.Context, n topology.Node, nodes []topology.Nod
 		if err != nil || !strings.HasPrefix(out, "serves") {
 			return absence, nil //nolint:nilerr // one that cannot be reached, or does not serve, carries nothing
 		}
-		return absence, a.yield(ctx, n, topology.Restart, ofRole(nodes, topology.LoadBalancer))
+		return absence, a.yield(ctx, n, topology.Restart)
 	}
 	within := reachWait
 	if err != nil {
@@ -88,9 +83,9 @@ func (a Access) Pause(ctx context.Context, n topology.Node, nodes []topology.Nod
 }
 
 // yield has another load balancer take the VIP, if this one has it, and waits until there is one.
-func (a Access) yield(ctx context.Context, n topology.Node, doing topology.Verb, lbs []topology.Node) error {
-	others := slices.DeleteFunc(slices.Clone(lbs), func(lb topology.Node) bool { return lb.Name == n.Name })
-	if len(lbs) < 2 {
+func (a Access) yield(ctx context.Context, n topology.Node, doing topology.Verb) error {
+	others := slices.DeleteFunc(a.loadBalancers(), func(lb topology.Node) bool { return lb.Name == n.Name })
+	if len(others) == 0 {
 		return nil
 	}
 	for deadline := time.Now().Add(reachWait); ; {
@@ -120,7 +115,7 @@ func (a Access) leaveVIP(ctx context.Context, n topology.Node) error {
 	if err != nil || !strings.HasPrefix(out, "serves") {
 		return nil //nolint:nilerr // see above
 	}
-	return a.yield(ctx, n, "leave", a.loadBalancers())
+	return a.yield(ctx, n, "leave")
 }
 
 // steer tells all load balancers whether a server gets new connections. One that cannot be reached sends none, and one that comes back looks
@@ -128,7 +123,9 @@ func (a Access) leaveVIP(ctx context.Context, n topology.Node) error {
 func (a Access) steer(ctx context.Context, server string, ready bool) {
 	var all sync.WaitGroup
 	for _, lb := range a.loadBalancers() {
-		all.Go(func() { _, _ = a.tell(ctx, lb, render.SteerScript(lb.Name, server, ready), stateWaits) })
+		all.Go(func() {
+			_, _ = a.run(ctx, topology.Restart, Way{Node: lb.Name, Address: lb.IP}, render.SteerScript(lb.Name, server, ready), stateWaits)
+		})
 	}
 	all.Wait()
 	if !ready {
@@ -148,10 +145,6 @@ func (a Access) loadBalancers() []topology.Node {
 		}
 	}
 	return out
-}
-
-func ofRole(nodes []topology.Node, role topology.Role) []topology.Node {
-	return slices.DeleteFunc(slices.Clone(nodes), func(n topology.Node) bool { return n.Role != role })
 }
 
 func because(err error) string {

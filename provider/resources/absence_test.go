@@ -124,7 +124,7 @@ func TestLoadBalancersYield(t *testing.T) {
 			f := &fleet{states: map[string]string{"k3s-lb-01": c.own, "k3s-lb-02": c.other}}
 			access := f.start(t, lbs...)
 			for doing, do := range map[string]func(ctx context.Context) error{
-				"restart": func(ctx context.Context) error { _, err := access.Pause(ctx, lbs[0], lbs, true); return err },
+				"restart": func(ctx context.Context) error { _, err := access.Pause(ctx, lbs[0], true); return err },
 				"leave":   func(ctx context.Context) error { return access.leaveVIP(ctx, lbs[0]) },
 			} {
 				limited, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -147,7 +147,7 @@ func TestWhatNeverServedIsNotAskedFor(t *testing.T) {
 	server := node(topology.Server, "k3s-server-01", "127.1.9.1")
 	f := &fleet{states: map[string]string{"k3s-server-01": ""}}
 	access := f.start(t, server)
-	absence, err := access.Pause(t.Context(), server, []topology.Node{server}, true)
+	absence, err := access.Pause(t.Context(), server, true)
 	if err != nil || absence.serves {
 		t.Errorf("%+v %v", absence, err)
 	}

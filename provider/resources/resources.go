@@ -5,7 +5,7 @@
 //	release.go    the release that its servers may start
 //	contact.go    the first contact with a VM
 //	start.go      the one right to start the cluster
-//	seat.go       a server's or worker's place in the cluster: taken before it joins, left when it goes
+//	seat.go       a machine's place in the cluster: taken before it joins, left when it goes
 //	absence.go    a node that is out of service for a moment, while it restarts
 //	settled.go    the end of an update that restarts nodes
 //	admin.go      the administrator's certificate, which renews itself

@@ -84,7 +84,7 @@ func (s Seat) take(ctx context.Context, in SeatArgs) (string, error) {
 		return "", err
 	}
 	way := Way{Node: in.Node, Address: in.Address}
-	out, err := access.run(ctx, topology.Admit, in.Node, way, render.AdmitScript(in.Node, in.StartOver))
+	out, err := access.run(ctx, topology.Admit, way, render.AdmitScript(in.Node, in.StartOver), stepWaits)
 	if err != nil {
 		return "", err
 	}

@@ -64,7 +64,7 @@ func (s ClusterStart) Create(ctx context.Context, req infer.CreateRequest[Cluste
 		Others: slices.DeleteFunc(slices.Clone(access.Others), func(a string) bool { return a == in.Address }),
 		CA:     access.Bundle.Authorities.Server.Certificate, Authorities: access.Bundle.Authorities.Files(),
 	})
-	_, err = access.run(ctx, topology.Start, in.Node, Way{Node: in.Node, Address: in.Address}, script)
+	_, err = access.run(ctx, topology.Start, Way{Node: in.Node, Address: in.Address}, script, stepWaits)
 	return resp, err
 }
 
@@ -79,7 +79,7 @@ func (ClusterStart) Diff(_ context.Context, req infer.DiffRequest[ClusterStartAr
 }
 
 // run runs a script on a node, as the remote steps do.
-func (a Access) run(ctx context.Context, verb topology.Verb, node string, way Way, script string) (string, error) {
-	out, err := contact.Run(ctx, a.host(way), a.Jump, render.Command(a.User, render.Deadline(verb)), script, stepWaits)
-	return out, explained(node, verb, err)
+func (a Access) run(ctx context.Context, verb topology.Verb, way Way, script string, waits contact.Waits) (string, error) {
+	out, err := contact.Run(ctx, a.host(way), a.Jump, render.Command(a.User, render.Deadline(verb)), script, waits)
+	return out, explained(way.Node, verb, err)
 }

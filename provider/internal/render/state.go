@@ -34,15 +34,3 @@ func SteerScript(node, server string, ready bool) string {
 		{"NODE", node}, {"STEP", string(topology.Restart)}, {"SERVER", server}, {"STATE", state},
 	})
 }
-
-// Restarts is what k3s on a node is started with: nothing on a load balancer, whose programs take another configuration over as they run.
-func Restarts(p topology.Plan, n topology.Node) string {
-	switch n.Role {
-	case topology.Server:
-		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + ServerConfig(p.Spec, n)
-	case topology.Worker:
-		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + WorkerConfig(p.Spec, n)
-	case topology.LoadBalancer:
-	}
-	return ""
-}

@@ -1,0 +1,53 @@
+package render
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+// Launch is what a step starts k3s with, as far as another one restarts it.
+type Launch struct{ Version, Config, Restart, Reapply string }
+
+var (
+	plainLine   = `(?m)^%s='([^']*)'$`
+	versionLine = regexp.MustCompile(fmt.Sprintf(plainLine, "K3S_VERSION"))
+	restartLine = regexp.MustCompile(fmt.Sprintf(plainLine, "RESTART"))
+	reapplyLine = regexp.MustCompile(fmt.Sprintf(plainLine, "REAPPLY"))
+	configLines = regexp.MustCompile(`(?s)\nCONFIG=(.*?)\n(?:K3S_UNIT=|\[ -r )`)
+)
+
+// LaunchOf reads it back from what Step has rendered.
+func LaunchOf(step string) Launch {
+	first := func(pattern *regexp.Regexp) string {
+		if found := pattern.FindStringSubmatch(step); found != nil {
+			return found[1]
+		}
+		return ""
+	}
+	return Launch{first(versionLine), first(configLines), first(restartLine), first(reapplyLine)}
+}
+
+// After says whether this launch comes after another one. A word that was taken out again has done its work.
+func (l Launch) After(old Launch) bool {
+	if l.Restart == "" {
+		old.Restart = ""
+	}
+	if l.Reapply == "" {
+		old.Reapply = ""
+	}
+	return l != old
+}
+
+// Restarts is what k3s on a node is started with: nothing on a load balancer, whose programs take another configuration over as they run.
+func Restarts(p topology.Plan, n topology.Node) string {
+	switch n.Role {
+	case topology.Server:
+		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + ServerConfig(p.Spec, n)
+	case topology.Worker:
+		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + WorkerConfig(p.Spec, n)
+	case topology.LoadBalancer:
+	}
+	return ""
+}
