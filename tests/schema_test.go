@@ -103,7 +103,7 @@ func TestPlainAndSecret(t *testing.T) {
 		"ClusterIdentity.token": true, "ClusterIdentity.agentToken": true,
 	}
 	// What the package's own resources have, not programs.
-	internal := []string{"NodeInfo", "Machine", "ContactVm", "SettledNode", "MachineSeed"}
+	internal := []string{"NodeInfo", "Machine", "ContactVm", "SettledNode", "SettledMark", "MachineSeed", "MachineChange"}
 	look := func(name string, props map[string]schema.PropertySpec, wantPlain bool) {
 		for prop, s := range props {
 			at := name + "." + prop

@@ -50,6 +50,7 @@ func (b *bootstrap) run() error {
 			return err
 		}
 	}
+	b.announce()
 	return b.newOutputs()
 }
 
@@ -141,12 +142,14 @@ func (b *bootstrap) stdin(step topology.Step) pulumi.StringOutput {
 	case step.Verb == topology.Converge && step.Node.Role == topology.LoadBalancer:
 		return id.CACertificate.ApplyT(func(ca string) string { return script(render.Secrets{CA: ca}) }).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.Server:
-		return pulumi.All(id.Token, id.AgentToken, id.CACertificate, id.CAHash).ApplyT(func(v []any) string {
-			return script(render.Secrets{Token: v[0].(string), AgentToken: v[1].(string), CA: v[2].(string), CAHash: v[3].(string)})
+		return pulumi.All(id.Token, id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges).ApplyT(func(v []any) string {
+			return script(render.Secrets{
+				Token: v[0].(string), AgentToken: v[1].(string), CA: v[2].(string), CAHash: v[3].(string), Change: v[4].(map[string]int)[step.Node.Name],
+			})
 		}).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.Worker:
-		return pulumi.All(id.AgentToken, id.CACertificate, id.CAHash).ApplyT(func(v []any) string {
-			return script(render.Secrets{AgentToken: v[0].(string), CA: v[1].(string), CAHash: v[2].(string)})
+		return pulumi.All(id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges).ApplyT(func(v []any) string {
+			return script(render.Secrets{AgentToken: v[0].(string), CA: v[1].(string), CAHash: v[2].(string), Change: v[3].(map[string]int)[step.Node.Name]})
 		}).(pulumi.StringOutput)
 	}
 	return pulumi.String(script(render.Secrets{})).ToStringOutput()

@@ -187,15 +187,15 @@ func TestExactChildrenAndTheirOrder(t *testing.T) {
 	after("start-cluster", "prepare-k3s-server-01", "identity")
 	want["prod-access-cluster"] = []string{"prod-identity"}
 	after("admit-k3s-server-01", "start-cluster")
-	after("converge-k3s-server-01", "admit-k3s-server-01", "release-cluster", "identity")
+	after("converge-k3s-server-01", "admit-k3s-server-01", "release-cluster", "identity", "machines")
 	after("reach-cluster", "converge-k3s-server-01", "converge-k3s-lb-02", "identity")
 	for _, n := range nodes[3:] {
 		after("admit-"+n, "prepare-"+n, "reach-cluster")
 	}
-	after("converge-k3s-server-02", "admit-k3s-server-02", "reach-cluster", "identity")
-	after("converge-k3s-server-03", "admit-k3s-server-03", "converge-k3s-server-02", "identity")
+	after("converge-k3s-server-02", "admit-k3s-server-02", "reach-cluster", "identity", "machines")
+	after("converge-k3s-server-03", "admit-k3s-server-03", "converge-k3s-server-02", "identity", "machines")
 	for _, w := range []string{"k3s-worker-01", "k3s-worker-02"} {
-		after("converge-"+w, "admit-"+w, "converge-k3s-server-03", "identity")
+		after("converge-"+w, "admit-"+w, "converge-k3s-server-03", "identity", "machines")
 	}
 	var converged []string
 	for _, n := range nodes {
@@ -433,7 +433,7 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 	for name, r := range all {
 		rpc := r.rpc.RegisterRPC
 		kind := strings.TrimPrefix(r.token, "k3sha:index:")
-		if by := base(rpc.GetProvider()); slices.Contains([]string{"Contact", "Seat", "ClusterStart", "AdminCertificate", "ClusterSettled"}, kind) != strings.HasPrefix(by, "prod-access-cluster") {
+		if by := base(rpc.GetProvider()); slices.Contains([]string{"Contact", "Seat", "ClusterStart", "ClusterRelease", "AdminCertificate", "ClusterSettled"}, kind) != strings.HasPrefix(by, "prod-access-cluster") {
 			t.Errorf("%s is made by %q", name, by)
 		}
 		switch kind {

@@ -17,10 +17,10 @@ const (
 	inPlace    = "\n\nChange: in place."
 	reboots    = "\n\nChange: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for."
 	renews     = "\n\nChange: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview."
-	rolling    = "\n\nChange: rolls through the servers one by one, then the workers."
+	ofServers  = "\n\nChange: rolls through the servers one by one."
 	lbOnly     = "\n\nChange: reloads the load balancers, one after the other; nothing else."
 	atCreation = "\n\nChange: ignored by VMs that exist; it seeds new ones."
-	firstOnly  = "\n\nChange: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too."
+	marks      = "\n\nChange: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays."
 	ofANode    = "\n\nChange: refused at preview for a node that exists; take its slot out, and bring it back with the new value."
 	forbidden  = "\n\nChange: refused at preview."
 )
@@ -89,7 +89,7 @@ func (n *NetworkArgs) Annotate(a infer.Annotator) {
 	a.Describe(n, "The network that all nodes share.")
 	a.Describe(&n.CIDR, "The network, like `192.168.1.0/24`."+reboots+"\n\nUpstream: `initialization.ipConfigs`.")
 	a.Describe(&n.Gateway, "The router's address."+reboots+"\n\nUpstream: `initialization.ipConfigs`.")
-	a.Describe(&n.VIP, "The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate."+"\n\nChange: load balancers move to it, then servers and workers roll; the kubeconfig follows.\n\nUpstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.")
+	a.Describe(&n.VIP, "The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate."+"\n\nChange: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.\n\nUpstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.")
 	a.Describe(&n.DNS, "Name servers. Default: the gateway."+reboots+"\n\nUpstream: `initialization.dns.servers`.")
 	a.Describe(&n.SearchDomain, "DNS search domain. Default: the template's, usually none."+reboots+" Taken out, VMs that have it keep it."+"\n\nUpstream: `initialization.dns.domain`.")
 }
@@ -135,8 +135,8 @@ func (s *ServersArgs) Annotate(a infer.Annotator) {
 	a.Describe(&s.StartOver, "A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. "+
 		"Refused by `up` while a server of the cluster answers. Default: none.\n\nChange: a new word starts over; taking it out again changes nothing.")
 	a.Describe(&s.Others, "Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none."+lbOnly)
-	a.Describe(&s.Taints, "Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none."+firstOnly+"\n\nUpstream: k3s' `node-taint`.")
-	a.Describe(&s.Labels, "Labels of the servers. Default: none."+firstOnly+"\n\nUpstream: k3s' `node-label`.")
+	a.Describe(&s.Taints, "Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none."+marks+"\n\nUpstream: k3s' `node-taint`.")
+	a.Describe(&s.Labels, "Labels of the servers. Default: none."+marks+"\n\nUpstream: k3s' `node-label`.")
 }
 
 // Annotate describes a pool of workers.
@@ -146,8 +146,8 @@ func (w *WorkerArgs) Annotate(a infer.Annotator) {
 	describeGroup(a, groupFields{&w.Count, &w.Slots, &w.FirstAddress, &w.FirstVMID, &w.Cores, &w.Memory, &w.Disk, &w.Generation, &w.Nodes},
 		"How many workers. No default: give count or slots.", topology.DefaultWorkerCores, topology.DefaultWorkerMemory)
 	a.Describe(&w.MaxUnavailable, fmt.Sprintf("How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: %d.\n\nChange: changes nothing itself.", topology.DefaultMaxUnavailable))
-	a.Describe(&w.Taints, "Taints of the workers. Default: none."+firstOnly+"\n\nUpstream: k3s' `node-taint`.")
-	a.Describe(&w.Labels, "Labels of the workers. Default: none."+firstOnly+"\n\nUpstream: k3s' `node-label`.")
+	a.Describe(&w.Taints, "Taints of the workers. Default: none."+marks+"\n\nUpstream: k3s' `node-taint`.")
+	a.Describe(&w.Labels, "Labels of the workers. Default: none."+marks+"\n\nUpstream: k3s' `node-label`.")
 }
 
 // Annotate describes the load balancers.
@@ -164,8 +164,8 @@ func (l *LoadBalancersArgs) Annotate(a infer.Annotator) {
 	a.Describe(&l.CheckInterval, fmt.Sprintf("Milliseconds between health checks of a server, 100 to 60000. Default: %d.", topology.DefaultCheckInterval)+lbOnly+"\n\nUpstream: HAProxy's `inter`.")
 	a.Describe(&l.CheckFall, fmt.Sprintf("Failed checks after which a server is out. Default: %d.", topology.DefaultCheckFall)+lbOnly+"\n\nUpstream: HAProxy's `fall`.")
 	a.Describe(&l.CheckRise, fmt.Sprintf("Passed checks after which a server is in again. Default: %d.", topology.DefaultCheckRise)+lbOnly+"\n\nUpstream: HAProxy's `rise`.")
-	a.Describe(&l.APIPort, fmt.Sprintf("Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: %d.", topology.DefaultAPIPort)+"\n\nChange: load balancers reload, then servers and workers roll.\n\nUpstream: HAProxy's `bind`.")
-	a.Describe(&l.StatusPort, fmt.Sprintf("Port at which load balancers say over HTTP which cluster this is, at `/cluster`. Default: %d.", topology.DefaultStatusPort)+"\n\nChange: load balancers reload, then servers roll.\n\nUpstream: HAProxy's `bind`.")
+	a.Describe(&l.APIPort, fmt.Sprintf("Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: %d.", topology.DefaultAPIPort)+"\n\nChange: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.\n\nUpstream: HAProxy's `bind`.")
+	a.Describe(&l.StatusPort, fmt.Sprintf("Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: %d.", topology.DefaultStatusPort)+lbOnly+"\n\nUpstream: HAProxy's `bind`.")
 	a.Describe(&l.ExtraLines, "More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none."+lbOnly)
 }
 
@@ -174,9 +174,9 @@ func (k *K3sArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "K3s")
 	a.Describe(k, "What is installed on servers and workers, and how it is configured.")
 	a.Describe(&k.Version, "Release of k3s in full, like `v1.31.6+k3s1`; v1.27 or newer.\n\nChange: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. "+
-		"A downgrade or a skipped minor version is refused at preview.\n\nUpstream: `INSTALL_K3S_VERSION`.")
-	a.Describe(&k.Disable, "Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none."+rolling+"\n\nUpstream: k3s' `disable`.")
-	a.Describe(&k.TLSSANs, "Host names and addresses for the servers' certificate, besides the VIP and each server's own address. Default: none.\n\nChange: rolls through the servers one by one.\n\nUpstream: k3s' `tls-san`.")
+		"A downgrade or a skipped minor version is refused at preview. A release with which no server has come up can be taken back.\n\nUpstream: `INSTALL_K3S_VERSION`.")
+	a.Describe(&k.Disable, "Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none."+ofServers+"\n\nUpstream: k3s' `disable`.")
+	a.Describe(&k.TLSSANs, "Host names and addresses for the servers' certificate, besides the VIP and each server's own address. Default: none."+ofServers+" Names that are taken out stay in certificates.\n\nUpstream: k3s' `tls-san`.")
 	a.Describe(&k.ServerConfig, "More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.\n\nChange: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).\n\nUpstream: /etc/rancher/k3s/config.yaml.")
 	a.Describe(&k.WorkerConfig, "More options for the workers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.\n\nChange: restarts k3s on the workers.\n\nUpstream: /etc/rancher/k3s/config.yaml.")
 	a.Describe(&k.SecretsEncryption, "Whether Kubernetes secrets are encrypted in etcd. Default: true."+forbidden+"\n\nUpstream: k3s' `secrets-encryption`.")

@@ -36,9 +36,18 @@ type (
 	}
 	machineSet struct {
 		pulumi.CustomResourceState
-		Changes pulumi.IntOutput         `pulumi:"changes"`
-		Renewed pulumi.StringArrayOutput `pulumi:"renewed"`
-		Seed    machineSeedOutput        `pulumi:"seed"`
+		Changes    pulumi.IntOutput         `pulumi:"changes"`
+		K3sChanges pulumi.IntMapOutput      `pulumi:"k3sChanges"`
+		Renewed    pulumi.StringArrayOutput `pulumi:"renewed"`
+		Seed       machineSeedOutput        `pulumi:"seed"`
+		Change     machineChangeOutput      `pulumi:"change"`
+	}
+	machineChange struct {
+		Joins   []string `pulumi:"joins"`
+		Leaves  []string `pulumi:"leaves"`
+		VMs     []string `pulumi:"vms"`
+		K3s     []string `pulumi:"k3s"`
+		Reloads []string `pulumi:"reloads"`
 	}
 	machineSeed struct {
 		TemplateID   int    `pulumi:"templateId"`
@@ -78,7 +87,16 @@ type machineSeedOutput struct{ *pulumi.OutputState }
 // ElementType says what comes.
 func (machineSeedOutput) ElementType() reflect.Type { return reflect.TypeFor[machineSeed]() }
 
-func init() { pulumi.RegisterOutputType(machineSeedOutput{}) }
+// machineChangeOutput is a machineChange that comes later.
+type machineChangeOutput struct{ *pulumi.OutputState }
+
+// ElementType says what comes.
+func (machineChangeOutput) ElementType() reflect.Type { return reflect.TypeFor[machineChange]() }
+
+func init() {
+	pulumi.RegisterOutputType(machineSeedOutput{})
+	pulumi.RegisterOutputType(machineChangeOutput{})
+}
 
 // register registers a resource of the package's own.
 func (b *bootstrap) register(token, name string, inputs pulumi.Map, r pulumi.CustomResource, opts ...pulumi.ResourceOption) error {
@@ -95,7 +113,8 @@ func (b *bootstrap) newMachines() (*machineSet, error) {
 		m := known[n.Name]
 		machines[n.Name] = pulumi.Map{
 			"role": pulumi.String(string(m.Role)), "path": pulumi.String(m.Path), "slot": pulumi.Int(m.Slot), "ip": pulumi.String(m.IP), "vmId": pulumi.Int(m.VMID),
-			"disk": pulumi.Int(m.Disk), "generation": pulumi.Int(m.Generation), "hash": pulumi.String(b.restarts(n)),
+			"disk": pulumi.Int(m.Disk), "generation": pulumi.Int(m.Generation),
+			"vm": pulumi.String(digest(b.plan.Restarts(n))), "k3s": pulumi.String(digest(render.Restarts(b.plan, n))),
 		}
 	}
 	s := b.plan.Spec
@@ -106,6 +125,7 @@ func (b *bootstrap) newMachines() (*machineSet, error) {
 			"templateId": b.args.Proxmox.TemplateID, "templateNode": pulumi.String(s.Proxmox.TemplateNode),
 			"datastore": pulumi.String(s.Proxmox.Datastore), "retries": pulumi.Int(s.Proxmox.CloneRetries),
 		},
+		"configuration": pulumi.ToStringMap(render.Configuration(b.plan)),
 	}, &r)
 }
 
@@ -123,7 +143,7 @@ func (b *bootstrap) newIdentity() (*identity, error) {
 
 func (b *bootstrap) newRelease(step topology.Step) (*release, error) {
 	var r release
-	return &r, b.register(resources.ReleaseToken, b.childName(step), pulumi.Map{"k3sVersion": pulumi.String(b.plan.Spec.K3s.Version)}, &r, b.fetched(step))
+	return &r, b.register(resources.ReleaseToken, b.childName(step), pulumi.Map{"k3sVersion": pulumi.String(b.plan.Spec.K3s.Version)}, &r, pulumi.Provider(b.access), b.fetched(step))
 }
 
 func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
@@ -209,20 +229,32 @@ func (b *bootstrap) newSeat(step topology.Step) (*seat, error) {
 	}, &s, append(b.reaching(step), pulumi.DeletedWith(b.identity), pulumi.DeleteBeforeReplace(true))...)
 }
 
-// restarts is a hash of what takes a node out of service for a moment when it changes.
-func (b *bootstrap) restarts(n topology.Node) string {
-	sum := sha256.Sum256([]byte(b.plan.Restarts(n) + "\n" + render.Restarts(b.plan, n)))
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:8])
 }
 
 // newSettled comes last: what has been restarted is back.
 func (b *bootstrap) newSettled(step topology.Step) (*settled, error) {
-	nodes := pulumi.Map{}
+	s := b.plan.Spec
+	nodes, groups := pulumi.Map{}, pulumi.Map{}
 	for _, n := range b.plan.Nodes {
-		nodes[n.Name] = pulumi.Map{"role": pulumi.String(string(n.Role)), "address": pulumi.String(n.IP), "hash": pulumi.String(b.restarts(n))}
+		nodes[n.Name] = pulumi.Map{
+			"role": pulumi.String(string(n.Role)), "path": pulumi.String(n.Path), "address": pulumi.String(n.IP),
+			"hash": pulumi.String(digest(b.plan.Restarts(n) + "\n" + render.Restarts(b.plan, n))),
+		}
+		if n.Role != topology.LoadBalancer {
+			groups[n.Path] = pulumi.Map{"labels": pulumi.ToStringMap(n.Labels), "taints": pulumi.ToStringArray(n.Taints)}
+		}
 	}
-	var s settled
-	return &s, b.register(resources.SettledToken, b.childName(step), pulumi.Map{"nodes": nodes, "changes": b.machines.Changes}, &s, b.reaching(step)...)
+	inputs := pulumi.Map{
+		"nodes": nodes, "groups": groups, "changes": b.whenItMayRoll(b.machines.Changes), "endpoint": pulumi.String(render.Endpoint(s)), "k3sVersion": pulumi.String(s.K3s.Version),
+	}
+	if s.Reapply != "" {
+		inputs["reapply"] = pulumi.String(s.Reapply)
+	}
+	var r settled
+	return &r, b.register(resources.SettledToken, b.childName(step), inputs, &r, b.reaching(step)...)
 }
 
 // newOutputs fills in the component's outputs.

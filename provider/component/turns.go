@@ -176,11 +176,15 @@ func (t *turns) back(resourceName string, failed bool) error {
 	if !isAway {
 		return nil
 	}
+	g := t.groups[n.Name]
+	if failed && n.Role == topology.Worker && absence.Dead {
+		<-g.turns // one dead worker must not stop everybody else
+		return nil
+	}
 	access, err := t.reach()
 	if err == nil {
 		err = access.Resume(t.context, absence, failed)
 	}
-	g := t.groups[n.Name]
 	if err != nil {
 		g.once.Do(func() { g.why = err; close(g.broken) })
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ type site struct {
 	log    []string
 	refuse map[string]error // by node: why it cannot go
 	lost   error            // why the next one does not come back
+	dead   string           // the node that was lost before
 	holder string
 }
 
@@ -41,7 +43,7 @@ func (s *site) Holds(_ context.Context, lb topology.Node) bool { return lb.Name 
 
 func (s *site) Pause(_ context.Context, n topology.Node, drain bool) (resources.Absence, error) {
 	s.note("pause " + n.Name + map[bool]string{true: ", drained"}[drain])
-	return resources.Absence{}, s.refuse[n.Name]
+	return resources.Absence{Dead: n.Name == s.dead}, s.refuse[n.Name]
 }
 
 func (s *site) Resume(_ context.Context, _ resources.Absence, failed bool) error {
@@ -167,15 +169,27 @@ func TestNothingRestarts(t *testing.T) {
 
 // stdin is what a server's step sends.
 func stdin(version, extra string) resource.PropertyMap {
+	return sent(topology.K3s{Version: version, ServerConfig: map[string]any{"kubelet-arg": []any{"it's=" + extra}}}, topology.Servers{}, 0)
+}
+
+// marked is that of a server with a label and a taint.
+func marked(value string) resource.PropertyMap {
+	return sent(topology.K3s{Version: "v1.31.6+k3s1"}, topology.Servers{Labels: map[string]string{"a": value}, Taints: []string{"a=" + value + ":NoSchedule"}}, 0)
+}
+
+// counted is that of a server whose configuration has changed so often.
+func counted(changes int) resource.PropertyMap {
+	return sent(topology.K3s{Version: "v1.31.6+k3s1"}, topology.Servers{}, changes)
+}
+
+func sent(k3s topology.K3s, servers topology.Servers, changes int) resource.PropertyMap {
 	count := 1
-	spec := topology.ApplyDefaults(topology.Spec{
-		ClusterName: "k3s", Proxmox: topology.Proxmox{Nodes: []string{"pve1"}}, K3s: topology.K3s{Version: version, ServerConfig: map[string]any{"node-label": []any{"it's=" + extra}}},
-		Servers: topology.Servers{Group: topology.Group{Count: &count}},
-	})
+	servers.Count = &count
+	spec := topology.ApplyDefaults(topology.Spec{ClusterName: "k3s", Proxmox: topology.Proxmox{Nodes: []string{"pve1"}}, K3s: k3s, Servers: servers})
 	plan := topology.NewPlan(spec)
 	for _, step := range plan.Steps {
 		if step.Name() == "converge-k3s-server-01" {
-			text := render.Step(plan, step, render.Secrets{Token: "t", CA: "c"})
+			text := render.Step(plan, step, render.Secrets{Token: "t", CA: "c", Change: changes})
 			return resource.PropertyMap{"stdin": resource.MakeSecret(resource.NewStringProperty(text))}
 		}
 	}
@@ -195,6 +209,8 @@ func TestRestartsOfK3s(t *testing.T) {
 		"a configuration":         {"minor", stdin("v1.31.6+k3s1", "a"), stdin("v1.31.6+k3s1", "b"), []string{"pause k3s-server-01"}},
 		"a configuration, always": {"always", stdin("v1.31.6+k3s1", "a"), stdin("v1.31.6+k3s1", "b"), []string{"pause k3s-server-01, drained"}},
 		"a minor version, never":  {"never", stdin("v1.31.6+k3s1", "a"), stdin("v1.32.6+k3s1", "a"), []string{"pause k3s-server-01"}},
+		"labels and taints":       {"always", marked("b"), marked("c"), nil},
+		"taken back":              {"minor", counted(1), counted(2), []string{"pause k3s-server-01"}},
 		"nothing, always":         {"always", stdin("v1.31.6+k3s1", "a"), stdin("v1.31.6+k3s1", "a"), nil},
 	} {
 		s := &site{}
@@ -268,5 +284,25 @@ func TestTheHolderGoesLast(t *testing.T) {
 	}
 	if want := []string{"pause k3s-lb-02, drained", "resume", "pause k3s-lb-01, drained"}; !slices.Equal(s.did(), want) {
 		t.Errorf("did %v", s.did())
+	}
+}
+
+// A worker that was dead before does not stop the others of its pool when its update fails, as it must; a server does.
+func TestTurnOfADeadNode(t *testing.T) {
+	t.Parallel()
+	for node, stops := range map[string]bool{"k3s-worker-01": false, "k3s-server-01": true} {
+		s := &site{dead: node, lost: errors.New("not Ready")}
+		turns := turnsOf(t, s, nil)
+		if err := turns.begin("prod-vm-" + node); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := turns.failed(&pulumi.ErrorHookArgs{Name: "prod-vm-" + node}); err != nil {
+			t.Fatal(err)
+		}
+		other := strings.Replace(node, "-01", "-02", 1)
+		err, ended := soon(running(func() error { return turns.begin("prod-vm-" + other) }))
+		if !ended || (err != nil) != stops {
+			t.Errorf("after %s: %v", node, err)
+		}
 	}
 }

@@ -19,6 +19,8 @@ type Absence struct {
 	node   topology.Node
 	boot   string // which boot of the machine it was
 	serves bool   // it did something before
+	// Dead says that the node was lost before its absence: that it is not back afterwards is nothing new.
+	Dead bool
 }
 
 // stateWaits fit a machine that should answer now.
@@ -72,7 +74,9 @@ func (a Access) Pause(ctx context.Context, n topology.Node, drain bool) (Absence
 		return absence, fmt.Errorf("%s: restart: %w; if the cluster is down anyway, set proxmox.restartTogether for this update", n.Name, err)
 	}
 	defer c.Close()
-	absence.boot, err = c.Pause(ctx, n.Name, drain)
+	var alive bool
+	absence.boot, alive, err = c.Pause(ctx, n.Name, drain)
+	absence.Dead = !alive
 	if err != nil {
 		return absence, fmt.Errorf("%s: restart: %w", n.Name, err)
 	}

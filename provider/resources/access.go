@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
+	"net"
 	"sync"
 	"time"
 
@@ -74,8 +74,15 @@ func (a Access) toCluster(first ...Way) cluster.Access {
 		DrainTimeout: time.Duration(a.Drain) * time.Second, DrainForce: a.DrainForce,
 		ServerCA: a.Bundle.Authorities.Server.Certificate, ClientCA: a.Bundle.Authorities.Client,
 	}
-	for _, way := range slices.Concat(first, a.Ways) {
+	for _, way := range first {
 		out.Ways = append(out.Ways, cluster.Way{Node: way.Node, Host: a.host(way)})
+	}
+	for _, way := range a.Ways {
+		to := cluster.Way{Node: way.Node, Host: a.host(way)}
+		if !way.LoadBalancer {
+			to.API = net.JoinHostPort(way.Address, "6443")
+		}
+		out.Ways = append(out.Ways, to)
 	}
 	return out
 }

@@ -19,6 +19,7 @@ func (c *ClusterMachines) Annotate(a infer.Annotator) {
 func (m *ClusterMachinesArgs) Annotate(a infer.Annotator) {
 	a.Describe(&m.Machines, "The VMs by name.\n\nChange: in place, or refused at preview.")
 	a.Describe(&m.Seed, "What VMs are made from.\n\nChange: none; it counts for those that a higher generation makes anew.")
+	a.Describe(&m.Configuration, "What HAProxy, Keepalived and k3s run with, by file, without secrets: here a preview shows what changes in it. Machines get it by their own steps.\n\nChange: in place.")
 }
 
 // Annotate describes a machine.
@@ -31,7 +32,8 @@ func (m *MachineArgs) Annotate(a infer.Annotator) {
 	a.Describe(&m.IP, "Its IPv4 address."+forbidden)
 	a.Describe(&m.VMID, "Proxmox VE's id of it."+forbidden)
 	a.Describe(&m.Disk, "Its disk in GiB.\n\nChange: it can grow; less is refused at preview.")
-	a.Describe(&m.Hash, "A hash of what takes it out of service for a moment when it changes.\n\nChange: in place.")
+	a.Describe(&m.VM, "A hash of what restarts it when it changes.\n\nChange: in place.")
+	a.Describe(&m.K3s, "A hash of what restarts k3s on it when it changes.\n\nChange: in place.")
 	a.Describe(&m.Generation, "How often it was made anew.\n\nChange: a higher one makes it anew; a lower one is refused at preview.")
 }
 
@@ -41,6 +43,20 @@ func (m *ClusterMachinesState) Annotate(a infer.Annotator) {
 	a.Describe(&m.Changes, "How often they have changed.")
 	a.Describe(&m.Renewed, "Those that the last change makes anew.")
 	a.Describe(&m.Seed, "What from.")
+	a.Describe(&m.K3sChanges, "How often what k3s is started with has changed, by node: a change that is taken back counts, too, so that its step runs again where it has failed.")
+	a.Describe(&m.Hashes, "Hashes of the configuration, by file.")
+	a.Describe(&m.Change, "What this update is about to do, in a preview; nothing afterwards.")
+}
+
+// Annotate describes what becomes of machines.
+func (m *MachineChange) Annotate(a infer.Annotator) {
+	a.SetToken("index", "MachineChange")
+	a.Describe(m, "What an update does to the machines of a cluster.")
+	a.Describe(&m.Joins, "Those that are new.")
+	a.Describe(&m.Leaves, "Those that go.")
+	a.Describe(&m.VMs, "Those whose VM restarts.")
+	a.Describe(&m.K3s, "Those on which k3s restarts.")
+	a.Describe(&m.Reloads, "Load balancers that take another configuration over as they run.")
 }
 
 // Annotate describes what VMs are made from.
@@ -93,7 +109,8 @@ func (c *ContactState) Annotate(a infer.Annotator) {
 
 // Annotate describes the end of an update.
 func (s *ClusterSettled) Annotate(a infer.Annotator) {
-	a.Describe(s, "The end of every update that takes nodes out of service: all of them are back, and none stays cordoned, also when an update before was interrupted. A K3sHaCluster makes its own; it is not meant for programs. "+
+	a.Describe(s, "The end of every update that takes nodes out of service: all of them are back, and none stays cordoned, also when an update before was interrupted. "+
+		"Registered nodes get their labels and taints here, and a VIP that has moved is given up. A K3sHaCluster makes its own; it is not meant for programs. "+
 		"It creates nothing outside of the state. It ends with an error that names the node when one is not back for 10 minutes.")
 }
 
@@ -101,12 +118,28 @@ func (s *ClusterSettled) Annotate(a infer.Annotator) {
 func (s *ClusterSettledArgs) Annotate(a infer.Annotator) {
 	a.Describe(&s.Nodes, "The nodes by name.\n\nChange: waits until those that have changed are back, in place.")
 	a.Describe(&s.Changes, "How often machines have changed.\n\nChange: looks at all nodes, in place.")
+	a.Describe(&s.Groups, "Labels and taints of the groups' nodes, by the input that holds the group.\n\nChange: registered nodes get them through the API, in place; nothing restarts.")
+	a.Describe(&s.Endpoint, "URL of the API at the VIP.\n\nChange: load balancers give the former VIP or port up, in place.")
+	a.Describe(&s.Version, "The k3s release that all nodes reach.\n\nChange: in place; a downgrade or a skipped minor version is refused at preview.")
+	a.Describe(&s.Reapply, "The cluster's `reapply`.\n\nChange: a new word gives all nodes their labels and taints again.")
+}
+
+// Annotate describes the marks of a group.
+func (s *SettledMark) Annotate(a infer.Annotator) {
+	a.SetToken("index", "SettledMark")
+	a.Describe(s, "Labels and taints of the nodes of a group.")
+	a.Describe(&s.Labels, "The labels.")
+	a.Describe(&s.Taints, "The taints, as key=value:effect.")
 }
 
 // Annotate describes the outputs of the end of an update.
 func (s *ClusterSettledState) Annotate(a infer.Annotator) {
 	a.Describe(&s.Nodes, "The nodes by name.")
 	a.Describe(&s.Changes, "How often machines had changed then.")
+	a.Describe(&s.Groups, "Labels and taints that the groups' nodes have.")
+	a.Describe(&s.Endpoint, "URL of the API at the VIP.")
+	a.Describe(&s.Version, "The k3s release that all nodes have reached.")
+	a.Describe(&s.Reapply, "The last word of `reapply`.")
 }
 
 // Annotate describes a node that was waited for.
@@ -114,6 +147,7 @@ func (s *SettledNode) Annotate(a infer.Annotator) {
 	a.SetToken("index", "SettledNode")
 	a.Describe(s, "A node of a cluster.")
 	a.Describe(&s.Role, "What it is for.")
+	a.Describe(&s.Path, "The input that holds its group.")
 	a.Describe(&s.Address, "Its address.")
 	a.Describe(&s.Hash, "A hash of what takes it out of service for a moment when it changes.")
 }
@@ -150,7 +184,7 @@ func (c *ClusterRelease) Annotate(a infer.Annotator) {
 
 // Annotate describes the release's input.
 func (c *ClusterReleaseArgs) Annotate(a infer.Annotator) {
-	a.Describe(&c.Version, "The release.\n\nChange: in place; a downgrade or a skipped minor version is refused at preview.")
+	a.Describe(&c.Version, "The release.\n\nChange: in place; refused when a server has come up with a newer one, or with one that is more than a minor version behind.")
 }
 
 // Annotate describes the release's output.

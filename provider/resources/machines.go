@@ -2,13 +2,18 @@ package resources
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 
+	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
@@ -20,6 +25,8 @@ type ClusterMachines struct{}
 type ClusterMachinesArgs struct {
 	Machines map[string]MachineArgs `pulumi:"machines"`
 	Seed     MachineSeed            `pulumi:"seed"`
+	// Configuration is what HAProxy, Keepalived and k3s run with, by file: it holds no secrets, so a preview can show what changes in it.
+	Configuration map[string]string `pulumi:"configuration"`
 }
 
 // MachineSeed is what a VM is made from, and keeps for its life.
@@ -39,7 +46,17 @@ type MachineArgs struct {
 	VMID       int    `pulumi:"vmId"`
 	Disk       int    `pulumi:"disk"`
 	Generation int    `pulumi:"generation"`
-	Hash       string `pulumi:"hash"`
+	VM         string `pulumi:"vm"`
+	K3s        string `pulumi:"k3s"`
+}
+
+// MachineChange is what an update does to machines.
+type MachineChange struct {
+	Joins   []string `pulumi:"joins"`
+	Leaves  []string `pulumi:"leaves"`
+	VMs     []string `pulumi:"vms"`
+	K3s     []string `pulumi:"k3s"`
+	Reloads []string `pulumi:"reloads"`
 }
 
 // ClusterMachinesState is the VMs as the state keeps them.
@@ -50,6 +67,12 @@ type ClusterMachinesState struct {
 	// Renewed are those that the last change makes anew, and Seed what from. They stay until the next change, for an update that was interrupted.
 	Renewed []string    `pulumi:"renewed"`
 	Seed    MachineSeed `pulumi:"seed"`
+	// K3sChanges counts, by node, how often what k3s is started with has changed: so a change that failed and is taken back is done, too.
+	K3sChanges map[string]int `pulumi:"k3sChanges"`
+	// Hashes of the configuration, by file.
+	Hashes map[string]string `pulumi:"hashes"`
+	// Change is what is about to happen, in a preview; nothing afterwards.
+	Change MachineChange `pulumi:"change"`
 }
 
 var (
@@ -61,17 +84,40 @@ var (
 func machines(args map[string]MachineArgs) map[string]topology.Machine {
 	out := make(map[string]topology.Machine, len(args))
 	for name, m := range args {
-		out[name] = topology.Machine{Role: topology.Role(m.Role), Path: m.Path, Slot: m.Slot, IP: m.IP, VMID: m.VMID, Disk: m.Disk, Generation: m.Generation}
+		out[name] = topology.Machine{Role: topology.Role(m.Role), Path: m.Path, Slot: m.Slot, IP: m.IP, VMID: m.VMID, Disk: m.Disk, Generation: m.Generation, VM: m.VM, K3s: m.K3s}
 	}
 	return out
 }
 
 // Create keeps the VMs.
 func (ClusterMachines) Create(_ context.Context, req infer.CreateRequest[ClusterMachinesArgs]) (infer.CreateResponse[ClusterMachinesState], error) {
-	return infer.CreateResponse[ClusterMachinesState]{ID: "machines", Output: ClusterMachinesState{Machines: req.Inputs.Machines, Seed: req.Inputs.Seed, Renewed: []string{}}}, nil
+	in := req.Inputs
+	return infer.CreateResponse[ClusterMachinesState]{ID: "machines", Output: ClusterMachinesState{
+		Machines: in.Machines, Seed: in.Seed, Renewed: []string{}, K3sChanges: map[string]int{}, Hashes: hashes(in.Configuration), Change: MachineChange{}.whole(),
+	}}, nil
 }
 
-// Diff looks at the VMs alone, and refuses what would destroy a living cluster. Not Check: a forced replacement of this
+// hashes are those of texts, by name.
+func hashes(texts map[string]string) map[string]string {
+	out := make(map[string]string, len(texts))
+	for name, text := range texts {
+		sum := sha256.Sum256([]byte(text))
+		out[name] = hex.EncodeToString(sum[:8])
+	}
+	return out
+}
+
+// whole has no list that is not there.
+func (c MachineChange) whole() MachineChange {
+	for _, list := range []*[]string{&c.Joins, &c.Leaves, &c.VMs, &c.K3s, &c.Reloads} {
+		if *list == nil {
+			*list = []string{}
+		}
+	}
+	return c
+}
+
+// Diff looks at the VMs and their configuration, and refuses what would destroy a living cluster. Not Check: a forced replacement of this
 // resource passes by here, which is the way out where no cluster has come up yet.
 func (ClusterMachines) Diff(_ context.Context, req infer.DiffRequest[ClusterMachinesArgs, ClusterMachinesState]) (infer.DiffResponse, error) {
 	if problems := topology.CheckChange(machines(req.State.Machines), machines(req.Inputs.Machines)); len(problems) > 0 {
@@ -81,18 +127,68 @@ func (ClusterMachines) Diff(_ context.Context, req infer.DiffRequest[ClusterMach
 		}
 		return infer.DiffResponse{}, fmt.Errorf("this would destroy a living cluster:%s\nIf none has come up here yet: pulumi up --replace '**-machines'", lines.String())
 	}
-	if reflect.DeepEqual(req.Inputs.Machines, req.State.Machines) {
-		return infer.DiffResponse{}, nil
+	changed := map[string]p.PropertyDiff{}
+	if !reflect.DeepEqual(req.Inputs.Machines, req.State.Machines) {
+		changed["machines"] = p.PropertyDiff{Kind: p.Update}
 	}
-	return infer.DiffResponse{HasChanges: true, DetailedDiff: map[string]p.PropertyDiff{"machines": {Kind: p.Update}}}, nil
+	now := hashes(req.Inputs.Configuration)
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if old, existed := req.State.Hashes[name]; !existed || now[name] != old {
+			changed[fmt.Sprintf("configuration[%q]", name)] = p.PropertyDiff{Kind: p.Update, InputDiff: true}
+		}
+	}
+	for name := range req.State.Hashes {
+		if _, stays := now[name]; !stays {
+			changed[fmt.Sprintf("configuration[%q]", name)] = p.PropertyDiff{Kind: p.Delete, InputDiff: true}
+		}
+	}
+	return infer.DiffResponse{HasChanges: len(changed) > 0, DetailedDiff: changed}, nil
 }
 
 // Update keeps the VMs as they are meant to be now.
 func (ClusterMachines) Update(_ context.Context, req infer.UpdateRequest[ClusterMachinesArgs, ClusterMachinesState]) (infer.UpdateResponse[ClusterMachinesState], error) {
-	return infer.UpdateResponse[ClusterMachinesState]{Output: ClusterMachinesState{
-		Machines: req.Inputs.Machines, Seed: req.Inputs.Seed, Changes: req.State.Changes + changes(req.State.Machines, req.Inputs.Machines),
-		Renewed: topology.Renewed(machines(req.State.Machines), machines(req.Inputs.Machines)),
-	}}, nil
+	old, in := req.State, req.Inputs
+	change := topology.Compare(machines(old.Machines), machines(in.Machines))
+	out := ClusterMachinesState{
+		Machines: in.Machines, Seed: in.Seed, Changes: old.Changes + changes(old.Machines, in.Machines), Renewed: change.Renewed,
+		K3sChanges: map[string]int{}, Hashes: hashes(in.Configuration),
+	}
+	for name, m := range in.Machines {
+		count := old.K3sChanges[name]
+		if before, existed := old.Machines[name]; existed && before.K3s != m.K3s {
+			count++
+		}
+		if count > 0 {
+			out.K3sChanges[name] = count
+		}
+	}
+	if reflect.DeepEqual(old.Machines, in.Machines) {
+		out.Renewed, out.Seed = old.Renewed, old.Seed // it may go on yet
+	}
+	if req.DryRun {
+		out.Change = MachineChange{Joins: change.Joins, Leaves: change.Leaves, VMs: change.VMs, K3s: change.K3s, Reloads: reloads(old, in)}
+	}
+	out.Change = out.Change.whole()
+	return infer.UpdateResponse[ClusterMachinesState]{Output: out}, nil
+}
+
+// reloads are the load balancers that take another configuration over as they run.
+func reloads(old ClusterMachinesState, in ClusterMachinesArgs) []string {
+	var out []string
+	now := hashes(in.Configuration)
+	for _, name := range slices.Sorted(maps.Keys(in.Machines)) {
+		before, existed := old.Machines[name]
+		if !existed || before.Generation != in.Machines[name].Generation || topology.Role(before.Role) != topology.LoadBalancer {
+			continue
+		}
+		for _, file := range []string{render.HAProxyFile, render.KeepalivedFile(name)} {
+			if now[file] != old.Hashes[file] {
+				out = append(out, name)
+				break
+			}
+		}
+	}
+	return out
 }
 
 // changes is 1 if a machine that stays has changed.
@@ -111,4 +207,7 @@ func (ClusterMachines) WireDependencies(f infer.FieldSelector, args *ClusterMach
 	f.OutputField(&state.Seed).DependsOn(f.InputField(&args.Seed))
 	f.OutputField(&state.Renewed).AlwaysKnown()
 	f.OutputField(&state.Changes).AlwaysKnown()
+	f.OutputField(&state.K3sChanges).AlwaysKnown()
+	f.OutputField(&state.Hashes).DependsOn(f.InputField(&args.Configuration))
+	f.OutputField(&state.Change).AlwaysKnown()
 }

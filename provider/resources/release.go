@@ -2,16 +2,21 @@ package resources
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
 
-	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 
+	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
 // ClusterRelease is the k3s release that servers may start. It comes after their downloads, so that a release that cannot be had never
-// becomes the cluster's, and refuses releases that k3s cannot go to. It creates nothing outside of the state.
-type ClusterRelease struct{}
+// becomes the cluster's, and refuses releases to which k3s cannot go from those that have come up on servers: so a release that no server could
+// start, or has started yet, can be taken back. It creates nothing outside of the state.
+type ClusterRelease struct{ config *Config }
 
 // ClusterReleaseArgs is the release.
 type ClusterReleaseArgs struct {
@@ -25,31 +30,44 @@ type ClusterReleaseState struct {
 }
 
 var (
-	_ infer.CustomCheck[ClusterReleaseArgs]                       = ClusterRelease{}
 	_ infer.CustomCreate[ClusterReleaseArgs, ClusterReleaseState] = ClusterRelease{}
 	_ infer.CustomUpdate[ClusterReleaseArgs, ClusterReleaseState] = ClusterRelease{}
 )
-
-// Check refuses downgrades and skipped minor releases.
-func (ClusterRelease) Check(ctx context.Context, req infer.CheckRequest) (infer.CheckResponse[ClusterReleaseArgs], error) {
-	args, failures, err := infer.DefaultCheck[ClusterReleaseArgs](ctx, req.NewInputs)
-	if err != nil || len(failures) > 0 {
-		return infer.CheckResponse[ClusterReleaseArgs]{Inputs: args, Failures: failures}, err
-	}
-	if old := req.OldInputs.Get("k3sVersion"); old.IsString() {
-		if err := topology.CheckUpgrade(old.AsString(), args.Version); err != nil {
-			failures = append(failures, p.CheckFailure{Property: "k3sVersion", Reason: "k3s.version: " + err.Error()})
-		}
-	}
-	return infer.CheckResponse[ClusterReleaseArgs]{Inputs: args, Failures: failures}, nil
-}
 
 // Create keeps the release.
 func (ClusterRelease) Create(_ context.Context, req infer.CreateRequest[ClusterReleaseArgs]) (infer.CreateResponse[ClusterReleaseState], error) {
 	return infer.CreateResponse[ClusterReleaseState]{ID: "release", Output: ClusterReleaseState(req.Inputs)}, nil
 }
 
-// Update moves to another release.
-func (ClusterRelease) Update(_ context.Context, req infer.UpdateRequest[ClusterReleaseArgs, ClusterReleaseState]) (infer.UpdateResponse[ClusterReleaseState], error) {
-	return infer.UpdateResponse[ClusterReleaseState]{Output: ClusterReleaseState(req.Inputs)}, nil
+// Update moves to another release, if every server can: those that cannot be reached are asked when their turn comes.
+func (r ClusterRelease) Update(ctx context.Context, req infer.UpdateRequest[ClusterReleaseArgs, ClusterReleaseState]) (infer.UpdateResponse[ClusterReleaseState], error) {
+	resp := infer.UpdateResponse[ClusterReleaseState]{Output: ClusterReleaseState(req.Inputs)}
+	if req.DryRun {
+		return resp, nil
+	}
+	access, err := r.config.get()
+	if err != nil {
+		return resp, err
+	}
+	var servers []Way
+	for _, way := range access.Ways {
+		if !way.LoadBalancer {
+			servers = append(servers, way)
+		}
+	}
+	wrong := make([]error, len(servers))
+	var all sync.WaitGroup
+	for i, way := range servers {
+		all.Go(func() {
+			runs, err := access.run(ctx, topology.Release, way, render.ReachedScript(way.Node), stateWaits)
+			if runs = strings.TrimSpace(runs); err != nil || runs == "" {
+				return
+			}
+			if err := topology.CheckUpgrade(runs, req.Inputs.Version); err != nil {
+				wrong[i] = fmt.Errorf("k3s.version: %s: %w", way.Node, err)
+			}
+		})
+	}
+	all.Wait()
+	return resp, errors.Join(wrong...)
 }

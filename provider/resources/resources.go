@@ -30,7 +30,7 @@ const (
 // All lists the resources. Those that reach nodes or the cluster read the access from the provider's configuration.
 func All(config *Config) []infer.InferredResource {
 	return []infer.InferredResource{
-		infer.Resource(ClusterIdentity{}), infer.Resource(ClusterMachines{}), infer.Resource(ClusterRelease{}), infer.Resource(Contact{config}),
+		infer.Resource(ClusterIdentity{}), infer.Resource(ClusterMachines{}), infer.Resource(ClusterRelease{config}), infer.Resource(Contact{config}),
 		infer.Resource(ClusterStart{config}), infer.Resource(Seat{config}), infer.Resource(AdminCertificate{config}), infer.Resource(ClusterSettled{config}),
 	}
 }

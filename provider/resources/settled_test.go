@@ -10,7 +10,7 @@ import (
 // Machines that come and go are no business of those that stay; anything that was begun on one of them is, also when it was taken back.
 func TestWhenSettleLooks(t *testing.T) {
 	t.Parallel()
-	one, other := MachineArgs{Role: "server", Hash: "a"}, MachineArgs{Role: "server", Hash: "b"}
+	one, other := MachineArgs{Role: "server", VM: "a"}, MachineArgs{Role: "server", VM: "b"}
 	for name, c := range map[string]struct {
 		before, now map[string]MachineArgs
 		looks       bool
@@ -31,10 +31,10 @@ func TestWhenSettleLooks(t *testing.T) {
 			return map[string]SettledNode{"k3s-server-01": {Role: "server", Hash: hash}}
 		}
 		// What settle last saw is what there is now: only the count tells of what was taken back. Without a configuration, who looks fails.
-		now := nodes(c.now["k3s-server-01"].Hash)
+		now := nodes(c.now["k3s-server-01"].VM)
 		now["k3s-server-02"] = SettledNode{Role: "server", Hash: "new"}
 		_, err = ClusterSettled{&Config{}}.Update(t.Context(), infer.UpdateRequest[ClusterSettledArgs, ClusterSettledState]{
-			Inputs: ClusterSettledArgs{Nodes: now, Changes: updated.Output.Changes}, State: ClusterSettledState{Nodes: nodes(c.now["k3s-server-01"].Hash), Changes: 7},
+			Inputs: ClusterSettledArgs{Nodes: now, Changes: updated.Output.Changes}, State: ClusterSettledState{Nodes: nodes(c.now["k3s-server-01"].VM), Changes: 7},
 		})
 		if looked := err != nil && strings.Contains(err.Error(), "part of K3sHaCluster"); looked != c.looks {
 			t.Errorf("%s: looks %t (%v)", name, looked, err)

@@ -38,9 +38,21 @@ export class ClusterMachines extends pulumi.CustomResource {
     }
 
     /**
+     * What this update is about to do, in a preview; nothing afterwards.
+     */
+    declare public /*out*/ readonly change: pulumi.Output<outputs.MachineChange>;
+    /**
      * How often they have changed.
      */
     declare public /*out*/ readonly changes: pulumi.Output<number>;
+    /**
+     * Hashes of the configuration, by file.
+     */
+    declare public /*out*/ readonly hashes: pulumi.Output<{[key: string]: string}>;
+    /**
+     * How often what k3s is started with has changed, by node: a change that is taken back counts, too, so that its step runs again where it has failed.
+     */
+    declare public /*out*/ readonly k3sChanges: pulumi.Output<{[key: string]: number}>;
     /**
      * The VMs by name.
      */
@@ -65,18 +77,28 @@ export class ClusterMachines extends pulumi.CustomResource {
         let resourceInputs: pulumi.Inputs = {};
         opts = opts || {};
         if (!opts.id) {
+            if (args?.configuration === undefined && !opts.urn) {
+                throw new Error("Missing required property 'configuration'");
+            }
             if (args?.machines === undefined && !opts.urn) {
                 throw new Error("Missing required property 'machines'");
             }
             if (args?.seed === undefined && !opts.urn) {
                 throw new Error("Missing required property 'seed'");
             }
+            resourceInputs["configuration"] = args?.configuration;
             resourceInputs["machines"] = args?.machines;
             resourceInputs["seed"] = args?.seed;
+            resourceInputs["change"] = undefined /*out*/;
             resourceInputs["changes"] = undefined /*out*/;
+            resourceInputs["hashes"] = undefined /*out*/;
+            resourceInputs["k3sChanges"] = undefined /*out*/;
             resourceInputs["renewed"] = undefined /*out*/;
         } else {
+            resourceInputs["change"] = undefined /*out*/;
             resourceInputs["changes"] = undefined /*out*/;
+            resourceInputs["hashes"] = undefined /*out*/;
+            resourceInputs["k3sChanges"] = undefined /*out*/;
             resourceInputs["machines"] = undefined /*out*/;
             resourceInputs["renewed"] = undefined /*out*/;
             resourceInputs["seed"] = undefined /*out*/;
@@ -90,6 +112,12 @@ export class ClusterMachines extends pulumi.CustomResource {
  * The set of arguments for constructing a ClusterMachines resource.
  */
 export interface ClusterMachinesArgs {
+    /**
+     * What HAProxy, Keepalived and k3s run with, by file, without secrets: here a preview shows what changes in it. Machines get it by their own steps.
+     *
+     * Change: in place.
+     */
+    configuration: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
     /**
      * The VMs by name.
      *

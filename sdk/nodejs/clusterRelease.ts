@@ -69,7 +69,7 @@ export interface ClusterReleaseArgs {
     /**
      * The release.
      *
-     * Change: in place; a downgrade or a skipped minor version is refused at preview.
+     * Change: in place; refused when a server has come up with a newer one, or with one that is more than a minor version behind.
      */
     k3sVersion: pulumi.Input<string>;
 }

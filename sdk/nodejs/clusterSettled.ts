@@ -8,7 +8,7 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * The end of every update that takes nodes out of service: all of them are back, and none stays cordoned, also when an update before was interrupted. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state. It ends with an error that names the node when one is not back for 10 minutes.
+ * The end of every update that takes nodes out of service: all of them are back, and none stays cordoned, also when an update before was interrupted. Registered nodes get their labels and taints here, and a VIP that has moved is given up. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state. It ends with an error that names the node when one is not back for 10 minutes.
  */
 export class ClusterSettled extends pulumi.CustomResource {
     /**
@@ -42,9 +42,25 @@ export class ClusterSettled extends pulumi.CustomResource {
      */
     declare public readonly changes: pulumi.Output<number>;
     /**
+     * URL of the API at the VIP.
+     */
+    declare public readonly endpoint: pulumi.Output<string>;
+    /**
+     * Labels and taints that the groups' nodes have.
+     */
+    declare public readonly groups: pulumi.Output<{[key: string]: outputs.SettledMark}>;
+    /**
+     * The k3s release that all nodes have reached.
+     */
+    declare public readonly k3sVersion: pulumi.Output<string>;
+    /**
      * The nodes by name.
      */
     declare public readonly nodes: pulumi.Output<{[key: string]: outputs.SettledNode}>;
+    /**
+     * The last word of `reapply`.
+     */
+    declare public readonly reapply: pulumi.Output<string | undefined>;
 
     /**
      * Create a ClusterSettled resource with the given unique name, arguments, and options.
@@ -60,14 +76,31 @@ export class ClusterSettled extends pulumi.CustomResource {
             if (args?.changes === undefined && !opts.urn) {
                 throw new Error("Missing required property 'changes'");
             }
+            if (args?.endpoint === undefined && !opts.urn) {
+                throw new Error("Missing required property 'endpoint'");
+            }
+            if (args?.groups === undefined && !opts.urn) {
+                throw new Error("Missing required property 'groups'");
+            }
+            if (args?.k3sVersion === undefined && !opts.urn) {
+                throw new Error("Missing required property 'k3sVersion'");
+            }
             if (args?.nodes === undefined && !opts.urn) {
                 throw new Error("Missing required property 'nodes'");
             }
             resourceInputs["changes"] = args?.changes;
+            resourceInputs["endpoint"] = args?.endpoint;
+            resourceInputs["groups"] = args?.groups;
+            resourceInputs["k3sVersion"] = args?.k3sVersion;
             resourceInputs["nodes"] = args?.nodes;
+            resourceInputs["reapply"] = args?.reapply;
         } else {
             resourceInputs["changes"] = undefined /*out*/;
+            resourceInputs["endpoint"] = undefined /*out*/;
+            resourceInputs["groups"] = undefined /*out*/;
+            resourceInputs["k3sVersion"] = undefined /*out*/;
             resourceInputs["nodes"] = undefined /*out*/;
+            resourceInputs["reapply"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
         super(ClusterSettled.__pulumiType, name, resourceInputs, opts);
@@ -85,9 +118,33 @@ export interface ClusterSettledArgs {
      */
     changes: pulumi.Input<number>;
     /**
+     * URL of the API at the VIP.
+     *
+     * Change: load balancers give the former VIP or port up, in place.
+     */
+    endpoint: pulumi.Input<string>;
+    /**
+     * Labels and taints of the groups' nodes, by the input that holds the group.
+     *
+     * Change: registered nodes get them through the API, in place; nothing restarts.
+     */
+    groups: pulumi.Input<{[key: string]: pulumi.Input<inputs.SettledMarkArgs>}>;
+    /**
+     * The k3s release that all nodes reach.
+     *
+     * Change: in place; a downgrade or a skipped minor version is refused at preview.
+     */
+    k3sVersion: pulumi.Input<string>;
+    /**
      * The nodes by name.
      *
      * Change: waits until those that have changed are back, in place.
      */
     nodes: pulumi.Input<{[key: string]: pulumi.Input<inputs.SettledNodeArgs>}>;
+    /**
+     * The cluster's `reapply`.
+     *
+     * Change: a new word gives all nodes their labels and taints again.
+     */
+    reapply?: pulumi.Input<string | undefined>;
 }

@@ -163,7 +163,7 @@ func (n *node) status(s *corev1.NodeStatus) {
 	condition(corev1.NodeDiskPressure, false, "KubeletHasNoDiskPressure", "kubelet has no disk pressure")
 	condition(corev1.NodePIDPressure, false, "KubeletHasSufficientPID", "kubelet has sufficient PID available")
 	condition(corev1.NodeReady, true, "KubeletReady", "kubelet is posting ready status")
-	s.Capacity, s.Allocatable = capacity(), capacity()
+	s.Capacity, s.Allocatable = capacity(n.o), capacity(n.o)
 	s.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: n.ip}, {Type: corev1.NodeHostName, Address: n.name}}
 	s.NodeInfo = corev1.NodeSystemInfo{
 		KubeletVersion: version.Get().GitVersion, KubeProxyVersion: version.Get().GitVersion, ContainerRuntimeVersion: "containerd://2.0.2-k3s2",

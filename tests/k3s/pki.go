@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -107,6 +108,7 @@ type request struct {
 	orgs     []string
 	sans     []string
 	server   bool
+	grows    bool // names of the certificate before it stay: k3s' listener only ever adds some
 }
 
 func loadCA(tls, name string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
@@ -167,6 +169,11 @@ func issue(tls string, keep bool, r request) error {
 	if _, err := os.Stat(path + ".crt"); err == nil && keep {
 		return nil
 	}
+	if r.grows {
+		r.sans = append(r.sans, sansOf(path+".crt")...)
+		slices.Sort(r.sans)
+		r.sans = slices.Compact(r.sans)
+	}
 	cert, key, err := sign(tls, r)
 	if err != nil {
 		return err
@@ -175,6 +182,24 @@ func issue(tls string, keep bool, r request) error {
 		return err
 	}
 	return writeFile(path+".crt", cert)
+}
+
+// sansOf are the names of a certificate, if there is one.
+func sansOf(path string) []string {
+	data, _ := os.ReadFile(path)
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil
+	}
+	names := cert.DNSNames
+	for _, ip := range cert.IPAddresses {
+		names = append(names, ip.String())
+	}
+	return names
 }
 
 // selfSigned is a certificate for the kubelet's port.

@@ -126,8 +126,11 @@ func (n *node) runs(pod *corev1.Pod) {
 }
 
 // capacity is what the scheduler counts with: the machine's own memory and cores, or the limits that its hypervisor has written down.
-func capacity() corev1.ResourceList {
-	cores, memory := int64(2), int64(4<<30)
+func capacity(o *options) corev1.ResourceList {
+	cores, memory, pods := int64(2), int64(4<<30), int64(110)
+	for _, arg := range o.values["kubelet-arg"] {
+		_, _ = fmt.Sscanf(strings.TrimLeft(arg, "-"), "max-pods=%d", &pods)
+	}
 	if data, err := os.ReadFile("/proc/meminfo"); err == nil {
 		var kib int64
 		if _, err := fmt.Sscanf(string(data), "MemTotal: %d kB", &kib); err == nil {
@@ -142,7 +145,7 @@ func capacity() corev1.ResourceList {
 	}
 	return corev1.ResourceList{
 		corev1.ResourceCPU: *resource.NewQuantity(cores, resource.DecimalSI), corev1.ResourceMemory: *resource.NewQuantity(memory, resource.BinarySI),
-		corev1.ResourcePods: *resource.NewQuantity(110, resource.DecimalSI), corev1.ResourceEphemeralStorage: *resource.NewQuantity(30<<30, resource.BinarySI),
+		corev1.ResourcePods: *resource.NewQuantity(pods, resource.DecimalSI), corev1.ResourceEphemeralStorage: *resource.NewQuantity(30<<30, resource.BinarySI),
 	}
 }
 

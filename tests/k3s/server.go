@@ -187,7 +187,7 @@ func (s *server) prepare() error {
 	serving = slices.DeleteFunc(serving, func(san string) bool { return san == "" })
 	etcdSANs := []string{"localhost", "127.0.0.1", s.ip, s.name}
 	for _, r := range []request{
-		{ca: "server-ca", name: "serving-kube-apiserver", cn: "kube-apiserver", sans: serving, server: true},
+		{ca: "server-ca", name: "serving-kube-apiserver", cn: "kube-apiserver", sans: serving, server: true, grows: true},
 		{ca: "client-ca", name: "client-kube-apiserver", cn: "system:kube-apiserver", orgs: []string{"system:masters"}},
 		{ca: "client-ca", name: "client-supervisor", cn: "system:k3s-supervisor", orgs: []string{"system:masters"}},
 		{ca: "client-ca", name: "client-controller", cn: "system:kube-controller-manager"},

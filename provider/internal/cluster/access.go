@@ -36,10 +36,12 @@ type Access struct {
 	DrainForce   bool          // what is left then is deleted, whatever budgets say
 }
 
-// Way is a node through whose SSH the cluster can be reached.
+// Way is a node through whose SSH the cluster can be reached. API is where the API answers there: empty for the VIP, a server's own address for
+// a server, which answers also while a VIP moves.
 type Way struct {
 	Node string
 	Host contact.Host
+	API  string
 }
 
 // requestTimeout is how long one request to the API may take.
@@ -117,8 +119,9 @@ func (a Access) through(ctx context.Context, way Way, roots *x509.CertPool, cert
 func (a Access) cluster(ctx context.Context, t *tunnel, roots *x509.CertPool, certificate, key []byte) (*Cluster, error) {
 	endpoint := "https://" + a.address()
 	config := &rest.Config{
-		Host:            endpoint,
-		TLSClientConfig: rest.TLSClientConfig{CAData: []byte(a.ServerCA), CertData: certificate, KeyData: key},
+		Host: endpoint,
+		// Every server has this name, also one that has not heard yet of a VIP that moves.
+		TLSClientConfig: rest.TLSClientConfig{CAData: []byte(a.ServerCA), CertData: certificate, KeyData: key, ServerName: "kubernetes.default.svc"},
 		Dial:            t.dial,
 		Proxy:           func(*http.Request) (*url.URL, error) { return nil, nil }, // the tunnel is the only way
 		QPS:             50,

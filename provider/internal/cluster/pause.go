@@ -28,26 +28,26 @@ const (
 // Pause prepares a node for a moment of absence. A server goes only while the others carry the cluster, and says so first: of two that ask at
 // the same time none goes, rather than both. To be drained, the node is cordoned and its pods are moved away as their budgets allow; when that
 // fails the node is given back. A node that is gone, or that the cluster does not know, needs nothing. It returns which boot of the machine
-// this is.
-func (c *Cluster) Pause(ctx context.Context, name string, drain bool) (boot string, err error) {
+// this is, and whether its kubelet lives.
+func (c *Cluster) Pause(ctx context.Context, name string, drain bool) (boot string, alive bool, err error) {
 	node, err := c.node(ctx, name)
 	if err != nil || node == nil {
-		return "", err
+		return "", false, err
 	}
 	boot = node.Status.NodeInfo.BootID
-	alive, err := c.alive(ctx, node)
+	alive, err = c.alive(ctx, node)
 	if err != nil {
-		return boot, err
+		return boot, alive, err
 	}
 	server := isServer(node)
 	if !alive && !server || !drain && !server {
-		return boot, nil
+		return boot, alive, nil
 	}
 	drain = drain && alive
 	// A cordon that is not Pause's own stays; one that an interrupted run has left is its own.
 	own := drain && !node.Spec.Unschedulable || strings.HasPrefix(node.Annotations[pauseMark], withCordon)
 	if err := c.mark(ctx, name, own); err != nil {
-		return boot, err
+		return boot, alive, err
 	}
 	for _, step := range []struct {
 		needed bool
@@ -61,10 +61,10 @@ func (c *Cluster) Pause(ctx context.Context, name string, drain bool) (boot stri
 			continue
 		}
 		if err := step.do(); err != nil {
-			return boot, c.unmarkAfter(ctx, name, own, err)
+			return boot, alive, c.unmarkAfter(ctx, name, own, err)
 		}
 	}
-	return boot, nil
+	return boot, alive, nil
 }
 
 // beingPaused says whether a node may be away in this moment.

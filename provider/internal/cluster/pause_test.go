@@ -70,7 +70,7 @@ func TestPause(t *testing.T) {
 			w := newWorld(3, c.objects...)
 			w.block["web-0"] = c.blocked
 			w.set(t, c.node, func(n *corev1.Node) { n.Status.NodeInfo.BootID = "boot-1" })
-			boot, err := w.Pause(t.Context(), c.node, c.drain)
+			boot, _, err := w.Pause(t.Context(), c.node, c.drain)
 			says(t, err, c.want)
 			if boot != "boot-1" {
 				t.Errorf("boot %q", boot)
@@ -81,10 +81,10 @@ func TestPause(t *testing.T) {
 	}
 	// Of two servers that ask at the same time the second one stays, until a mark is so old that nobody can be away for it any more.
 	both := newWorld(3, three()...)
-	if _, err := both.Pause(t.Context(), "k3s-server-01", false); err != nil {
+	if _, _, err := both.Pause(t.Context(), "k3s-server-01", false); err != nil {
 		t.Fatal(err)
 	}
-	_, err := both.Pause(t.Context(), "k3s-server-02", true)
+	_, _, err := both.Pause(t.Context(), "k3s-server-02", true)
 	says(t, err, "will not restart server k3s-server-02, for quorum would be lost: k3s-server-01: is being restarted; bring that back first, then run pulumi up again")
 	says(t, both.Leave(t.Context(), Machine{"k3s-server-03", true, ""}),
 		"will not take server k3s-server-03 away, for quorum would be lost: k3s-server-01: is being restarted; bring that back first, then run pulumi up again")
@@ -97,11 +97,11 @@ func TestPause(t *testing.T) {
 	for _, name := range []string{"k3s-server-01", "k3s-server-02", "k3s-server-03"} {
 		both.renew(t, name)
 	}
-	if _, err := both.Pause(t.Context(), "k3s-server-02", true); err != nil {
+	if _, _, err := both.Pause(t.Context(), "k3s-server-02", true); err != nil {
 		t.Errorf("an old mark stops everybody: %v", err)
 	}
 	w := newWorld(1, all(server("1"))...)
-	if boot, err := w.Pause(t.Context(), "k3s-worker-09", true); boot != "" || err != nil {
+	if boot, _, err := w.Pause(t.Context(), "k3s-worker-09", true); boot != "" || err != nil {
 		t.Errorf("one that the cluster does not know: %q %v", boot, err)
 	}
 }
@@ -112,7 +112,7 @@ func TestPauseByForce(t *testing.T) {
 	w := newWorld(1, all(worker(), pod("web-0", "k3s-Worker-01"), budget("web", "web", 0))...)
 	w.block["web-0"], w.force = true, true
 	began := time.Now()
-	_, err := w.Pause(t.Context(), "k3s-Worker-01", true)
+	_, _, err := w.Pause(t.Context(), "k3s-Worker-01", true)
 	says(t, err, "")
 	if took := time.Since(began); took < w.drainFor {
 		t.Errorf("the pod was deleted after %s", took)
@@ -165,7 +165,7 @@ func TestResume(t *testing.T) {
 	says(t, w.Resume(t.Context(), "k3s-worker-09", ""), "")
 	// A node that somebody had cordoned before stays cordoned, though it was drained.
 	w = newWorld(1, all(worker(foreign))...)
-	if _, err := w.Pause(t.Context(), "k3s-Worker-01", true); err != nil {
+	if _, _, err := w.Pause(t.Context(), "k3s-Worker-01", true); err != nil {
 		t.Fatal(err)
 	}
 	says(t, w.Resume(t.Context(), "k3s-Worker-01", "another boot"), "")
@@ -176,7 +176,7 @@ func TestResume(t *testing.T) {
 	w.set(t, "k3s-server-02", func(n *corev1.Node) {
 		n.Annotations, n.Spec.Unschedulable = map[string]string{pauseMark: withCordon + moment.Format(time.RFC3339)}, true
 	})
-	if _, err := w.Pause(t.Context(), "k3s-server-02", true); err != nil {
+	if _, _, err := w.Pause(t.Context(), "k3s-server-02", true); err != nil {
 		t.Fatal(err)
 	}
 	w.set(t, "k3s-server-02", func(n *corev1.Node) { n.Status.Conditions[0].Status = corev1.ConditionTrue })

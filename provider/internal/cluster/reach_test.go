@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -180,7 +181,7 @@ func api(t *testing.T, serverCA *x509.Certificate, serverKey *ecdsa.PrivateKey, 
 	t.Helper()
 	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(2), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(2), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"kubernetes.default.svc"},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, serverCA, key.Public(), serverKey)
 	if err != nil {
@@ -228,9 +229,10 @@ func TestReach(t *testing.T) {
 	node, jump := newSSHD(t), newSSHD(t)
 	off := node.host
 	off.Port = closedPort(t)
-	access := Access{
-		Cluster: "k3s", VIP: "127.0.0.1", APIPort: api(t, serverCA, serverKey, clientCA), Servers: 1, Jump: &jump.host,
-		Ways: []Way{{"k3s-lb-01", off}, {"k3s-server-01", node.host}}, ServerCA: server.Certificate, ClientCA: client,
+	port := api(t, serverCA, serverKey, clientCA)
+	access := Access{ // nothing answers at the VIP: it is moving
+		Cluster: "k3s", VIP: "127.0.0.9", APIPort: port, Servers: 1, Jump: &jump.host,
+		Ways: []Way{{"k3s-lb-01", off, ""}, {"k3s-lb-02", node.host, ""}, {"k3s-server-01", node.host, fmt.Sprintf("127.0.0.1:%d", port)}}, ServerCA: server.Certificate, ClientCA: client,
 	}
 	c, err := Reach(t.Context(), access, 20*time.Second)
 	if err != nil {
@@ -272,7 +274,7 @@ func TestReachFails(t *testing.T) {
 	off.Port = closedPort(t)
 	fine := Access{
 		Cluster: "k3s", VIP: "127.0.0.1", APIPort: api(t, serverCA, serverKey, clientCA), Servers: 1,
-		Ways: []Way{{"k3s-lb-01", off}, {"k3s-server-01", node.host}}, ServerCA: server.Certificate, ClientCA: client,
+		Ways: []Way{{"k3s-lb-01", off, ""}, {"k3s-server-01", node.host, ""}}, ServerCA: server.Certificate, ClientCA: client,
 	}
 	for name, c := range map[string]struct {
 		change func(*Access)

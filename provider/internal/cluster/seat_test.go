@@ -426,7 +426,7 @@ func TestDrain(t *testing.T) {
 	w := newWorld(1, all(worker(), pod("web-0", "k3s-Worker-01"), pod("web-1", "k3s-Worker-01"))...)
 	w.drainFor, w.block["web-1"] = 5*time.Second, true
 	time.AfterFunc(50*time.Millisecond, func() { _ = w.fake.Tracker().Delete(podsGVR, "default", "web-1") }) // another eviction came through
-	_, err := w.Pause(t.Context(), "k3s-Worker-01", true)
+	_, _, err := w.Pause(t.Context(), "k3s-Worker-01", true)
 	says(t, err, "")
 	w.cordoned(t, "k3s-Worker-01", true)
 	already, err := w.Cordon(t.Context(), "k3s-Worker-01")

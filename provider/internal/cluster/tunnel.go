@@ -23,7 +23,8 @@ const (
 type tunnel struct {
 	ways     []Way
 	jump     *contact.Host
-	api      string // address and port of the API
+	api      string // address and port of the API at the VIP
+	at       string // where it is on the way that is used now
 	life     context.Context
 	end      context.CancelFunc
 	mutex    sync.Mutex
@@ -44,32 +45,44 @@ func (t *tunnel) open(ctx context.Context, way Way) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, err := client.DialContext(limited, "tcp", t.api)
+	at := t.api
+	if way.API != "" {
+		at = way.API
+	}
+	conn, err := client.DialContext(limited, "tcp", at)
 	if err != nil {
 		closeSSH()
-		return fmt.Errorf("SSH is fine, but nothing answers at %s: %w", t.api, err)
+		return fmt.Errorf("SSH is fine, but nothing answers at %s: %w", at, err)
 	}
 	_ = conn.Close()
-	t.client, t.closeSSH = client, closeSSH
+	t.client, t.closeSSH, t.at = client, closeSSH, at
 	go keepAlive(t.life, client)
 	return nil
 }
 
 // dial connects to an address in the cluster's network.
 func (t *tunnel) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	client, err := t.current(ctx, nil)
+	client, at, err := t.current(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := dialThrough(ctx, client, network, address)
+	conn, err := dialThrough(ctx, client, network, t.there(address, at))
 	var refused *ssh.OpenChannelError
 	if err == nil || errors.As(err, &refused) || ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
 		return conn, err // the address is what does not answer
 	}
-	if client, err = t.current(ctx, client); err != nil {
+	if client, at, err = t.current(ctx, client); err != nil {
 		return nil, err
 	}
-	return dialThrough(ctx, client, network, address)
+	return dialThrough(ctx, client, network, t.there(address, at))
+}
+
+// there is an address as it is on a way where the API is at another one.
+func (t *tunnel) there(address, at string) string {
+	if address == t.api {
+		return at
+	}
+	return address
 }
 
 func dialThrough(ctx context.Context, client *ssh.Client, network, address string) (net.Conn, error) {
@@ -78,15 +91,15 @@ func dialThrough(ctx context.Context, client *ssh.Client, network, address strin
 	return client.DialContext(ctx, network, address)
 }
 
-// current is the SSH connection; another one than the broken one.
-func (t *tunnel) current(ctx context.Context, broken *ssh.Client) (*ssh.Client, error) {
+// current is the SSH connection, another one than the broken one, and where the API is on its way.
+func (t *tunnel) current(ctx context.Context, broken *ssh.Client) (*ssh.Client, string, error) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
 	if t.life.Err() != nil {
-		return nil, errors.New("the tunnel to the cluster is closed")
+		return nil, "", errors.New("the tunnel to the cluster is closed")
 	}
 	if t.client != nil && t.client != broken {
-		return t.client, nil
+		return t.client, t.at, nil
 	}
 	t.closeSSH()
 	t.client, t.closeSSH = nil, func() {}
@@ -97,11 +110,11 @@ func (t *tunnel) current(ctx context.Context, broken *ssh.Client) (*ssh.Client, 
 	for _, way := range t.ways {
 		err := t.open(ctx, way)
 		if err == nil {
-			return t.client, nil
+			return t.client, t.at, nil
 		}
 		seen = append(seen, fmt.Errorf("through %s: %w", way.Node, err))
 	}
-	return nil, errors.Join(seen...)
+	return nil, "", errors.Join(seen...)
 }
 
 func (t *tunnel) close() {

@@ -314,7 +314,7 @@ func TestAStartThatFails(t *testing.T) {
 	m.write("network", "")
 	m.program("journalctl", `echo 'level=fatal msg="bad token T0KEN or AG3NT"'`)
 	_, stderr, failed := m.converge("new")
-	const want = `k3s-server-01: converge: k3s ends again and again; mend that, then run pulumi up again; cause: level=fatal msg="bad token *** or ***"`
+	const want = `k3s-server-01: converge: k3s v1.31.6+k3s1 ends again and again; mend that, then run pulumi up again; cause: level=fatal msg="bad token *** or ***"`
 	if first, _, _ := strings.Cut(stderr, "\n"); !failed || first != want || strings.Contains(stderr, "T0KEN") || strings.Contains(stderr, "AG3NT") {
 		t.Errorf("says %q", stderr)
 	}

@@ -8,13 +8,14 @@ import (
 )
 
 // Launch is what a step starts k3s with, as far as another one restarts it.
-type Launch struct{ Version, Config, Restart, Reapply string }
+type Launch struct{ Version, Config, Restart, Reapply, Change string }
 
 var (
 	plainLine   = `(?m)^%s='([^']*)'$`
 	versionLine = regexp.MustCompile(fmt.Sprintf(plainLine, "K3S_VERSION"))
 	restartLine = regexp.MustCompile(fmt.Sprintf(plainLine, "RESTART"))
 	reapplyLine = regexp.MustCompile(fmt.Sprintf(plainLine, "REAPPLY"))
+	changeLine  = regexp.MustCompile(fmt.Sprintf(plainLine, "CHANGE"))
 	configLines = regexp.MustCompile(`(?s)\nCONFIG=(.*?)\n(?:K3S_UNIT=|\[ -r )`)
 )
 
@@ -26,8 +27,14 @@ func LaunchOf(step string) Launch {
 		}
 		return ""
 	}
-	return Launch{first(versionLine), first(configLines), first(restartLine), first(reapplyLine)}
+	return Launch{first(versionLine), lasting(first(configLines)), first(restartLine), first(reapplyLine), first(changeLine)}
 }
+
+// atRegistration are the lines of a configuration that count when a node registers; later it gets its labels and taints through the API.
+var atRegistration = regexp.MustCompile(`(?m)^node-(label|taint): .*\n`)
+
+// lasting is a configuration as far as another one restarts k3s.
+func lasting(config string) string { return atRegistration.ReplaceAllString(config, "") }
 
 // After says whether this launch comes after another one. A word that was taken out again has done its work.
 func (l Launch) After(old Launch) bool {
@@ -44,9 +51,9 @@ func (l Launch) After(old Launch) bool {
 func Restarts(p topology.Plan, n topology.Node) string {
 	switch n.Role {
 	case topology.Server:
-		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + ServerConfig(p.Spec, n)
+		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + lasting(ServerConfig(p.Spec, n))
 	case topology.Worker:
-		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + WorkerConfig(p.Spec, n)
+		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + lasting(WorkerConfig(p.Spec, n))
 	case topology.LoadBalancer:
 	}
 	return ""

@@ -10,6 +10,10 @@ import (
 // Secrets are the values that scripts need and that no file of a plan may hold: they come from other resources.
 type Secrets struct {
 	Token, AgentToken, CA, CAHash string
+
+	// Change counts how often what k3s is started with has changed on the node: a change that was begun, failed, and is taken back runs the step
+	// again, which the state believes to be as it was.
+	Change int
 }
 
 // variable is one line of a script's head.
@@ -99,10 +103,9 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 		{"STEP", string(step.Verb)},
 		{"NODE_IP", n.IP},
 		{"CLUSTER", s.ClusterName},
-		{"VIP", s.Network.VIP},
-		{"API_PORT", fmt.Sprint(s.LoadBalancers.APIPort)},
-		{"STATUS_PORT", fmt.Sprint(s.LoadBalancers.StatusPort)},
 	}
+	endpoint := []variable{{"VIP", s.Network.VIP}, {"API_PORT", fmt.Sprint(s.LoadBalancers.APIPort)}}
+	status := variable{"STATUS_PORT", fmt.Sprint(s.LoadBalancers.StatusPort)}
 	if s.Reapply != "" {
 		vars = append(vars, variable{"REAPPLY", s.Reapply}) // has the step run again
 	}
@@ -110,11 +113,11 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 	if n.Role == topology.Worker {
 		unit = "k3s-agent"
 	}
-	k3s := []variable{{"UNIT", unit}, {"K3S_VERSION", s.K3s.Version}, {"READY_WAIT", "400"}, {"RESTART", s.K3s.Restart}}
+	k3s := []variable{{"UNIT", unit}, {"K3S_VERSION", s.K3s.Version}, {"READY_WAIT", "400"}, {"RESTART", s.K3s.Restart}, {"CHANGE", fmt.Sprint(secrets.Change)}}
 
 	switch step.Verb {
 	case topology.Reach:
-		return []string{"lib.sh", "lib-loadbalancer.sh", "reach-cluster.sh"}, vars
+		return []string{"lib.sh", "lib-loadbalancer.sh", "reach-cluster.sh"}, append(append(vars, endpoint...), status)
 	case topology.Prepare:
 		if n.Role == topology.LoadBalancer {
 			return []string{"lib.sh", "lib-packages.sh", "prepare-loadbalancer.sh"}, vars
@@ -125,9 +128,10 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 	case topology.VM, topology.Contact, topology.Converge, topology.Admit, topology.Release, topology.Access, topology.Start:
 	}
 
+	vars = append(vars, endpoint...)
 	switch n.Role {
 	case topology.LoadBalancer:
-		return []string{"lib.sh", "lib-loadbalancer.sh", "converge-loadbalancer.sh"}, append(vars,
+		return []string{"lib.sh", "lib-loadbalancer.sh", "converge-loadbalancer.sh"}, append(vars, status,
 			variable{"LAST", last(p, n)}, variable{"LB_MACS", macs(p)},
 			variable{"INTERFACE", s.LoadBalancers.Interface}, variable{"CA", secrets.CA}, variable{"HAPROXY", HAProxy(p)},
 			variable{"HAPROXY_UNIT", HAProxyUnit(p)}, variable{"SERVERS", servers(p)}, variable{"LB_SERVERS", toolPath("lb-servers")},

@@ -101,7 +101,7 @@ func TestMayUpgrade(t *testing.T) {
 			if err := os.MkdirAll(dir+"/k3sha", 0o755); err != nil { //nolint:gosec // a test's
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(dir+"/k3sha/installed", []byte(c.from), 0o600); err != nil {
+			if err := os.WriteFile(dir+"/k3sha/reached", []byte(c.from), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}

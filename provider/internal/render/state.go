@@ -24,6 +24,18 @@ func StateScript(node, vip string, statusPort int, do Do) string {
 	})
 }
 
+// ReachedScript asks a server which release of k3s has come up there last.
+func ReachedScript(node string) string {
+	return compose([]string{"lib.sh", "reached-node.sh"}, []variable{{"NODE", node}, {"STEP", string(topology.Release)}})
+}
+
+// ArriveScript has a load balancer give up the VIP and the port that there were before, when everything has moved to those that there are now.
+func ArriveScript(node, vip string, apiPort int) string {
+	return compose([]string{"lib.sh", "arrive-loadbalancer.sh"}, []variable{
+		{"NODE", node}, {"STEP", string(topology.Settle)}, {"VIP", vip}, {"API_PORT", strconv.Itoa(apiPort)},
+	})
+}
+
 // SteerScript has a load balancer send new connections to a server no more, or again.
 func SteerScript(node, server string, ready bool) string {
 	state := "drain"

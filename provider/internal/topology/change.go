@@ -15,6 +15,8 @@ type Machine struct {
 	VMID       int
 	Disk       int // GiB
 	Generation int
+	VM         string // a hash of what restarts its VM when it changes
+	K3s        string // and of what restarts k3s on it
 }
 
 // Machines are the VMs of a plan, by name.

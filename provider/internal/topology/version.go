@@ -82,7 +82,7 @@ func CheckUpgrade(from, to string) error {
 	}
 	switch {
 	case next.less(old):
-		return fmt.Errorf("%s is older than %s, which this cluster runs or was being moved to; "+
+		return fmt.Errorf("%s is older than %s, which has come up in this cluster; "+
 			"k3s cannot go back, give %s or a newer release", to, from, from)
 	case next.Minor > old.Minor+1:
 		return fmt.Errorf("%s skips a minor version after %s; go through v%d.%d first", to, from, old.Major, old.Minor+1)

@@ -16,8 +16,14 @@ import (
 type ClusterMachines struct {
 	pulumi.CustomResourceState
 
+	// What this update is about to do, in a preview; nothing afterwards.
+	Change MachineChangeOutput `pulumi:"change"`
 	// How often they have changed.
 	Changes pulumi.IntOutput `pulumi:"changes"`
+	// Hashes of the configuration, by file.
+	Hashes pulumi.StringMapOutput `pulumi:"hashes"`
+	// How often what k3s is started with has changed, by node: a change that is taken back counts, too, so that its step runs again where it has failed.
+	K3sChanges pulumi.IntMapOutput `pulumi:"k3sChanges"`
 	// The VMs by name.
 	Machines MachineMapOutput `pulumi:"machines"`
 	// Those that the last change makes anew.
@@ -33,6 +39,9 @@ func NewClusterMachines(ctx *pulumi.Context,
 		return nil, errors.New("missing one or more required arguments")
 	}
 
+	if args.Configuration == nil {
+		return nil, errors.New("invalid value for required argument 'Configuration'")
+	}
 	if args.Machines == nil {
 		return nil, errors.New("invalid value for required argument 'Machines'")
 	}
@@ -72,6 +81,10 @@ func (ClusterMachinesState) ElementType() reflect.Type {
 }
 
 type clusterMachinesArgs struct {
+	// What HAProxy, Keepalived and k3s run with, by file, without secrets: here a preview shows what changes in it. Machines get it by their own steps.
+	//
+	// Change: in place.
+	Configuration map[string]string `pulumi:"configuration"`
 	// The VMs by name.
 	//
 	// Change: in place, or refused at preview.
@@ -84,6 +97,10 @@ type clusterMachinesArgs struct {
 
 // The set of arguments for constructing a ClusterMachines resource.
 type ClusterMachinesArgs struct {
+	// What HAProxy, Keepalived and k3s run with, by file, without secrets: here a preview shows what changes in it. Machines get it by their own steps.
+	//
+	// Change: in place.
+	Configuration pulumi.StringMapInput
 	// The VMs by name.
 	//
 	// Change: in place, or refused at preview.
@@ -181,9 +198,24 @@ func (o ClusterMachinesOutput) ToClusterMachinesOutputWithContext(ctx context.Co
 	return o
 }
 
+// What this update is about to do, in a preview; nothing afterwards.
+func (o ClusterMachinesOutput) Change() MachineChangeOutput {
+	return o.ApplyT(func(v *ClusterMachines) MachineChangeOutput { return v.Change }).(MachineChangeOutput)
+}
+
 // How often they have changed.
 func (o ClusterMachinesOutput) Changes() pulumi.IntOutput {
 	return o.ApplyT(func(v *ClusterMachines) pulumi.IntOutput { return v.Changes }).(pulumi.IntOutput)
+}
+
+// Hashes of the configuration, by file.
+func (o ClusterMachinesOutput) Hashes() pulumi.StringMapOutput {
+	return o.ApplyT(func(v *ClusterMachines) pulumi.StringMapOutput { return v.Hashes }).(pulumi.StringMapOutput)
+}
+
+// How often what k3s is started with has changed, by node: a change that is taken back counts, too, so that its step runs again where it has failed.
+func (o ClusterMachinesOutput) K3sChanges() pulumi.IntMapOutput {
+	return o.ApplyT(func(v *ClusterMachines) pulumi.IntMapOutput { return v.K3sChanges }).(pulumi.IntMapOutput)
 }
 
 // The VMs by name.

@@ -65,7 +65,7 @@ func (ClusterReleaseState) ElementType() reflect.Type {
 type clusterReleaseArgs struct {
 	// The release.
 	//
-	// Change: in place; a downgrade or a skipped minor version is refused at preview.
+	// Change: in place; refused when a server has come up with a newer one, or with one that is more than a minor version behind.
 	K3sVersion string `pulumi:"k3sVersion"`
 }
 
@@ -73,7 +73,7 @@ type clusterReleaseArgs struct {
 type ClusterReleaseArgs struct {
 	// The release.
 	//
-	// Change: in place; a downgrade or a skipped minor version is refused at preview.
+	// Change: in place; refused when a server has come up with a newer one, or with one that is more than a minor version behind.
 	K3sVersion pulumi.StringInput
 }
 

@@ -12,14 +12,22 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// The end of every update that takes nodes out of service: all of them are back, and none stays cordoned, also when an update before was interrupted. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state. It ends with an error that names the node when one is not back for 10 minutes.
+// The end of every update that takes nodes out of service: all of them are back, and none stays cordoned, also when an update before was interrupted. Registered nodes get their labels and taints here, and a VIP that has moved is given up. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state. It ends with an error that names the node when one is not back for 10 minutes.
 type ClusterSettled struct {
 	pulumi.CustomResourceState
 
 	// How often machines had changed then.
 	Changes pulumi.IntOutput `pulumi:"changes"`
+	// URL of the API at the VIP.
+	Endpoint pulumi.StringOutput `pulumi:"endpoint"`
+	// Labels and taints that the groups' nodes have.
+	Groups SettledMarkMapOutput `pulumi:"groups"`
+	// The k3s release that all nodes have reached.
+	K3sVersion pulumi.StringOutput `pulumi:"k3sVersion"`
 	// The nodes by name.
 	Nodes SettledNodeMapOutput `pulumi:"nodes"`
+	// The last word of `reapply`.
+	Reapply pulumi.StringPtrOutput `pulumi:"reapply"`
 }
 
 // NewClusterSettled registers a new resource with the given unique name, arguments, and options.
@@ -31,6 +39,15 @@ func NewClusterSettled(ctx *pulumi.Context,
 
 	if args.Changes == nil {
 		return nil, errors.New("invalid value for required argument 'Changes'")
+	}
+	if args.Endpoint == nil {
+		return nil, errors.New("invalid value for required argument 'Endpoint'")
+	}
+	if args.Groups == nil {
+		return nil, errors.New("invalid value for required argument 'Groups'")
+	}
+	if args.K3sVersion == nil {
+		return nil, errors.New("invalid value for required argument 'K3sVersion'")
 	}
 	if args.Nodes == nil {
 		return nil, errors.New("invalid value for required argument 'Nodes'")
@@ -72,10 +89,26 @@ type clusterSettledArgs struct {
 	//
 	// Change: looks at all nodes, in place.
 	Changes int `pulumi:"changes"`
+	// URL of the API at the VIP.
+	//
+	// Change: load balancers give the former VIP or port up, in place.
+	Endpoint string `pulumi:"endpoint"`
+	// Labels and taints of the groups' nodes, by the input that holds the group.
+	//
+	// Change: registered nodes get them through the API, in place; nothing restarts.
+	Groups map[string]SettledMark `pulumi:"groups"`
+	// The k3s release that all nodes reach.
+	//
+	// Change: in place; a downgrade or a skipped minor version is refused at preview.
+	K3sVersion string `pulumi:"k3sVersion"`
 	// The nodes by name.
 	//
 	// Change: waits until those that have changed are back, in place.
 	Nodes map[string]SettledNode `pulumi:"nodes"`
+	// The cluster's `reapply`.
+	//
+	// Change: a new word gives all nodes their labels and taints again.
+	Reapply *string `pulumi:"reapply"`
 }
 
 // The set of arguments for constructing a ClusterSettled resource.
@@ -84,10 +117,26 @@ type ClusterSettledArgs struct {
 	//
 	// Change: looks at all nodes, in place.
 	Changes pulumi.IntInput
+	// URL of the API at the VIP.
+	//
+	// Change: load balancers give the former VIP or port up, in place.
+	Endpoint pulumi.StringInput
+	// Labels and taints of the groups' nodes, by the input that holds the group.
+	//
+	// Change: registered nodes get them through the API, in place; nothing restarts.
+	Groups SettledMarkMapInput
+	// The k3s release that all nodes reach.
+	//
+	// Change: in place; a downgrade or a skipped minor version is refused at preview.
+	K3sVersion pulumi.StringInput
 	// The nodes by name.
 	//
 	// Change: waits until those that have changed are back, in place.
 	Nodes SettledNodeMapInput
+	// The cluster's `reapply`.
+	//
+	// Change: a new word gives all nodes their labels and taints again.
+	Reapply pulumi.StringPtrInput
 }
 
 func (ClusterSettledArgs) ElementType() reflect.Type {
@@ -182,9 +231,29 @@ func (o ClusterSettledOutput) Changes() pulumi.IntOutput {
 	return o.ApplyT(func(v *ClusterSettled) pulumi.IntOutput { return v.Changes }).(pulumi.IntOutput)
 }
 
+// URL of the API at the VIP.
+func (o ClusterSettledOutput) Endpoint() pulumi.StringOutput {
+	return o.ApplyT(func(v *ClusterSettled) pulumi.StringOutput { return v.Endpoint }).(pulumi.StringOutput)
+}
+
+// Labels and taints that the groups' nodes have.
+func (o ClusterSettledOutput) Groups() SettledMarkMapOutput {
+	return o.ApplyT(func(v *ClusterSettled) SettledMarkMapOutput { return v.Groups }).(SettledMarkMapOutput)
+}
+
+// The k3s release that all nodes have reached.
+func (o ClusterSettledOutput) K3sVersion() pulumi.StringOutput {
+	return o.ApplyT(func(v *ClusterSettled) pulumi.StringOutput { return v.K3sVersion }).(pulumi.StringOutput)
+}
+
 // The nodes by name.
 func (o ClusterSettledOutput) Nodes() SettledNodeMapOutput {
 	return o.ApplyT(func(v *ClusterSettled) SettledNodeMapOutput { return v.Nodes }).(SettledNodeMapOutput)
+}
+
+// The last word of `reapply`.
+func (o ClusterSettledOutput) Reapply() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ClusterSettled) pulumi.StringPtrOutput { return v.Reapply }).(pulumi.StringPtrOutput)
 }
 
 type ClusterSettledArrayOutput struct{ *pulumi.OutputState }

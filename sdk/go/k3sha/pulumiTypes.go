@@ -560,7 +560,7 @@ type K3s struct {
 	BinarySha256 *string `pulumi:"binarySha256"`
 	// Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
 	//
-	// Change: rolls through the servers one by one, then the workers.
+	// Change: rolls through the servers one by one.
 	//
 	// Upstream: k3s' `disable`.
 	Disable []string `pulumi:"disable"`
@@ -610,7 +610,7 @@ type K3s struct {
 	ServerConfig map[string]interface{} `pulumi:"serverConfig"`
 	// Host names and addresses for the servers' certificate, besides the VIP and each server's own address. Default: none.
 	//
-	// Change: rolls through the servers one by one.
+	// Change: rolls through the servers one by one. Names that are taken out stay in certificates.
 	//
 	// Upstream: k3s' `tls-san`.
 	TlsSans []string `pulumi:"tlsSans"`
@@ -622,7 +622,7 @@ type K3s struct {
 	Token *string `pulumi:"token"`
 	// Release of k3s in full, like `v1.31.6+k3s1`; v1.27 or newer.
 	//
-	// Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview.
+	// Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview. A release with which no server has come up can be taken back.
 	//
 	// Upstream: `INSTALL_K3S_VERSION`.
 	Version string `pulumi:"version"`
@@ -663,7 +663,7 @@ type K3sArgs struct {
 	BinarySha256 *string `pulumi:"binarySha256"`
 	// Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
 	//
-	// Change: rolls through the servers one by one, then the workers.
+	// Change: rolls through the servers one by one.
 	//
 	// Upstream: k3s' `disable`.
 	Disable []string `pulumi:"disable"`
@@ -713,7 +713,7 @@ type K3sArgs struct {
 	ServerConfig map[string]interface{} `pulumi:"serverConfig"`
 	// Host names and addresses for the servers' certificate, besides the VIP and each server's own address. Default: none.
 	//
-	// Change: rolls through the servers one by one.
+	// Change: rolls through the servers one by one. Names that are taken out stay in certificates.
 	//
 	// Upstream: k3s' `tls-san`.
 	TlsSans []string `pulumi:"tlsSans"`
@@ -725,7 +725,7 @@ type K3sArgs struct {
 	Token pulumi.StringPtrInput `pulumi:"token"`
 	// Release of k3s in full, like `v1.31.6+k3s1`; v1.27 or newer.
 	//
-	// Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview.
+	// Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview. A release with which no server has come up can be taken back.
 	//
 	// Upstream: `INSTALL_K3S_VERSION`.
 	Version string `pulumi:"version"`
@@ -789,7 +789,7 @@ func (o K3sOutput) BinarySha256() pulumi.StringPtrOutput {
 
 // Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
 //
-// Change: rolls through the servers one by one, then the workers.
+// Change: rolls through the servers one by one.
 //
 // Upstream: k3s' `disable`.
 func (o K3sOutput) Disable() pulumi.StringArrayOutput {
@@ -872,7 +872,7 @@ func (o K3sOutput) ServerConfig() pulumi.MapOutput {
 
 // Host names and addresses for the servers' certificate, besides the VIP and each server's own address. Default: none.
 //
-// Change: rolls through the servers one by one.
+// Change: rolls through the servers one by one. Names that are taken out stay in certificates.
 //
 // Upstream: k3s' `tls-san`.
 func (o K3sOutput) TlsSans() pulumi.StringArrayOutput {
@@ -890,7 +890,7 @@ func (o K3sOutput) Token() pulumi.StringPtrOutput {
 
 // Release of k3s in full, like `v1.31.6+k3s1`; v1.27 or newer.
 //
-// Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview.
+// Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview. A release with which no server has come up can be taken back.
 //
 // Upstream: `INSTALL_K3S_VERSION`.
 func (o K3sOutput) Version() pulumi.StringOutput {
@@ -916,7 +916,7 @@ type LoadBalancers struct {
 	AdvertInterval *float64 `pulumi:"advertInterval"`
 	// Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
 	//
-	// Change: load balancers reload, then servers and workers roll.
+	// Change: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.
 	//
 	// Upstream: HAProxy's `bind`.
 	ApiPort *int `pulumi:"apiPort"`
@@ -1002,9 +1002,9 @@ type LoadBalancers struct {
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
 	Slots []int `pulumi:"slots"`
-	// Port at which load balancers say over HTTP which cluster this is, at `/cluster`. Default: 8405.
+	// Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
 	//
-	// Change: load balancers reload, then servers roll.
+	// Change: reloads the load balancers, one after the other; nothing else.
 	//
 	// Upstream: HAProxy's `bind`.
 	StatusPort *int `pulumi:"statusPort"`
@@ -1037,7 +1037,7 @@ type LoadBalancersArgs struct {
 	AdvertInterval *float64 `pulumi:"advertInterval"`
 	// Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
 	//
-	// Change: load balancers reload, then servers and workers roll.
+	// Change: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.
 	//
 	// Upstream: HAProxy's `bind`.
 	ApiPort *int `pulumi:"apiPort"`
@@ -1123,9 +1123,9 @@ type LoadBalancersArgs struct {
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
 	Slots []int `pulumi:"slots"`
-	// Port at which load balancers say over HTTP which cluster this is, at `/cluster`. Default: 8405.
+	// Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
 	//
-	// Change: load balancers reload, then servers roll.
+	// Change: reloads the load balancers, one after the other; nothing else.
 	//
 	// Upstream: HAProxy's `bind`.
 	StatusPort *int `pulumi:"statusPort"`
@@ -1226,7 +1226,7 @@ func (o LoadBalancersOutput) AdvertInterval() pulumi.Float64PtrOutput {
 
 // Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
 //
-// Change: load balancers reload, then servers and workers roll.
+// Change: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.
 //
 // Upstream: HAProxy's `bind`.
 func (o LoadBalancersOutput) ApiPort() pulumi.IntPtrOutput {
@@ -1363,9 +1363,9 @@ func (o LoadBalancersOutput) Slots() pulumi.IntArrayOutput {
 	return o.ApplyT(func(v LoadBalancers) []int { return v.Slots }).(pulumi.IntArrayOutput)
 }
 
-// Port at which load balancers say over HTTP which cluster this is, at `/cluster`. Default: 8405.
+// Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
 //
-// Change: load balancers reload, then servers roll.
+// Change: reloads the load balancers, one after the other; nothing else.
 //
 // Upstream: HAProxy's `bind`.
 func (o LoadBalancersOutput) StatusPort() pulumi.IntPtrOutput {
@@ -1421,7 +1421,7 @@ func (o LoadBalancersPtrOutput) AdvertInterval() pulumi.Float64PtrOutput {
 
 // Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
 //
-// Change: load balancers reload, then servers and workers roll.
+// Change: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.
 //
 // Upstream: HAProxy's `bind`.
 func (o LoadBalancersPtrOutput) ApiPort() pulumi.IntPtrOutput {
@@ -1643,9 +1643,9 @@ func (o LoadBalancersPtrOutput) Slots() pulumi.IntArrayOutput {
 	}).(pulumi.IntArrayOutput)
 }
 
-// Port at which load balancers say over HTTP which cluster this is, at `/cluster`. Default: 8405.
+// Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
 //
-// Change: load balancers reload, then servers roll.
+// Change: reloads the load balancers, one after the other; nothing else.
 //
 // Upstream: HAProxy's `bind`.
 func (o LoadBalancersPtrOutput) StatusPort() pulumi.IntPtrOutput {
@@ -1681,20 +1681,24 @@ type Machine struct {
 	//
 	// Change: a higher one makes it anew; a lower one is refused at preview.
 	Generation int `pulumi:"generation"`
-	// A hash of what takes it out of service for a moment when it changes.
-	//
-	// Change: in place.
-	Hash string `pulumi:"hash"`
 	// Its IPv4 address.
 	//
 	// Change: refused at preview.
 	Ip string `pulumi:"ip"`
+	// A hash of what restarts k3s on it when it changes.
+	//
+	// Change: in place.
+	K3s string `pulumi:"k3s"`
 	// The input that holds its group.
 	Path string `pulumi:"path"`
 	// What it is for.
 	Role string `pulumi:"role"`
 	// Its slot in its group.
 	Slot int `pulumi:"slot"`
+	// A hash of what restarts it when it changes.
+	//
+	// Change: in place.
+	Vm string `pulumi:"vm"`
 	// Proxmox VE's id of it.
 	//
 	// Change: refused at preview.
@@ -1722,20 +1726,24 @@ type MachineArgs struct {
 	//
 	// Change: a higher one makes it anew; a lower one is refused at preview.
 	Generation pulumi.IntInput `pulumi:"generation"`
-	// A hash of what takes it out of service for a moment when it changes.
-	//
-	// Change: in place.
-	Hash pulumi.StringInput `pulumi:"hash"`
 	// Its IPv4 address.
 	//
 	// Change: refused at preview.
 	Ip pulumi.StringInput `pulumi:"ip"`
+	// A hash of what restarts k3s on it when it changes.
+	//
+	// Change: in place.
+	K3s pulumi.StringInput `pulumi:"k3s"`
 	// The input that holds its group.
 	Path pulumi.StringInput `pulumi:"path"`
 	// What it is for.
 	Role pulumi.StringInput `pulumi:"role"`
 	// Its slot in its group.
 	Slot pulumi.IntInput `pulumi:"slot"`
+	// A hash of what restarts it when it changes.
+	//
+	// Change: in place.
+	Vm pulumi.StringInput `pulumi:"vm"`
 	// Proxmox VE's id of it.
 	//
 	// Change: refused at preview.
@@ -1808,18 +1816,18 @@ func (o MachineOutput) Generation() pulumi.IntOutput {
 	return o.ApplyT(func(v Machine) int { return v.Generation }).(pulumi.IntOutput)
 }
 
-// A hash of what takes it out of service for a moment when it changes.
-//
-// Change: in place.
-func (o MachineOutput) Hash() pulumi.StringOutput {
-	return o.ApplyT(func(v Machine) string { return v.Hash }).(pulumi.StringOutput)
-}
-
 // Its IPv4 address.
 //
 // Change: refused at preview.
 func (o MachineOutput) Ip() pulumi.StringOutput {
 	return o.ApplyT(func(v Machine) string { return v.Ip }).(pulumi.StringOutput)
+}
+
+// A hash of what restarts k3s on it when it changes.
+//
+// Change: in place.
+func (o MachineOutput) K3s() pulumi.StringOutput {
+	return o.ApplyT(func(v Machine) string { return v.K3s }).(pulumi.StringOutput)
 }
 
 // The input that holds its group.
@@ -1835,6 +1843,13 @@ func (o MachineOutput) Role() pulumi.StringOutput {
 // Its slot in its group.
 func (o MachineOutput) Slot() pulumi.IntOutput {
 	return o.ApplyT(func(v Machine) int { return v.Slot }).(pulumi.IntOutput)
+}
+
+// A hash of what restarts it when it changes.
+//
+// Change: in place.
+func (o MachineOutput) Vm() pulumi.StringOutput {
+	return o.ApplyT(func(v Machine) string { return v.Vm }).(pulumi.StringOutput)
 }
 
 // Proxmox VE's id of it.
@@ -1862,6 +1877,97 @@ func (o MachineMapOutput) MapIndex(k pulumi.StringInput) MachineOutput {
 	return pulumi.All(o, k).ApplyT(func(vs []interface{}) Machine {
 		return vs[0].(map[string]Machine)[vs[1].(string)]
 	}).(MachineOutput)
+}
+
+// What an update does to the machines of a cluster.
+type MachineChange struct {
+	// Those that are new.
+	Joins []string `pulumi:"joins"`
+	// Those on which k3s restarts.
+	K3s []string `pulumi:"k3s"`
+	// Those that go.
+	Leaves []string `pulumi:"leaves"`
+	// Load balancers that take another configuration over as they run.
+	Reloads []string `pulumi:"reloads"`
+	// Those whose VM restarts.
+	Vms []string `pulumi:"vms"`
+}
+
+// MachineChangeInput is an input type that accepts MachineChangeArgs and MachineChangeOutput values.
+// You can construct a concrete instance of `MachineChangeInput` via:
+//
+//	MachineChangeArgs{...}
+type MachineChangeInput interface {
+	pulumi.Input
+
+	ToMachineChangeOutput() MachineChangeOutput
+	ToMachineChangeOutputWithContext(context.Context) MachineChangeOutput
+}
+
+// What an update does to the machines of a cluster.
+type MachineChangeArgs struct {
+	// Those that are new.
+	Joins pulumi.StringArrayInput `pulumi:"joins"`
+	// Those on which k3s restarts.
+	K3s pulumi.StringArrayInput `pulumi:"k3s"`
+	// Those that go.
+	Leaves pulumi.StringArrayInput `pulumi:"leaves"`
+	// Load balancers that take another configuration over as they run.
+	Reloads pulumi.StringArrayInput `pulumi:"reloads"`
+	// Those whose VM restarts.
+	Vms pulumi.StringArrayInput `pulumi:"vms"`
+}
+
+func (MachineChangeArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*MachineChange)(nil)).Elem()
+}
+
+func (i MachineChangeArgs) ToMachineChangeOutput() MachineChangeOutput {
+	return i.ToMachineChangeOutputWithContext(context.Background())
+}
+
+func (i MachineChangeArgs) ToMachineChangeOutputWithContext(ctx context.Context) MachineChangeOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(MachineChangeOutput)
+}
+
+// What an update does to the machines of a cluster.
+type MachineChangeOutput struct{ *pulumi.OutputState }
+
+func (MachineChangeOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*MachineChange)(nil)).Elem()
+}
+
+func (o MachineChangeOutput) ToMachineChangeOutput() MachineChangeOutput {
+	return o
+}
+
+func (o MachineChangeOutput) ToMachineChangeOutputWithContext(ctx context.Context) MachineChangeOutput {
+	return o
+}
+
+// Those that are new.
+func (o MachineChangeOutput) Joins() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v MachineChange) []string { return v.Joins }).(pulumi.StringArrayOutput)
+}
+
+// Those on which k3s restarts.
+func (o MachineChangeOutput) K3s() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v MachineChange) []string { return v.K3s }).(pulumi.StringArrayOutput)
+}
+
+// Those that go.
+func (o MachineChangeOutput) Leaves() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v MachineChange) []string { return v.Leaves }).(pulumi.StringArrayOutput)
+}
+
+// Load balancers that take another configuration over as they run.
+func (o MachineChangeOutput) Reloads() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v MachineChange) []string { return v.Reloads }).(pulumi.StringArrayOutput)
+}
+
+// Those whose VM restarts.
+func (o MachineChangeOutput) Vms() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v MachineChange) []string { return v.Vms }).(pulumi.StringArrayOutput)
 }
 
 // What a VM is made from.
@@ -1974,7 +2080,7 @@ type Network struct {
 	SearchDomain *string `pulumi:"searchDomain"`
 	// The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
 	//
-	// Change: load balancers move to it, then servers and workers roll; the kubeconfig follows.
+	// Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
 	//
 	// Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
 	Vip string `pulumi:"vip"`
@@ -2019,7 +2125,7 @@ type NetworkArgs struct {
 	SearchDomain *string `pulumi:"searchDomain"`
 	// The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
 	//
-	// Change: load balancers move to it, then servers and workers roll; the kubeconfig follows.
+	// Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
 	//
 	// Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
 	Vip string `pulumi:"vip"`
@@ -2090,7 +2196,7 @@ func (o NetworkOutput) SearchDomain() pulumi.StringPtrOutput {
 
 // The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
 //
-// Change: load balancers move to it, then servers and workers roll; the kubeconfig follows.
+// Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
 //
 // Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
 func (o NetworkOutput) Vip() pulumi.StringOutput {
@@ -2804,7 +2910,7 @@ type Servers struct {
 	Generation *int `pulumi:"generation"`
 	// Labels of the servers. Default: none.
 	//
-	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-label`.
 	Labels map[string]string `pulumi:"labels"`
@@ -2830,7 +2936,7 @@ type Servers struct {
 	StartOver *string `pulumi:"startOver"`
 	// Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 	//
-	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-taint`.
 	Taints []string `pulumi:"taints"`
@@ -2885,7 +2991,7 @@ type ServersArgs struct {
 	Generation *int `pulumi:"generation"`
 	// Labels of the servers. Default: none.
 	//
-	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-label`.
 	Labels map[string]string `pulumi:"labels"`
@@ -2911,7 +3017,7 @@ type ServersArgs struct {
 	StartOver *string `pulumi:"startOver"`
 	// Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 	//
-	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-taint`.
 	Taints []string `pulumi:"taints"`
@@ -3052,7 +3158,7 @@ func (o ServersOutput) Generation() pulumi.IntPtrOutput {
 
 // Labels of the servers. Default: none.
 //
-// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 //
 // Upstream: k3s' `node-label`.
 func (o ServersOutput) Labels() pulumi.StringMapOutput {
@@ -3096,7 +3202,7 @@ func (o ServersOutput) StartOver() pulumi.StringPtrOutput {
 
 // Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 //
-// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 //
 // Upstream: k3s' `node-taint`.
 func (o ServersOutput) Taints() pulumi.StringArrayOutput {
@@ -3219,7 +3325,7 @@ func (o ServersPtrOutput) Generation() pulumi.IntPtrOutput {
 
 // Labels of the servers. Default: none.
 //
-// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 //
 // Upstream: k3s' `node-label`.
 func (o ServersPtrOutput) Labels() pulumi.StringMapOutput {
@@ -3293,7 +3399,7 @@ func (o ServersPtrOutput) StartOver() pulumi.StringPtrOutput {
 
 // Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 //
-// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 //
 // Upstream: k3s' `node-taint`.
 func (o ServersPtrOutput) Taints() pulumi.StringArrayOutput {
@@ -3305,12 +3411,123 @@ func (o ServersPtrOutput) Taints() pulumi.StringArrayOutput {
 	}).(pulumi.StringArrayOutput)
 }
 
+// Labels and taints of the nodes of a group.
+type SettledMark struct {
+	// The labels.
+	Labels map[string]string `pulumi:"labels"`
+	// The taints, as key=value:effect.
+	Taints []string `pulumi:"taints"`
+}
+
+// SettledMarkInput is an input type that accepts SettledMarkArgs and SettledMarkOutput values.
+// You can construct a concrete instance of `SettledMarkInput` via:
+//
+//	SettledMarkArgs{...}
+type SettledMarkInput interface {
+	pulumi.Input
+
+	ToSettledMarkOutput() SettledMarkOutput
+	ToSettledMarkOutputWithContext(context.Context) SettledMarkOutput
+}
+
+// Labels and taints of the nodes of a group.
+type SettledMarkArgs struct {
+	// The labels.
+	Labels pulumi.StringMapInput `pulumi:"labels"`
+	// The taints, as key=value:effect.
+	Taints pulumi.StringArrayInput `pulumi:"taints"`
+}
+
+func (SettledMarkArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*SettledMark)(nil)).Elem()
+}
+
+func (i SettledMarkArgs) ToSettledMarkOutput() SettledMarkOutput {
+	return i.ToSettledMarkOutputWithContext(context.Background())
+}
+
+func (i SettledMarkArgs) ToSettledMarkOutputWithContext(ctx context.Context) SettledMarkOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SettledMarkOutput)
+}
+
+// SettledMarkMapInput is an input type that accepts SettledMarkMap and SettledMarkMapOutput values.
+// You can construct a concrete instance of `SettledMarkMapInput` via:
+//
+//	SettledMarkMap{ "key": SettledMarkArgs{...} }
+type SettledMarkMapInput interface {
+	pulumi.Input
+
+	ToSettledMarkMapOutput() SettledMarkMapOutput
+	ToSettledMarkMapOutputWithContext(context.Context) SettledMarkMapOutput
+}
+
+type SettledMarkMap map[string]SettledMarkInput
+
+func (SettledMarkMap) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]SettledMark)(nil)).Elem()
+}
+
+func (i SettledMarkMap) ToSettledMarkMapOutput() SettledMarkMapOutput {
+	return i.ToSettledMarkMapOutputWithContext(context.Background())
+}
+
+func (i SettledMarkMap) ToSettledMarkMapOutputWithContext(ctx context.Context) SettledMarkMapOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SettledMarkMapOutput)
+}
+
+// Labels and taints of the nodes of a group.
+type SettledMarkOutput struct{ *pulumi.OutputState }
+
+func (SettledMarkOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*SettledMark)(nil)).Elem()
+}
+
+func (o SettledMarkOutput) ToSettledMarkOutput() SettledMarkOutput {
+	return o
+}
+
+func (o SettledMarkOutput) ToSettledMarkOutputWithContext(ctx context.Context) SettledMarkOutput {
+	return o
+}
+
+// The labels.
+func (o SettledMarkOutput) Labels() pulumi.StringMapOutput {
+	return o.ApplyT(func(v SettledMark) map[string]string { return v.Labels }).(pulumi.StringMapOutput)
+}
+
+// The taints, as key=value:effect.
+func (o SettledMarkOutput) Taints() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v SettledMark) []string { return v.Taints }).(pulumi.StringArrayOutput)
+}
+
+type SettledMarkMapOutput struct{ *pulumi.OutputState }
+
+func (SettledMarkMapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]SettledMark)(nil)).Elem()
+}
+
+func (o SettledMarkMapOutput) ToSettledMarkMapOutput() SettledMarkMapOutput {
+	return o
+}
+
+func (o SettledMarkMapOutput) ToSettledMarkMapOutputWithContext(ctx context.Context) SettledMarkMapOutput {
+	return o
+}
+
+func (o SettledMarkMapOutput) MapIndex(k pulumi.StringInput) SettledMarkOutput {
+	return pulumi.All(o, k).ApplyT(func(vs []interface{}) SettledMark {
+		return vs[0].(map[string]SettledMark)[vs[1].(string)]
+	}).(SettledMarkOutput)
+}
+
 // A node of a cluster.
 type SettledNode struct {
 	// Its address.
 	Address string `pulumi:"address"`
 	// A hash of what takes it out of service for a moment when it changes.
 	Hash string `pulumi:"hash"`
+	// The input that holds its group.
+	Path string `pulumi:"path"`
 	// What it is for.
 	Role string `pulumi:"role"`
 }
@@ -3332,6 +3549,8 @@ type SettledNodeArgs struct {
 	Address pulumi.StringInput `pulumi:"address"`
 	// A hash of what takes it out of service for a moment when it changes.
 	Hash pulumi.StringInput `pulumi:"hash"`
+	// The input that holds its group.
+	Path pulumi.StringInput `pulumi:"path"`
 	// What it is for.
 	Role pulumi.StringInput `pulumi:"role"`
 }
@@ -3396,6 +3615,11 @@ func (o SettledNodeOutput) Address() pulumi.StringOutput {
 // A hash of what takes it out of service for a moment when it changes.
 func (o SettledNodeOutput) Hash() pulumi.StringOutput {
 	return o.ApplyT(func(v SettledNode) string { return v.Hash }).(pulumi.StringOutput)
+}
+
+// The input that holds its group.
+func (o SettledNodeOutput) Path() pulumi.StringOutput {
+	return o.ApplyT(func(v SettledNode) string { return v.Path }).(pulumi.StringOutput)
 }
 
 // What it is for.
@@ -3590,7 +3814,7 @@ type WorkerPool struct {
 	Generation *int `pulumi:"generation"`
 	// Labels of the workers. Default: none.
 	//
-	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-label`.
 	Labels map[string]string `pulumi:"labels"`
@@ -3612,7 +3836,7 @@ type WorkerPool struct {
 	Slots []int `pulumi:"slots"`
 	// Taints of the workers. Default: none.
 	//
-	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-taint`.
 	Taints []string `pulumi:"taints"`
@@ -3663,7 +3887,7 @@ type WorkerPoolArgs struct {
 	Generation *int `pulumi:"generation"`
 	// Labels of the workers. Default: none.
 	//
-	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-label`.
 	Labels map[string]string `pulumi:"labels"`
@@ -3685,7 +3909,7 @@ type WorkerPoolArgs struct {
 	Slots []int `pulumi:"slots"`
 	// Taints of the workers. Default: none.
 	//
-	// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-taint`.
 	Taints []string `pulumi:"taints"`
@@ -3793,7 +4017,7 @@ func (o WorkerPoolOutput) Generation() pulumi.IntPtrOutput {
 
 // Labels of the workers. Default: none.
 //
-// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 //
 // Upstream: k3s' `node-label`.
 func (o WorkerPoolOutput) Labels() pulumi.StringMapOutput {
@@ -3830,7 +4054,7 @@ func (o WorkerPoolOutput) Slots() pulumi.IntArrayOutput {
 
 // Taints of the workers. Default: none.
 //
-// Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 //
 // Upstream: k3s' `node-taint`.
 func (o WorkerPoolOutput) Taints() pulumi.StringArrayOutput {
@@ -3868,6 +4092,7 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*LoadBalancersPtrInput)(nil)).Elem(), LoadBalancersArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*MachineInput)(nil)).Elem(), MachineArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*MachineMapInput)(nil)).Elem(), MachineMap{})
+	pulumi.RegisterInputType(reflect.TypeOf((*MachineChangeInput)(nil)).Elem(), MachineChangeArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*MachineSeedInput)(nil)).Elem(), MachineSeedArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NetworkInput)(nil)).Elem(), NetworkArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeInfoInput)(nil)).Elem(), NodeInfoArgs{})
@@ -3877,6 +4102,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*ProxmoxInput)(nil)).Elem(), ProxmoxArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ServersInput)(nil)).Elem(), ServersArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ServersPtrInput)(nil)).Elem(), ServersArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*SettledMarkInput)(nil)).Elem(), SettledMarkArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*SettledMarkMapInput)(nil)).Elem(), SettledMarkMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SettledNodeInput)(nil)).Elem(), SettledNodeArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SettledNodeMapInput)(nil)).Elem(), SettledNodeMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SshInput)(nil)).Elem(), SshArgs{})
@@ -3892,6 +4119,7 @@ func init() {
 	pulumi.RegisterOutputType(LoadBalancersPtrOutput{})
 	pulumi.RegisterOutputType(MachineOutput{})
 	pulumi.RegisterOutputType(MachineMapOutput{})
+	pulumi.RegisterOutputType(MachineChangeOutput{})
 	pulumi.RegisterOutputType(MachineSeedOutput{})
 	pulumi.RegisterOutputType(NetworkOutput{})
 	pulumi.RegisterOutputType(NodeInfoOutput{})
@@ -3901,6 +4129,8 @@ func init() {
 	pulumi.RegisterOutputType(ProxmoxOutput{})
 	pulumi.RegisterOutputType(ServersOutput{})
 	pulumi.RegisterOutputType(ServersPtrOutput{})
+	pulumi.RegisterOutputType(SettledMarkOutput{})
+	pulumi.RegisterOutputType(SettledMarkMapOutput{})
 	pulumi.RegisterOutputType(SettledNodeOutput{})
 	pulumi.RegisterOutputType(SettledNodeMapOutput{})
 	pulumi.RegisterOutputType(SshOutput{})

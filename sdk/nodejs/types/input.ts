@@ -113,7 +113,7 @@ export interface K3sArgs {
     /**
      * Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
      *
-     * Change: rolls through the servers one by one, then the workers.
+     * Change: rolls through the servers one by one.
      *
      * Upstream: k3s' `disable`.
      */
@@ -185,7 +185,7 @@ export interface K3sArgs {
     /**
      * Host names and addresses for the servers' certificate, besides the VIP and each server's own address. Default: none.
      *
-     * Change: rolls through the servers one by one.
+     * Change: rolls through the servers one by one. Names that are taken out stay in certificates.
      *
      * Upstream: k3s' `tls-san`.
      */
@@ -201,7 +201,7 @@ export interface K3sArgs {
     /**
      * Release of k3s in full, like `v1.31.6+k3s1`; v1.27 or newer.
      *
-     * Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview.
+     * Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview. A release with which no server has come up can be taken back.
      *
      * Upstream: `INSTALL_K3S_VERSION`.
      */
@@ -231,7 +231,7 @@ export interface LoadBalancersArgs {
     /**
      * Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
      *
-     * Change: load balancers reload, then servers and workers roll.
+     * Change: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.
      *
      * Upstream: HAProxy's `bind`.
      */
@@ -351,9 +351,9 @@ export interface LoadBalancersArgs {
      */
     slots?: number[];
     /**
-     * Port at which load balancers say over HTTP which cluster this is, at `/cluster`. Default: 8405.
+     * Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
      *
-     * Change: load balancers reload, then servers roll.
+     * Change: reloads the load balancers, one after the other; nothing else.
      *
      * Upstream: HAProxy's `bind`.
      */
@@ -385,17 +385,17 @@ export interface MachineArgs {
      */
     generation: pulumi.Input<number>;
     /**
-     * A hash of what takes it out of service for a moment when it changes.
-     *
-     * Change: in place.
-     */
-    hash: pulumi.Input<string>;
-    /**
      * Its IPv4 address.
      *
      * Change: refused at preview.
      */
     ip: pulumi.Input<string>;
+    /**
+     * A hash of what restarts k3s on it when it changes.
+     *
+     * Change: in place.
+     */
+    k3s: pulumi.Input<string>;
     /**
      * The input that holds its group.
      */
@@ -408,6 +408,12 @@ export interface MachineArgs {
      * Its slot in its group.
      */
     slot: pulumi.Input<number>;
+    /**
+     * A hash of what restarts it when it changes.
+     *
+     * Change: in place.
+     */
+    vm: pulumi.Input<string>;
     /**
      * Proxmox VE's id of it.
      *
@@ -477,7 +483,7 @@ export interface NetworkArgs {
     /**
      * The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
      *
-     * Change: load balancers move to it, then servers and workers roll; the kubeconfig follows.
+     * Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
      *
      * Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
      */
@@ -703,7 +709,7 @@ export interface ServersArgs {
     /**
      * Labels of the servers. Default: none.
      *
-     * Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+     * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
      *
      * Upstream: k3s' `node-label`.
      */
@@ -741,11 +747,25 @@ export interface ServersArgs {
     /**
      * Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
      *
-     * Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+     * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
      *
      * Upstream: k3s' `node-taint`.
      */
     taints?: string[];
+}
+
+/**
+ * Labels and taints of the nodes of a group.
+ */
+export interface SettledMarkArgs {
+    /**
+     * The labels.
+     */
+    labels: pulumi.Input<{[key: string]: pulumi.Input<string>}>;
+    /**
+     * The taints, as key=value:effect.
+     */
+    taints: pulumi.Input<pulumi.Input<string>[]>;
 }
 
 /**
@@ -760,6 +780,10 @@ export interface SettledNodeArgs {
      * A hash of what takes it out of service for a moment when it changes.
      */
     hash: pulumi.Input<string>;
+    /**
+     * The input that holds its group.
+     */
+    path: pulumi.Input<string>;
     /**
      * What it is for.
      */
@@ -855,7 +879,7 @@ export interface WorkerPoolArgs {
     /**
      * Labels of the workers. Default: none.
      *
-     * Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+     * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
      *
      * Upstream: k3s' `node-label`.
      */
@@ -887,7 +911,7 @@ export interface WorkerPoolArgs {
     /**
      * Taints of the workers. Default: none.
      *
-     * Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+     * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
      *
      * Upstream: k3s' `node-taint`.
      */

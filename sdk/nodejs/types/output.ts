@@ -23,17 +23,17 @@ export interface Machine {
      */
     generation: number;
     /**
-     * A hash of what takes it out of service for a moment when it changes.
-     *
-     * Change: in place.
-     */
-    hash: string;
-    /**
      * Its IPv4 address.
      *
      * Change: refused at preview.
      */
     ip: string;
+    /**
+     * A hash of what restarts k3s on it when it changes.
+     *
+     * Change: in place.
+     */
+    k3s: string;
     /**
      * The input that holds its group.
      */
@@ -47,11 +47,43 @@ export interface Machine {
      */
     slot: number;
     /**
+     * A hash of what restarts it when it changes.
+     *
+     * Change: in place.
+     */
+    vm: string;
+    /**
      * Proxmox VE's id of it.
      *
      * Change: refused at preview.
      */
     vmId: number;
+}
+
+/**
+ * What an update does to the machines of a cluster.
+ */
+export interface MachineChange {
+    /**
+     * Those that are new.
+     */
+    joins: string[];
+    /**
+     * Those on which k3s restarts.
+     */
+    k3s: string[];
+    /**
+     * Those that go.
+     */
+    leaves: string[];
+    /**
+     * Load balancers that take another configuration over as they run.
+     */
+    reloads: string[];
+    /**
+     * Those whose VM restarts.
+     */
+    vms: string[];
 }
 
 /**
@@ -103,6 +135,20 @@ export interface NodeInfo {
 }
 
 /**
+ * Labels and taints of the nodes of a group.
+ */
+export interface SettledMark {
+    /**
+     * The labels.
+     */
+    labels: {[key: string]: string};
+    /**
+     * The taints, as key=value:effect.
+     */
+    taints: string[];
+}
+
+/**
  * A node of a cluster.
  */
 export interface SettledNode {
@@ -114,6 +160,10 @@ export interface SettledNode {
      * A hash of what takes it out of service for a moment when it changes.
      */
     hash: string;
+    /**
+     * The input that holds its group.
+     */
+    path: string;
     /**
      * What it is for.
      */

@@ -38,6 +38,8 @@ __all__ = [
     'ProxmoxArgsDict',
     'ServersArgs',
     'ServersArgsDict',
+    'SettledMarkArgs',
+    'SettledMarkArgsDict',
     'SettledNodeArgs',
     'SettledNodeArgsDict',
     'SshArgs',
@@ -363,7 +365,7 @@ class K3sArgsDict(TypedDict):
     """
     Release of k3s in full, like `v1.31.6+k3s1`; v1.27 or newer.
 
-    Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview.
+    Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview. A release with which no server has come up can be taken back.
 
     Upstream: `INSTALL_K3S_VERSION`.
     """
@@ -391,7 +393,7 @@ class K3sArgsDict(TypedDict):
     """
     Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
 
-    Change: rolls through the servers one by one, then the workers.
+    Change: rolls through the servers one by one.
 
     Upstream: k3s' `disable`.
     """
@@ -463,7 +465,7 @@ class K3sArgsDict(TypedDict):
     """
     Host names and addresses for the servers' certificate, besides the VIP and each server's own address. Default: none.
 
-    Change: rolls through the servers one by one.
+    Change: rolls through the servers one by one. Names that are taken out stay in certificates.
 
     Upstream: k3s' `tls-san`.
     """
@@ -510,7 +512,7 @@ class K3sArgs:
 
         :param _builtins.str version: Release of k3s in full, like `v1.31.6+k3s1`; v1.27 or newer.
                
-               Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview.
+               Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview. A release with which no server has come up can be taken back.
                
                Upstream: `INSTALL_K3S_VERSION`.
         :param _builtins.int admin_certificate_days: How many days the kubeconfig's certificate is good, 90 to 3650. It is renewed by the first `pulumi up` in its last 60. Default: 365.
@@ -526,7 +528,7 @@ class K3sArgs:
                Change: in place.
         :param Sequence[_builtins.str] disable: Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
                
-               Change: rolls through the servers one by one, then the workers.
+               Change: rolls through the servers one by one.
                
                Upstream: k3s' `disable`.
         :param 'Drain' drain: When a node is drained before k3s restarts on it: its pods are evicted as their PodDisruptionBudgets allow, DaemonSets' and static pods stay, emptyDir volumes are lost. Before its VM restarts, or goes, it always is. Default: `minor`.
@@ -565,7 +567,7 @@ class K3sArgs:
                Upstream: /etc/rancher/k3s/config.yaml.
         :param Sequence[_builtins.str] tls_sans: Host names and addresses for the servers' certificate, besides the VIP and each server's own address. Default: none.
                
-               Change: rolls through the servers one by one.
+               Change: rolls through the servers one by one. Names that are taken out stay in certificates.
                
                Upstream: k3s' `tls-san`.
         :param pulumi.Input[_builtins.str] token: The servers' token, its password part. Default: made up once, and kept in the state.
@@ -621,7 +623,7 @@ class K3sArgs:
         """
         Release of k3s in full, like `v1.31.6+k3s1`; v1.27 or newer.
 
-        Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview.
+        Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview. A release with which no server has come up can be taken back.
 
         Upstream: `INSTALL_K3S_VERSION`.
         """
@@ -681,7 +683,7 @@ class K3sArgs:
         """
         Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
 
-        Change: rolls through the servers one by one, then the workers.
+        Change: rolls through the servers one by one.
 
         Upstream: k3s' `disable`.
         """
@@ -841,7 +843,7 @@ class K3sArgs:
         """
         Host names and addresses for the servers' certificate, besides the VIP and each server's own address. Default: none.
 
-        Change: rolls through the servers one by one.
+        Change: rolls through the servers one by one. Names that are taken out stay in certificates.
 
         Upstream: k3s' `tls-san`.
         """
@@ -900,7 +902,7 @@ class LoadBalancersArgsDict(TypedDict):
     """
     Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
 
-    Change: load balancers reload, then servers and workers roll.
+    Change: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.
 
     Upstream: HAProxy's `bind`.
     """
@@ -1020,9 +1022,9 @@ class LoadBalancersArgsDict(TypedDict):
     """
     status_port: NotRequired[_builtins.int]
     """
-    Port at which load balancers say over HTTP which cluster this is, at `/cluster`. Default: 8405.
+    Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
 
-    Change: load balancers reload, then servers roll.
+    Change: reloads the load balancers, one after the other; nothing else.
 
     Upstream: HAProxy's `bind`.
     """
@@ -1068,7 +1070,7 @@ class LoadBalancersArgs:
                Upstream: Keepalived's `advert_int`.
         :param _builtins.int api_port: Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
                
-               Change: load balancers reload, then servers and workers roll.
+               Change: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.
                
                Upstream: HAProxy's `bind`.
         :param 'Balance' balance: How HAProxy chooses a server. Default: `random(2)`.
@@ -1137,9 +1139,9 @@ class LoadBalancersArgs:
         :param Sequence[_builtins.int] slots: The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
                
                Change: adds and removes those nodes; the others stay as they are.
-        :param _builtins.int status_port: Port at which load balancers say over HTTP which cluster this is, at `/cluster`. Default: 8405.
+        :param _builtins.int status_port: Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
                
-               Change: load balancers reload, then servers roll.
+               Change: reloads the load balancers, one after the other; nothing else.
                
                Upstream: HAProxy's `bind`.
         :param _builtins.int virtual_router_id: VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName`.
@@ -1211,7 +1213,7 @@ class LoadBalancersArgs:
         """
         Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
 
-        Change: load balancers reload, then servers and workers roll.
+        Change: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.
 
         Upstream: HAProxy's `bind`.
         """
@@ -1467,9 +1469,9 @@ class LoadBalancersArgs:
     @pulumi.getter(name="statusPort")
     def status_port(self) -> Optional[_builtins.int]:
         """
-        Port at which load balancers say over HTTP which cluster this is, at `/cluster`. Default: 8405.
+        Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
 
-        Change: load balancers reload, then servers roll.
+        Change: reloads the load balancers, one after the other; nothing else.
 
         Upstream: HAProxy's `bind`.
         """
@@ -1512,17 +1514,17 @@ class MachineArgsDict(TypedDict):
 
     Change: a higher one makes it anew; a lower one is refused at preview.
     """
-    hash: pulumi.Input[_builtins.str]
-    """
-    A hash of what takes it out of service for a moment when it changes.
-
-    Change: in place.
-    """
     ip: pulumi.Input[_builtins.str]
     """
     Its IPv4 address.
 
     Change: refused at preview.
+    """
+    k3s: pulumi.Input[_builtins.str]
+    """
+    A hash of what restarts k3s on it when it changes.
+
+    Change: in place.
     """
     path: pulumi.Input[_builtins.str]
     """
@@ -1536,6 +1538,12 @@ class MachineArgsDict(TypedDict):
     """
     Its slot in its group.
     """
+    vm: pulumi.Input[_builtins.str]
+    """
+    A hash of what restarts it when it changes.
+
+    Change: in place.
+    """
     vm_id: pulumi.Input[_builtins.int]
     """
     Proxmox VE's id of it.
@@ -1548,11 +1556,12 @@ class MachineArgs:
     def __init__(__self__, *,
                  disk: pulumi.Input[_builtins.int],
                  generation: pulumi.Input[_builtins.int],
-                 hash: pulumi.Input[_builtins.str],
                  ip: pulumi.Input[_builtins.str],
+                 k3s: pulumi.Input[_builtins.str],
                  path: pulumi.Input[_builtins.str],
                  role: pulumi.Input[_builtins.str],
                  slot: pulumi.Input[_builtins.int],
+                 vm: pulumi.Input[_builtins.str],
                  vm_id: pulumi.Input[_builtins.int]):
         """
         A VM of a cluster.
@@ -1563,26 +1572,30 @@ class MachineArgs:
         :param pulumi.Input[_builtins.int] generation: How often it was made anew.
                
                Change: a higher one makes it anew; a lower one is refused at preview.
-        :param pulumi.Input[_builtins.str] hash: A hash of what takes it out of service for a moment when it changes.
-               
-               Change: in place.
         :param pulumi.Input[_builtins.str] ip: Its IPv4 address.
                
                Change: refused at preview.
+        :param pulumi.Input[_builtins.str] k3s: A hash of what restarts k3s on it when it changes.
+               
+               Change: in place.
         :param pulumi.Input[_builtins.str] path: The input that holds its group.
         :param pulumi.Input[_builtins.str] role: What it is for.
         :param pulumi.Input[_builtins.int] slot: Its slot in its group.
+        :param pulumi.Input[_builtins.str] vm: A hash of what restarts it when it changes.
+               
+               Change: in place.
         :param pulumi.Input[_builtins.int] vm_id: Proxmox VE's id of it.
                
                Change: refused at preview.
         """
         pulumi.set(__self__, "disk", disk)
         pulumi.set(__self__, "generation", generation)
-        pulumi.set(__self__, "hash", hash)
         pulumi.set(__self__, "ip", ip)
+        pulumi.set(__self__, "k3s", k3s)
         pulumi.set(__self__, "path", path)
         pulumi.set(__self__, "role", role)
         pulumi.set(__self__, "slot", slot)
+        pulumi.set(__self__, "vm", vm)
         pulumi.set(__self__, "vm_id", vm_id)
 
     @_builtins.property
@@ -1615,20 +1628,6 @@ class MachineArgs:
 
     @_builtins.property
     @pulumi.getter
-    def hash(self) -> pulumi.Input[_builtins.str]:
-        """
-        A hash of what takes it out of service for a moment when it changes.
-
-        Change: in place.
-        """
-        return pulumi.get(self, "hash")
-
-    @hash.setter
-    def hash(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "hash", value)
-
-    @_builtins.property
-    @pulumi.getter
     def ip(self) -> pulumi.Input[_builtins.str]:
         """
         Its IPv4 address.
@@ -1640,6 +1639,20 @@ class MachineArgs:
     @ip.setter
     def ip(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "ip", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def k3s(self) -> pulumi.Input[_builtins.str]:
+        """
+        A hash of what restarts k3s on it when it changes.
+
+        Change: in place.
+        """
+        return pulumi.get(self, "k3s")
+
+    @k3s.setter
+    def k3s(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "k3s", value)
 
     @_builtins.property
     @pulumi.getter
@@ -1676,6 +1689,20 @@ class MachineArgs:
     @slot.setter
     def slot(self, value: pulumi.Input[_builtins.int]):
         pulumi.set(self, "slot", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def vm(self) -> pulumi.Input[_builtins.str]:
+        """
+        A hash of what restarts it when it changes.
+
+        Change: in place.
+        """
+        return pulumi.get(self, "vm")
+
+    @vm.setter
+    def vm(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "vm", value)
 
     @_builtins.property
     @pulumi.getter(name="vmId")
@@ -1806,7 +1833,7 @@ class NetworkArgsDict(TypedDict):
     """
     The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
 
-    Change: load balancers move to it, then servers and workers roll; the kubeconfig follows.
+    Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
 
     Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
     """
@@ -1850,7 +1877,7 @@ class NetworkArgs:
                Upstream: `initialization.ipConfigs`.
         :param _builtins.str vip: The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
                
-               Change: load balancers move to it, then servers and workers roll; the kubeconfig follows.
+               Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
                
                Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
         :param Sequence[_builtins.str] dns: Name servers. Default: the gateway.
@@ -1910,7 +1937,7 @@ class NetworkArgs:
         """
         The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
 
-        Change: load balancers move to it, then servers and workers roll; the kubeconfig follows.
+        Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
 
         Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
         """
@@ -2651,7 +2678,7 @@ class ServersArgsDict(TypedDict):
     """
     Labels of the servers. Default: none.
 
-    Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+    Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 
     Upstream: k3s' `node-label`.
     """
@@ -2689,7 +2716,7 @@ class ServersArgsDict(TypedDict):
     """
     Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 
-    Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+    Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 
     Upstream: k3s' `node-taint`.
     """
@@ -2743,7 +2770,7 @@ class ServersArgs:
                Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
         :param Mapping[str, _builtins.str] labels: Labels of the servers. Default: none.
                
-               Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+               Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
                
                Upstream: k3s' `node-label`.
         :param _builtins.int memory: Memory of each in MiB. Default: 4096.
@@ -2763,7 +2790,7 @@ class ServersArgs:
                Change: a new word starts over; taking it out again changes nothing.
         :param Sequence[_builtins.str] taints: Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
                
-               Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+               Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
                
                Upstream: k3s' `node-taint`.
         """
@@ -2906,7 +2933,7 @@ class ServersArgs:
         """
         Labels of the servers. Default: none.
 
-        Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+        Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 
         Upstream: k3s' `node-label`.
         """
@@ -2992,7 +3019,7 @@ class ServersArgs:
         """
         Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 
-        Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+        Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 
         Upstream: k3s' `node-taint`.
         """
@@ -3000,6 +3027,58 @@ class ServersArgs:
 
     @taints.setter
     def taints(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "taints", value)
+
+
+class SettledMarkArgsDict(TypedDict):
+    """
+    Labels and taints of the nodes of a group.
+    """
+    labels: pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]
+    """
+    The labels.
+    """
+    taints: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]
+    """
+    The taints, as key=value:effect.
+    """
+
+@pulumi.input_type
+class SettledMarkArgs:
+    def __init__(__self__, *,
+                 labels: pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]],
+                 taints: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]):
+        """
+        Labels and taints of the nodes of a group.
+
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] labels: The labels.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] taints: The taints, as key=value:effect.
+        """
+        pulumi.set(__self__, "labels", labels)
+        pulumi.set(__self__, "taints", taints)
+
+    @_builtins.property
+    @pulumi.getter
+    def labels(self) -> pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]:
+        """
+        The labels.
+        """
+        return pulumi.get(self, "labels")
+
+    @labels.setter
+    def labels(self, value: pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]):
+        pulumi.set(self, "labels", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def taints(self) -> pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]:
+        """
+        The taints, as key=value:effect.
+        """
+        return pulumi.get(self, "taints")
+
+    @taints.setter
+    def taints(self, value: pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]):
         pulumi.set(self, "taints", value)
 
 
@@ -3015,6 +3094,10 @@ class SettledNodeArgsDict(TypedDict):
     """
     A hash of what takes it out of service for a moment when it changes.
     """
+    path: pulumi.Input[_builtins.str]
+    """
+    The input that holds its group.
+    """
     role: pulumi.Input[_builtins.str]
     """
     What it is for.
@@ -3025,16 +3108,19 @@ class SettledNodeArgs:
     def __init__(__self__, *,
                  address: pulumi.Input[_builtins.str],
                  hash: pulumi.Input[_builtins.str],
+                 path: pulumi.Input[_builtins.str],
                  role: pulumi.Input[_builtins.str]):
         """
         A node of a cluster.
 
         :param pulumi.Input[_builtins.str] address: Its address.
         :param pulumi.Input[_builtins.str] hash: A hash of what takes it out of service for a moment when it changes.
+        :param pulumi.Input[_builtins.str] path: The input that holds its group.
         :param pulumi.Input[_builtins.str] role: What it is for.
         """
         pulumi.set(__self__, "address", address)
         pulumi.set(__self__, "hash", hash)
+        pulumi.set(__self__, "path", path)
         pulumi.set(__self__, "role", role)
 
     @_builtins.property
@@ -3060,6 +3146,18 @@ class SettledNodeArgs:
     @hash.setter
     def hash(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "hash", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def path(self) -> pulumi.Input[_builtins.str]:
+        """
+        The input that holds its group.
+        """
+        return pulumi.get(self, "path")
+
+    @path.setter
+    def path(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "path", value)
 
     @_builtins.property
     @pulumi.getter
@@ -3279,7 +3377,7 @@ class WorkerPoolArgsDict(TypedDict):
     """
     Labels of the workers. Default: none.
 
-    Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+    Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 
     Upstream: k3s' `node-label`.
     """
@@ -3311,7 +3409,7 @@ class WorkerPoolArgsDict(TypedDict):
     """
     Taints of the workers. Default: none.
 
-    Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+    Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 
     Upstream: k3s' `node-taint`.
     """
@@ -3360,7 +3458,7 @@ class WorkerPoolArgs:
                Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
         :param Mapping[str, _builtins.str] labels: Labels of the workers. Default: none.
                
-               Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+               Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
                
                Upstream: k3s' `node-label`.
         :param _builtins.int max_unavailable: How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
@@ -3377,7 +3475,7 @@ class WorkerPoolArgs:
                Change: adds and removes those nodes; the others stay as they are.
         :param Sequence[_builtins.str] taints: Taints of the workers. Default: none.
                
-               Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+               Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
                
                Upstream: k3s' `node-taint`.
         """
@@ -3502,7 +3600,7 @@ class WorkerPoolArgs:
         """
         Labels of the workers. Default: none.
 
-        Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+        Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 
         Upstream: k3s' `node-label`.
         """
@@ -3574,7 +3672,7 @@ class WorkerPoolArgs:
         """
         Taints of the workers. Default: none.
 
-        Change: restarts k3s, rolling. Kubernetes takes it at a node's first registration only: a registered node keeps what it has, change that by kubectl too.
+        Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 
         Upstream: k3s' `node-taint`.
         """

@@ -21,11 +21,15 @@ __all__ = ['ClusterMachinesArgs', 'ClusterMachines']
 @pulumi.input_type
 class ClusterMachinesArgs:
     def __init__(__self__, *,
+                 configuration: pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]],
                  machines: pulumi.Input[Mapping[str, pulumi.Input['MachineArgs']]],
                  seed: pulumi.Input['MachineSeedArgs']):
         """
         The set of arguments for constructing a ClusterMachines resource.
 
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] configuration: What HAProxy, Keepalived and k3s run with, by file, without secrets: here a preview shows what changes in it. Machines get it by their own steps.
+               
+               Change: in place.
         :param pulumi.Input[Mapping[str, pulumi.Input['MachineArgs']]] machines: The VMs by name.
                
                Change: in place, or refused at preview.
@@ -33,8 +37,23 @@ class ClusterMachinesArgs:
                
                Change: none; it counts for those that a higher generation makes anew.
         """
+        pulumi.set(__self__, "configuration", configuration)
         pulumi.set(__self__, "machines", machines)
         pulumi.set(__self__, "seed", seed)
+
+    @_builtins.property
+    @pulumi.getter
+    def configuration(self) -> pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]:
+        """
+        What HAProxy, Keepalived and k3s run with, by file, without secrets: here a preview shows what changes in it. Machines get it by their own steps.
+
+        Change: in place.
+        """
+        return pulumi.get(self, "configuration")
+
+    @configuration.setter
+    def configuration(self, value: pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]]):
+        pulumi.set(self, "configuration", value)
 
     @_builtins.property
     @pulumi.getter
@@ -71,6 +90,7 @@ class ClusterMachines(pulumi.CustomResource):
     def __init__(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 configuration: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  machines: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['MachineArgs', 'MachineArgsDict']]]]] = None,
                  seed: pulumi.Input[Optional[Union['MachineSeedArgs', 'MachineSeedArgsDict']]] = None,
                  __props__=None):
@@ -79,6 +99,9 @@ class ClusterMachines(pulumi.CustomResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] configuration: What HAProxy, Keepalived and k3s run with, by file, without secrets: here a preview shows what changes in it. Machines get it by their own steps.
+               
+               Change: in place.
         :param pulumi.Input[Mapping[str, pulumi.Input[Union['MachineArgs', 'MachineArgsDict']]]] machines: The VMs by name.
                
                Change: in place, or refused at preview.
@@ -110,6 +133,7 @@ class ClusterMachines(pulumi.CustomResource):
     def _internal_init(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 configuration: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  machines: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['MachineArgs', 'MachineArgsDict']]]]] = None,
                  seed: pulumi.Input[Optional[Union['MachineSeedArgs', 'MachineSeedArgsDict']]] = None,
                  __props__=None):
@@ -121,13 +145,19 @@ class ClusterMachines(pulumi.CustomResource):
                 raise TypeError('__props__ is only valid when passed in combination with a valid opts.id to get an existing resource')
             __props__ = ClusterMachinesArgs.__new__(ClusterMachinesArgs)
 
+            if configuration is None and not opts.urn:
+                raise TypeError("Missing required property 'configuration'")
+            __props__.__dict__["configuration"] = configuration
             if machines is None and not opts.urn:
                 raise TypeError("Missing required property 'machines'")
             __props__.__dict__["machines"] = machines
             if seed is None and not opts.urn:
                 raise TypeError("Missing required property 'seed'")
             __props__.__dict__["seed"] = seed
+            __props__.__dict__["change"] = None
             __props__.__dict__["changes"] = None
+            __props__.__dict__["hashes"] = None
+            __props__.__dict__["k3s_changes"] = None
             __props__.__dict__["renewed"] = None
         super(ClusterMachines, __self__).__init__(
             'k3sha:index:ClusterMachines',
@@ -151,11 +181,22 @@ class ClusterMachines(pulumi.CustomResource):
 
         __props__ = ClusterMachinesArgs.__new__(ClusterMachinesArgs)
 
+        __props__.__dict__["change"] = None
         __props__.__dict__["changes"] = None
+        __props__.__dict__["hashes"] = None
+        __props__.__dict__["k3s_changes"] = None
         __props__.__dict__["machines"] = None
         __props__.__dict__["renewed"] = None
         __props__.__dict__["seed"] = None
         return ClusterMachines(resource_name, opts=opts, __props__=__props__)
+
+    @_builtins.property
+    @pulumi.getter
+    def change(self) -> pulumi.Output['outputs.MachineChange']:
+        """
+        What this update is about to do, in a preview; nothing afterwards.
+        """
+        return pulumi.get(self, "change")
 
     @_builtins.property
     @pulumi.getter
@@ -164,6 +205,22 @@ class ClusterMachines(pulumi.CustomResource):
         How often they have changed.
         """
         return pulumi.get(self, "changes")
+
+    @_builtins.property
+    @pulumi.getter
+    def hashes(self) -> pulumi.Output[Mapping[str, _builtins.str]]:
+        """
+        Hashes of the configuration, by file.
+        """
+        return pulumi.get(self, "hashes")
+
+    @_builtins.property
+    @pulumi.getter(name="k3sChanges")
+    def k3s_changes(self) -> pulumi.Output[Mapping[str, _builtins.int]]:
+        """
+        How often what k3s is started with has changed, by node: a change that is taken back counts, too, so that its step runs again where it has failed.
+        """
+        return pulumi.get(self, "k3s_changes")
 
     @_builtins.property
     @pulumi.getter

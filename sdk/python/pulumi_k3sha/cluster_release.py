@@ -25,7 +25,7 @@ class ClusterReleaseArgs:
 
         :param pulumi.Input[_builtins.str] k3s_version: The release.
                
-               Change: in place; a downgrade or a skipped minor version is refused at preview.
+               Change: in place; refused when a server has come up with a newer one, or with one that is more than a minor version behind.
         """
         pulumi.set(__self__, "k3s_version", k3s_version)
 
@@ -35,7 +35,7 @@ class ClusterReleaseArgs:
         """
         The release.
 
-        Change: in place; a downgrade or a skipped minor version is refused at preview.
+        Change: in place; refused when a server has come up with a newer one, or with one that is more than a minor version behind.
         """
         return pulumi.get(self, "k3s_version")
 
@@ -59,7 +59,7 @@ class ClusterRelease(pulumi.CustomResource):
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] k3s_version: The release.
                
-               Change: in place; a downgrade or a skipped minor version is refused at preview.
+               Change: in place; refused when a server has come up with a newer one, or with one that is more than a minor version behind.
         """
         ...
     @overload

@@ -22,19 +22,40 @@ __all__ = ['ClusterSettledArgs', 'ClusterSettled']
 class ClusterSettledArgs:
     def __init__(__self__, *,
                  changes: pulumi.Input[_builtins.int],
-                 nodes: pulumi.Input[Mapping[str, pulumi.Input['SettledNodeArgs']]]):
+                 endpoint: pulumi.Input[_builtins.str],
+                 groups: pulumi.Input[Mapping[str, pulumi.Input['SettledMarkArgs']]],
+                 k3s_version: pulumi.Input[_builtins.str],
+                 nodes: pulumi.Input[Mapping[str, pulumi.Input['SettledNodeArgs']]],
+                 reapply: pulumi.Input[Optional[_builtins.str]] = None):
         """
         The set of arguments for constructing a ClusterSettled resource.
 
         :param pulumi.Input[_builtins.int] changes: How often machines have changed.
                
                Change: looks at all nodes, in place.
+        :param pulumi.Input[_builtins.str] endpoint: URL of the API at the VIP.
+               
+               Change: load balancers give the former VIP or port up, in place.
+        :param pulumi.Input[Mapping[str, pulumi.Input['SettledMarkArgs']]] groups: Labels and taints of the groups' nodes, by the input that holds the group.
+               
+               Change: registered nodes get them through the API, in place; nothing restarts.
+        :param pulumi.Input[_builtins.str] k3s_version: The k3s release that all nodes reach.
+               
+               Change: in place; a downgrade or a skipped minor version is refused at preview.
         :param pulumi.Input[Mapping[str, pulumi.Input['SettledNodeArgs']]] nodes: The nodes by name.
                
                Change: waits until those that have changed are back, in place.
+        :param pulumi.Input[_builtins.str] reapply: The cluster's `reapply`.
+               
+               Change: a new word gives all nodes their labels and taints again.
         """
         pulumi.set(__self__, "changes", changes)
+        pulumi.set(__self__, "endpoint", endpoint)
+        pulumi.set(__self__, "groups", groups)
+        pulumi.set(__self__, "k3s_version", k3s_version)
         pulumi.set(__self__, "nodes", nodes)
+        if reapply is not None:
+            pulumi.set(__self__, "reapply", reapply)
 
     @_builtins.property
     @pulumi.getter
@@ -52,6 +73,48 @@ class ClusterSettledArgs:
 
     @_builtins.property
     @pulumi.getter
+    def endpoint(self) -> pulumi.Input[_builtins.str]:
+        """
+        URL of the API at the VIP.
+
+        Change: load balancers give the former VIP or port up, in place.
+        """
+        return pulumi.get(self, "endpoint")
+
+    @endpoint.setter
+    def endpoint(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "endpoint", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def groups(self) -> pulumi.Input[Mapping[str, pulumi.Input['SettledMarkArgs']]]:
+        """
+        Labels and taints of the groups' nodes, by the input that holds the group.
+
+        Change: registered nodes get them through the API, in place; nothing restarts.
+        """
+        return pulumi.get(self, "groups")
+
+    @groups.setter
+    def groups(self, value: pulumi.Input[Mapping[str, pulumi.Input['SettledMarkArgs']]]):
+        pulumi.set(self, "groups", value)
+
+    @_builtins.property
+    @pulumi.getter(name="k3sVersion")
+    def k3s_version(self) -> pulumi.Input[_builtins.str]:
+        """
+        The k3s release that all nodes reach.
+
+        Change: in place; a downgrade or a skipped minor version is refused at preview.
+        """
+        return pulumi.get(self, "k3s_version")
+
+    @k3s_version.setter
+    def k3s_version(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "k3s_version", value)
+
+    @_builtins.property
+    @pulumi.getter
     def nodes(self) -> pulumi.Input[Mapping[str, pulumi.Input['SettledNodeArgs']]]:
         """
         The nodes by name.
@@ -64,6 +127,20 @@ class ClusterSettledArgs:
     def nodes(self, value: pulumi.Input[Mapping[str, pulumi.Input['SettledNodeArgs']]]):
         pulumi.set(self, "nodes", value)
 
+    @_builtins.property
+    @pulumi.getter
+    def reapply(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The cluster's `reapply`.
+
+        Change: a new word gives all nodes their labels and taints again.
+        """
+        return pulumi.get(self, "reapply")
+
+    @reapply.setter
+    def reapply(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "reapply", value)
+
 
 @pulumi.type_token("k3sha:index:ClusterSettled")
 class ClusterSettled(pulumi.CustomResource):
@@ -72,19 +149,35 @@ class ClusterSettled(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  changes: pulumi.Input[Optional[_builtins.int]] = None,
+                 endpoint: pulumi.Input[Optional[_builtins.str]] = None,
+                 groups: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['SettledMarkArgs', 'SettledMarkArgsDict']]]]] = None,
+                 k3s_version: pulumi.Input[Optional[_builtins.str]] = None,
                  nodes: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['SettledNodeArgs', 'SettledNodeArgsDict']]]]] = None,
+                 reapply: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         """
-        The end of every update that takes nodes out of service: all of them are back, and none stays cordoned, also when an update before was interrupted. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state. It ends with an error that names the node when one is not back for 10 minutes.
+        The end of every update that takes nodes out of service: all of them are back, and none stays cordoned, also when an update before was interrupted. Registered nodes get their labels and taints here, and a VIP that has moved is given up. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state. It ends with an error that names the node when one is not back for 10 minutes.
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.int] changes: How often machines have changed.
                
                Change: looks at all nodes, in place.
+        :param pulumi.Input[_builtins.str] endpoint: URL of the API at the VIP.
+               
+               Change: load balancers give the former VIP or port up, in place.
+        :param pulumi.Input[Mapping[str, pulumi.Input[Union['SettledMarkArgs', 'SettledMarkArgsDict']]]] groups: Labels and taints of the groups' nodes, by the input that holds the group.
+               
+               Change: registered nodes get them through the API, in place; nothing restarts.
+        :param pulumi.Input[_builtins.str] k3s_version: The k3s release that all nodes reach.
+               
+               Change: in place; a downgrade or a skipped minor version is refused at preview.
         :param pulumi.Input[Mapping[str, pulumi.Input[Union['SettledNodeArgs', 'SettledNodeArgsDict']]]] nodes: The nodes by name.
                
                Change: waits until those that have changed are back, in place.
+        :param pulumi.Input[_builtins.str] reapply: The cluster's `reapply`.
+               
+               Change: a new word gives all nodes their labels and taints again.
         """
         ...
     @overload
@@ -93,7 +186,7 @@ class ClusterSettled(pulumi.CustomResource):
                  args: ClusterSettledArgs,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        The end of every update that takes nodes out of service: all of them are back, and none stays cordoned, also when an update before was interrupted. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state. It ends with an error that names the node when one is not back for 10 minutes.
+        The end of every update that takes nodes out of service: all of them are back, and none stays cordoned, also when an update before was interrupted. Registered nodes get their labels and taints here, and a VIP that has moved is given up. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state. It ends with an error that names the node when one is not back for 10 minutes.
 
         :param str resource_name: The name of the resource.
         :param ClusterSettledArgs args: The arguments to use to populate this resource's properties.
@@ -111,7 +204,11 @@ class ClusterSettled(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  changes: pulumi.Input[Optional[_builtins.int]] = None,
+                 endpoint: pulumi.Input[Optional[_builtins.str]] = None,
+                 groups: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['SettledMarkArgs', 'SettledMarkArgsDict']]]]] = None,
+                 k3s_version: pulumi.Input[Optional[_builtins.str]] = None,
                  nodes: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['SettledNodeArgs', 'SettledNodeArgsDict']]]]] = None,
+                 reapply: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
         if not isinstance(opts, pulumi.ResourceOptions):
@@ -124,9 +221,19 @@ class ClusterSettled(pulumi.CustomResource):
             if changes is None and not opts.urn:
                 raise TypeError("Missing required property 'changes'")
             __props__.__dict__["changes"] = changes
+            if endpoint is None and not opts.urn:
+                raise TypeError("Missing required property 'endpoint'")
+            __props__.__dict__["endpoint"] = endpoint
+            if groups is None and not opts.urn:
+                raise TypeError("Missing required property 'groups'")
+            __props__.__dict__["groups"] = groups
+            if k3s_version is None and not opts.urn:
+                raise TypeError("Missing required property 'k3s_version'")
+            __props__.__dict__["k3s_version"] = k3s_version
             if nodes is None and not opts.urn:
                 raise TypeError("Missing required property 'nodes'")
             __props__.__dict__["nodes"] = nodes
+            __props__.__dict__["reapply"] = reapply
         super(ClusterSettled, __self__).__init__(
             'k3sha:index:ClusterSettled',
             resource_name,
@@ -150,7 +257,11 @@ class ClusterSettled(pulumi.CustomResource):
         __props__ = ClusterSettledArgs.__new__(ClusterSettledArgs)
 
         __props__.__dict__["changes"] = None
+        __props__.__dict__["endpoint"] = None
+        __props__.__dict__["groups"] = None
+        __props__.__dict__["k3s_version"] = None
         __props__.__dict__["nodes"] = None
+        __props__.__dict__["reapply"] = None
         return ClusterSettled(resource_name, opts=opts, __props__=__props__)
 
     @_builtins.property
@@ -163,9 +274,41 @@ class ClusterSettled(pulumi.CustomResource):
 
     @_builtins.property
     @pulumi.getter
+    def endpoint(self) -> pulumi.Output[_builtins.str]:
+        """
+        URL of the API at the VIP.
+        """
+        return pulumi.get(self, "endpoint")
+
+    @_builtins.property
+    @pulumi.getter
+    def groups(self) -> pulumi.Output[Mapping[str, 'outputs.SettledMark']]:
+        """
+        Labels and taints that the groups' nodes have.
+        """
+        return pulumi.get(self, "groups")
+
+    @_builtins.property
+    @pulumi.getter(name="k3sVersion")
+    def k3s_version(self) -> pulumi.Output[_builtins.str]:
+        """
+        The k3s release that all nodes have reached.
+        """
+        return pulumi.get(self, "k3s_version")
+
+    @_builtins.property
+    @pulumi.getter
     def nodes(self) -> pulumi.Output[Mapping[str, 'outputs.SettledNode']]:
         """
         The nodes by name.
         """
         return pulumi.get(self, "nodes")
+
+    @_builtins.property
+    @pulumi.getter
+    def reapply(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        The last word of `reapply`.
+        """
+        return pulumi.get(self, "reapply")
 

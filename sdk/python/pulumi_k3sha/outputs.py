@@ -17,8 +17,10 @@ from ._enums import *
 
 __all__ = [
     'Machine',
+    'MachineChange',
     'MachineSeed',
     'NodeInfo',
+    'SettledMark',
     'SettledNode',
 ]
 
@@ -47,11 +49,12 @@ class Machine(dict):
     def __init__(__self__, *,
                  disk: _builtins.int,
                  generation: _builtins.int,
-                 hash: _builtins.str,
                  ip: _builtins.str,
+                 k3s: _builtins.str,
                  path: _builtins.str,
                  role: _builtins.str,
                  slot: _builtins.int,
+                 vm: _builtins.str,
                  vm_id: _builtins.int):
         """
         A VM of a cluster.
@@ -62,26 +65,30 @@ class Machine(dict):
         :param _builtins.int generation: How often it was made anew.
                
                Change: a higher one makes it anew; a lower one is refused at preview.
-        :param _builtins.str hash: A hash of what takes it out of service for a moment when it changes.
-               
-               Change: in place.
         :param _builtins.str ip: Its IPv4 address.
                
                Change: refused at preview.
+        :param _builtins.str k3s: A hash of what restarts k3s on it when it changes.
+               
+               Change: in place.
         :param _builtins.str path: The input that holds its group.
         :param _builtins.str role: What it is for.
         :param _builtins.int slot: Its slot in its group.
+        :param _builtins.str vm: A hash of what restarts it when it changes.
+               
+               Change: in place.
         :param _builtins.int vm_id: Proxmox VE's id of it.
                
                Change: refused at preview.
         """
         pulumi.set(__self__, "disk", disk)
         pulumi.set(__self__, "generation", generation)
-        pulumi.set(__self__, "hash", hash)
         pulumi.set(__self__, "ip", ip)
+        pulumi.set(__self__, "k3s", k3s)
         pulumi.set(__self__, "path", path)
         pulumi.set(__self__, "role", role)
         pulumi.set(__self__, "slot", slot)
+        pulumi.set(__self__, "vm", vm)
         pulumi.set(__self__, "vm_id", vm_id)
 
     @_builtins.property
@@ -106,16 +113,6 @@ class Machine(dict):
 
     @_builtins.property
     @pulumi.getter
-    def hash(self) -> _builtins.str:
-        """
-        A hash of what takes it out of service for a moment when it changes.
-
-        Change: in place.
-        """
-        return pulumi.get(self, "hash")
-
-    @_builtins.property
-    @pulumi.getter
     def ip(self) -> _builtins.str:
         """
         Its IPv4 address.
@@ -123,6 +120,16 @@ class Machine(dict):
         Change: refused at preview.
         """
         return pulumi.get(self, "ip")
+
+    @_builtins.property
+    @pulumi.getter
+    def k3s(self) -> _builtins.str:
+        """
+        A hash of what restarts k3s on it when it changes.
+
+        Change: in place.
+        """
+        return pulumi.get(self, "k3s")
 
     @_builtins.property
     @pulumi.getter
@@ -149,6 +156,16 @@ class Machine(dict):
         return pulumi.get(self, "slot")
 
     @_builtins.property
+    @pulumi.getter
+    def vm(self) -> _builtins.str:
+        """
+        A hash of what restarts it when it changes.
+
+        Change: in place.
+        """
+        return pulumi.get(self, "vm")
+
+    @_builtins.property
     @pulumi.getter(name="vmId")
     def vm_id(self) -> _builtins.int:
         """
@@ -157,6 +174,73 @@ class Machine(dict):
         Change: refused at preview.
         """
         return pulumi.get(self, "vm_id")
+
+
+@pulumi.output_type
+class MachineChange(dict):
+    """
+    What an update does to the machines of a cluster.
+    """
+    def __init__(__self__, *,
+                 joins: Sequence[_builtins.str],
+                 k3s: Sequence[_builtins.str],
+                 leaves: Sequence[_builtins.str],
+                 reloads: Sequence[_builtins.str],
+                 vms: Sequence[_builtins.str]):
+        """
+        What an update does to the machines of a cluster.
+
+        :param Sequence[_builtins.str] joins: Those that are new.
+        :param Sequence[_builtins.str] k3s: Those on which k3s restarts.
+        :param Sequence[_builtins.str] leaves: Those that go.
+        :param Sequence[_builtins.str] reloads: Load balancers that take another configuration over as they run.
+        :param Sequence[_builtins.str] vms: Those whose VM restarts.
+        """
+        pulumi.set(__self__, "joins", joins)
+        pulumi.set(__self__, "k3s", k3s)
+        pulumi.set(__self__, "leaves", leaves)
+        pulumi.set(__self__, "reloads", reloads)
+        pulumi.set(__self__, "vms", vms)
+
+    @_builtins.property
+    @pulumi.getter
+    def joins(self) -> Sequence[_builtins.str]:
+        """
+        Those that are new.
+        """
+        return pulumi.get(self, "joins")
+
+    @_builtins.property
+    @pulumi.getter
+    def k3s(self) -> Sequence[_builtins.str]:
+        """
+        Those on which k3s restarts.
+        """
+        return pulumi.get(self, "k3s")
+
+    @_builtins.property
+    @pulumi.getter
+    def leaves(self) -> Sequence[_builtins.str]:
+        """
+        Those that go.
+        """
+        return pulumi.get(self, "leaves")
+
+    @_builtins.property
+    @pulumi.getter
+    def reloads(self) -> Sequence[_builtins.str]:
+        """
+        Load balancers that take another configuration over as they run.
+        """
+        return pulumi.get(self, "reloads")
+
+    @_builtins.property
+    @pulumi.getter
+    def vms(self) -> Sequence[_builtins.str]:
+        """
+        Those whose VM restarts.
+        """
+        return pulumi.get(self, "vms")
 
 
 @pulumi.output_type
@@ -321,6 +405,40 @@ class NodeInfo(dict):
 
 
 @pulumi.output_type
+class SettledMark(dict):
+    """
+    Labels and taints of the nodes of a group.
+    """
+    def __init__(__self__, *,
+                 labels: Mapping[str, _builtins.str],
+                 taints: Sequence[_builtins.str]):
+        """
+        Labels and taints of the nodes of a group.
+
+        :param Mapping[str, _builtins.str] labels: The labels.
+        :param Sequence[_builtins.str] taints: The taints, as key=value:effect.
+        """
+        pulumi.set(__self__, "labels", labels)
+        pulumi.set(__self__, "taints", taints)
+
+    @_builtins.property
+    @pulumi.getter
+    def labels(self) -> Mapping[str, _builtins.str]:
+        """
+        The labels.
+        """
+        return pulumi.get(self, "labels")
+
+    @_builtins.property
+    @pulumi.getter
+    def taints(self) -> Sequence[_builtins.str]:
+        """
+        The taints, as key=value:effect.
+        """
+        return pulumi.get(self, "taints")
+
+
+@pulumi.output_type
 class SettledNode(dict):
     """
     A node of a cluster.
@@ -328,16 +446,19 @@ class SettledNode(dict):
     def __init__(__self__, *,
                  address: _builtins.str,
                  hash: _builtins.str,
+                 path: _builtins.str,
                  role: _builtins.str):
         """
         A node of a cluster.
 
         :param _builtins.str address: Its address.
         :param _builtins.str hash: A hash of what takes it out of service for a moment when it changes.
+        :param _builtins.str path: The input that holds its group.
         :param _builtins.str role: What it is for.
         """
         pulumi.set(__self__, "address", address)
         pulumi.set(__self__, "hash", hash)
+        pulumi.set(__self__, "path", path)
         pulumi.set(__self__, "role", role)
 
     @_builtins.property
@@ -355,6 +476,14 @@ class SettledNode(dict):
         A hash of what takes it out of service for a moment when it changes.
         """
         return pulumi.get(self, "hash")
+
+    @_builtins.property
+    @pulumi.getter
+    def path(self) -> _builtins.str:
+        """
+        The input that holds its group.
+        """
+        return pulumi.get(self, "path")
 
     @_builtins.property
     @pulumi.getter

@@ -19,30 +19,8 @@ const jumpHost = "192.168.1.130"
 // user does with the outputs: kubectl with the kubeconfig as it is, through the VIP, as soon as the outputs are there.
 func TestLongBastion(t *testing.T) {
 	l := newLab(t, "bastion", false)
-	jump := newPlace(t, l, "jump")
 	key := newKey(t)
-	jump.write(fmt.Sprintf(`name: k3s-ha
-runtime: yaml
-resources:
-  jump:
-    type: proxmoxve:VM/virtualMachine:VirtualMachine
-    properties:
-      nodeName: pve1
-      vmId: 800
-      name: jump
-      clone: {vmId: 9000, full: true}
-      cpu: {cores: 1}
-      memory: {dedicated: 1024}
-      networkDevices: [{bridge: vmbr0, macAddress: "BC:24:13:00:00:01"}]
-      initialization:
-        datastoreId: local-lvm
-        interface: ide2
-        ipConfigs: [{ipv4: {address: %s/24, gateway: 192.168.1.1}}]
-        userAccount: {username: ubuntu, keys: [%q]}
-      stopOnDestroy: true
-    options: {version: 6.18.1}
-`, jumpHost, jump.publicKey(key)))
-	jump.up()
+	jump := newJump(t, l, key)
 	hostKey := hostKeyOf(jump, jumpHost)
 
 	// From here on, nobody in the lab's own namespace, where Pulumi runs, reaches a node's port 22.
@@ -117,6 +95,35 @@ resources:
 			t.Errorf("etcd has %d members", n)
 		}
 	})
+}
+
+// newJump makes a VM that is no part of any cluster, and lets one key in.
+func newJump(t *testing.T, l *lab.Lab, key string) *place {
+	t.Helper()
+	jump := newPlace(t, l, "jump")
+	jump.write(fmt.Sprintf(`name: k3s-ha
+runtime: yaml
+resources:
+  jump:
+    type: proxmoxve:VM/virtualMachine:VirtualMachine
+    properties:
+      nodeName: pve1
+      vmId: 800
+      name: jump
+      clone: {vmId: 9000, full: true}
+      cpu: {cores: 1}
+      memory: {dedicated: 1024}
+      networkDevices: [{bridge: vmbr0, macAddress: "BC:24:13:00:00:01"}]
+      initialization:
+        datastoreId: local-lvm
+        interface: ide2
+        ipConfigs: [{ipv4: {address: %s/24, gateway: 192.168.1.1}}]
+        userAccount: {username: ubuntu, keys: [%q]}
+      stopOnDestroy: true
+    options: {version: 6.18.1}
+`, jumpHost, jump.publicKey(key)))
+	jump.up()
+	return jump
 }
 
 // newKey makes a private key, and returns its file.

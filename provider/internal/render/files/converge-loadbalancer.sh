@@ -18,7 +18,18 @@ mkdir -p /etc/systemd/system/keepalived.service.d
 put 0644 /etc/systemd/system/keepalived.service.d/k3sha.conf "$KEEPALIVED_UNIT"
 put 0644 /etc/keepalived/k3sha-interface.conf "\$INTERFACE=$interface
 "
-put 0644 /etc/keepalived/k3sha-candidate.conf "$KEEPALIVED"
+# A VIP that moves: until everything uses the new one, the one before it is announced as ever, and the new one is held beside it. All load
+# balancers give the former one up at the same time, at the end of the update: what they announce to each other must be the same.
+announced=/etc/keepalived/k3sha-vip
+put 0644 /etc/keepalived/k3sha-arrived.conf "$KEEPALIVED"
+former=$(cat $announced 2>/dev/null) || former=$VIP
+if [ "$former" != "$VIP" ] && systemctl is-active -q keepalived; then
+	put 0644 /etc/keepalived/k3sha-candidate.conf "$(printf '%s' "$KEEPALIVED" | sed "s|^ *$VIP/32 dev .*|        $former/32 dev \$INTERFACE\n    }\n    virtual_ipaddress_excluded {\n&|")
+"
+else
+	put 0644 /etc/keepalived/k3sha-candidate.conf "$KEEPALIVED"
+	put 0644 $announced "$VIP"
+fi
 sum=$(cat /etc/keepalived/k3sha-candidate.conf /etc/keepalived/k3sha-interface.conf \
 	/etc/systemd/system/keepalived.service.d/k3sha.conf | sha256sum)
 if [ "$sum" != "$(cat /etc/keepalived/k3sha-applied 2>/dev/null)" ] || ! systemctl is-active -q keepalived ||

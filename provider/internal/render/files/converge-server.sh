@@ -189,16 +189,13 @@ if stuck; then
 	begin_anew
 	up
 fi
-if loops; then
-	die_of "$UNIT" "k3s ends again and again; mend that, then run pulumi up again"
-fi
+if loops; then ends_again; fi
 # From here on a start of this server can never start a cluster.
 put 0600 $role "$JOIN"
 [ -z "$START" ] || put 0600 /var/lib/k3sha/start "$START"
 if [ -s $right ]; then cp $right $right-used; fi
 enabled "$UNIT"
 noted
-wanted >$started
 
 # The nearest end of k3s' own certificates, which it renews when it starts in their last 90 days: the step's output.
 for file in "$data"/server/tls/*.crt "$data"/server/tls/etcd/*.crt "$data"/agent/*.crt; do

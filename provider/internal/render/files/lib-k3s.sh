@@ -3,10 +3,13 @@ data=/var/lib/rancher/k3s
 etc=/etc/rancher/k3s
 started=/var/lib/k3sha/started     # hash of what the running k3s was started with
 installed=/var/lib/k3sha/installed # release whose install script has run
+reached=/var/lib/k3sha/reached     # the last release that has come up here
+previous=/var/lib/k3sha/previous   # the one before it
 
-# may_upgrade: k3s goes neither back nor over a minor version. What counts is what this node has.
+# may_upgrade: k3s goes neither back nor over a minor version. What counts is what has come up on this node: from a release that cannot start
+# here it may go back.
 may_upgrade() {
-	now=$(cat $installed 2>/dev/null) || return 0
+	now=$(cat $reached 2>/dev/null) || return 0
 	# A pre-release comes before its release.
 	oldest=$(printf '%s\n%s\n' "$now" "$K3S_VERSION" | sed 's/-/~/' | sort -V | head -n 1 | sed 's/~/-/')
 	[ "$oldest" = "$now" ] || die "$K3S_VERSION is older than $now, which this server runs; k3s cannot go back"
@@ -27,17 +30,41 @@ leads_to_etcd36() {
 }
 
 # wanted: hash of everything that a start of k3s reads from this node.
-wanted() { { printf '%s\n' "$K3S_VERSION"; cat $etc/config.yaml $etc/token; } | sha256sum; }
+wanted() { { printf '%s\n' "$K3S_VERSION"; lasting <$etc/config.yaml; cat $etc/token; } | sha256sum; }
+
+# lasting: a configuration without what counts at a node's registration only. A registered one gets its labels and taints through the API.
+lasting() { sed '/^node-label: /d; /^node-taint: /d'; }
 
 # configure: puts the configuration in place. What somebody has written there meanwhile, k3s may run with: it starts anew then.
 configure() {
-	if [ -f $etc/config.yaml ] && ! printf '%s' "$CONFIG" | cmp -s - $etc/config.yaml; then rm -f $started; fi
+	if [ -f $etc/config.yaml ] && [ "$(lasting <$etc/config.yaml)" != "$(printf '%s' "$CONFIG" | lasting)" ]; then rm -f $started; fi
 	put 0600 $etc/config.yaml "$CONFIG"
 }
 
-# asked: a restart is asked for by a word that is new here. noted: it has been done.
+# asked: a restart is asked for by a word that is new here.
 asked() { [ -n "$RESTART" ] && [ "$RESTART" != "$(cat /var/lib/k3sha/restarted 2>/dev/null)" ]; }
-noted() { [ -z "$RESTART" ] || put 0600 /var/lib/k3sha/restarted "$RESTART"; }
+
+# noted: k3s has come up, at this release and with this configuration. Of other releases the one before it is kept, and no older one.
+noted() {
+	[ -z "$RESTART" ] || put 0600 /var/lib/k3sha/restarted "$RESTART"
+	now=$(cat $reached 2>/dev/null) || now=
+	if [ "$now" != "$K3S_VERSION" ]; then
+		[ -z "$now" ] || put 0644 $previous "$now"
+		put 0644 $reached "$K3S_VERSION"
+	fi
+	for release in /var/lib/k3sha/releases/*; do
+		case ${release##*/} in "$K3S_VERSION" | "$(cat $previous 2>/dev/null)") ;; *) rm -rf "$release" ;; esac
+	done
+	wanted >$started
+}
+
+# ends_again: what is said when k3s cannot start.
+ends_again() {
+	back=
+	now=$(cat $reached 2>/dev/null) || now=
+	case $now in "" | "$K3S_VERSION") ;; *) back=", or set k3s.version back to $now while no server has come up with $K3S_VERSION" ;; esac
+	die_of "$UNIT" "k3s $K3S_VERSION ends again and again; mend that$back, then run pulumi up again"
+}
 
 # install_k3s server|agent: the official layout, by the release's own script, from what the prepare step has fetched.
 install_k3s() {

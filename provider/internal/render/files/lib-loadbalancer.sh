@@ -5,7 +5,16 @@ conf=/etc/haproxy/k3sha
 apply_haproxy() {
 	candidate=$conf/haproxy-candidate.cfg
 	put 0644 $conf/ca.pem "$CA"
-	put 0644 $candidate "$HAPROXY"
+	# A port that moves: until everything uses the new one, the one before it answers, too.
+	put 0644 $conf/haproxy-arrived.cfg "$HAPROXY"
+	former=$(cat $conf/port 2>/dev/null) || former=$API_PORT
+	if [ "$former" != "$API_PORT" ] && systemctl is-active -q haproxy; then
+		put 0644 $candidate "$(printf '%s' "$HAPROXY" | sed "s|^    bind :$API_PORT\$|&\n    bind :$former|")
+"
+	else
+		put 0644 $candidate "$HAPROXY"
+		put 0644 $conf/port "$API_PORT"
+	fi
 	mkdir -p /usr/local/lib/k3sha /etc/systemd/system/haproxy.service.d
 	chmod 0755 /usr/local/lib/k3sha
 	put 0755 /usr/local/lib/k3sha/lb-servers "$(cat "$LB_SERVERS")

@@ -38,10 +38,7 @@ converge_worker() {
 	fi
 	wait_until "$READY_WAIT" ready ||
 		die_of "$UNIT" "the worker is not Ready after $READY_WAIT s (Ready, version: ${state:-no answer from the API}); mend that, then run pulumi up again"
-	if loops; then
-		die_of "$UNIT" "k3s ends again and again; mend that, then run pulumi up again"
-	fi
+	if loops; then ends_again; fi
 	enabled "$UNIT"
 	noted
-	wanted >$started
 }

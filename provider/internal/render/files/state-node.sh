@@ -5,6 +5,7 @@ if [ -z "$VIP" ]; then
 	exit 0
 fi
 [ -s /etc/haproxy/k3sha/applied ] || exit 0
+VIP=$(cat /etc/keepalived/k3sha-vip 2>/dev/null || echo "$VIP") # the one that is announced, also while it moves
 serves() {
 	systemctl is-active -q haproxy && systemctl is-active -q keepalived &&
 		curl -sf -o /dev/null --max-time 2 "http://127.0.0.1:$STATUS_PORT/alive"

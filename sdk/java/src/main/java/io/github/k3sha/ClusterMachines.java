@@ -10,6 +10,7 @@ import com.pulumi.core.internal.Codegen;
 import io.github.k3sha.ClusterMachinesArgs;
 import io.github.k3sha.Utilities;
 import io.github.k3sha.outputs.Machine;
+import io.github.k3sha.outputs.MachineChange;
 import io.github.k3sha.outputs.MachineSeed;
 import java.lang.Integer;
 import java.lang.String;
@@ -24,6 +25,20 @@ import javax.annotation.Nullable;
 @ResourceType(type="k3sha:index:ClusterMachines")
 public class ClusterMachines extends com.pulumi.resources.CustomResource {
     /**
+     * What this update is about to do, in a preview; nothing afterwards.
+     * 
+     */
+    @Export(name="change", refs={MachineChange.class}, tree="[0]")
+    private Output<MachineChange> change;
+
+    /**
+     * @return What this update is about to do, in a preview; nothing afterwards.
+     * 
+     */
+    public Output<MachineChange> change() {
+        return this.change;
+    }
+    /**
      * How often they have changed.
      * 
      */
@@ -36,6 +51,34 @@ public class ClusterMachines extends com.pulumi.resources.CustomResource {
      */
     public Output<Integer> changes() {
         return this.changes;
+    }
+    /**
+     * Hashes of the configuration, by file.
+     * 
+     */
+    @Export(name="hashes", refs={Map.class,String.class}, tree="[0,1,1]")
+    private Output<Map<String,String>> hashes;
+
+    /**
+     * @return Hashes of the configuration, by file.
+     * 
+     */
+    public Output<Map<String,String>> hashes() {
+        return this.hashes;
+    }
+    /**
+     * How often what k3s is started with has changed, by node: a change that is taken back counts, too, so that its step runs again where it has failed.
+     * 
+     */
+    @Export(name="k3sChanges", refs={Map.class,String.class,Integer.class}, tree="[0,1,2]")
+    private Output<Map<String,Integer>> k3sChanges;
+
+    /**
+     * @return How often what k3s is started with has changed, by node: a change that is taken back counts, too, so that its step runs again where it has failed.
+     * 
+     */
+    public Output<Map<String,Integer>> k3sChanges() {
+        return this.k3sChanges;
     }
     /**
      * The VMs by name.

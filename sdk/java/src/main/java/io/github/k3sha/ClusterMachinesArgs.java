@@ -18,6 +18,25 @@ public final class ClusterMachinesArgs extends com.pulumi.resources.ResourceArgs
     public static final ClusterMachinesArgs Empty = new ClusterMachinesArgs();
 
     /**
+     * What HAProxy, Keepalived and k3s run with, by file, without secrets: here a preview shows what changes in it. Machines get it by their own steps.
+     * 
+     * Change: in place.
+     * 
+     */
+    @Import(name="configuration", required=true)
+    private Output<Map<String,String>> configuration;
+
+    /**
+     * @return What HAProxy, Keepalived and k3s run with, by file, without secrets: here a preview shows what changes in it. Machines get it by their own steps.
+     * 
+     * Change: in place.
+     * 
+     */
+    public Output<Map<String,String>> configuration() {
+        return this.configuration;
+    }
+
+    /**
      * The VMs by name.
      * 
      * Change: in place, or refused at preview.
@@ -58,6 +77,7 @@ public final class ClusterMachinesArgs extends com.pulumi.resources.ResourceArgs
     private ClusterMachinesArgs() {}
 
     private ClusterMachinesArgs(ClusterMachinesArgs $) {
+        this.configuration = $.configuration;
         this.machines = $.machines;
         this.seed = $.seed;
     }
@@ -78,6 +98,31 @@ public final class ClusterMachinesArgs extends com.pulumi.resources.ResourceArgs
 
         public Builder(ClusterMachinesArgs defaults) {
             $ = new ClusterMachinesArgs(Objects.requireNonNull(defaults));
+        }
+
+        /**
+         * @param configuration What HAProxy, Keepalived and k3s run with, by file, without secrets: here a preview shows what changes in it. Machines get it by their own steps.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder configuration(Output<Map<String,String>> configuration) {
+            $.configuration = configuration;
+            return this;
+        }
+
+        /**
+         * @param configuration What HAProxy, Keepalived and k3s run with, by file, without secrets: here a preview shows what changes in it. Machines get it by their own steps.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder configuration(Map<String,String> configuration) {
+            return configuration(Output.of(configuration));
         }
 
         /**
@@ -131,6 +176,9 @@ public final class ClusterMachinesArgs extends com.pulumi.resources.ResourceArgs
         }
 
         public ClusterMachinesArgs build() {
+            if ($.configuration == null) {
+                throw new MissingRequiredPropertyException("ClusterMachinesArgs", "configuration");
+            }
             if ($.machines == null) {
                 throw new MissingRequiredPropertyException("ClusterMachinesArgs", "machines");
             }

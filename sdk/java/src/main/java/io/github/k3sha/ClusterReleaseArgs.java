@@ -17,7 +17,7 @@ public final class ClusterReleaseArgs extends com.pulumi.resources.ResourceArgs 
     /**
      * The release.
      * 
-     * Change: in place; a downgrade or a skipped minor version is refused at preview.
+     * Change: in place; refused when a server has come up with a newer one, or with one that is more than a minor version behind.
      * 
      */
     @Import(name="k3sVersion", required=true)
@@ -26,7 +26,7 @@ public final class ClusterReleaseArgs extends com.pulumi.resources.ResourceArgs 
     /**
      * @return The release.
      * 
-     * Change: in place; a downgrade or a skipped minor version is refused at preview.
+     * Change: in place; refused when a server has come up with a newer one, or with one that is more than a minor version behind.
      * 
      */
     public Output<String> k3sVersion() {
@@ -60,7 +60,7 @@ public final class ClusterReleaseArgs extends com.pulumi.resources.ResourceArgs 
         /**
          * @param k3sVersion The release.
          * 
-         * Change: in place; a downgrade or a skipped minor version is refused at preview.
+         * Change: in place; refused when a server has come up with a newer one, or with one that is more than a minor version behind.
          * 
          * @return builder
          * 
@@ -73,7 +73,7 @@ public final class ClusterReleaseArgs extends com.pulumi.resources.ResourceArgs 
         /**
          * @param k3sVersion The release.
          * 
-         * Change: in place; a downgrade or a skipped minor version is refused at preview.
+         * Change: in place; refused when a server has come up with a newer one, or with one that is more than a minor version behind.
          * 
          * @return builder
          * 

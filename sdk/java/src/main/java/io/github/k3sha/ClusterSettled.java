@@ -9,14 +9,16 @@ import com.pulumi.core.annotations.ResourceType;
 import com.pulumi.core.internal.Codegen;
 import io.github.k3sha.ClusterSettledArgs;
 import io.github.k3sha.Utilities;
+import io.github.k3sha.outputs.SettledMark;
 import io.github.k3sha.outputs.SettledNode;
 import java.lang.Integer;
 import java.lang.String;
 import java.util.Map;
+import java.util.Optional;
 import javax.annotation.Nullable;
 
 /**
- * The end of every update that takes nodes out of service: all of them are back, and none stays cordoned, also when an update before was interrupted. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state. It ends with an error that names the node when one is not back for 10 minutes.
+ * The end of every update that takes nodes out of service: all of them are back, and none stays cordoned, also when an update before was interrupted. Registered nodes get their labels and taints here, and a VIP that has moved is given up. A K3sHaCluster makes its own; it is not meant for programs. It creates nothing outside of the state. It ends with an error that names the node when one is not back for 10 minutes.
  * 
  */
 @ResourceType(type="k3sha:index:ClusterSettled")
@@ -36,6 +38,48 @@ public class ClusterSettled extends com.pulumi.resources.CustomResource {
         return this.changes;
     }
     /**
+     * URL of the API at the VIP.
+     * 
+     */
+    @Export(name="endpoint", refs={String.class}, tree="[0]")
+    private Output<String> endpoint;
+
+    /**
+     * @return URL of the API at the VIP.
+     * 
+     */
+    public Output<String> endpoint() {
+        return this.endpoint;
+    }
+    /**
+     * Labels and taints that the groups&#39; nodes have.
+     * 
+     */
+    @Export(name="groups", refs={Map.class,String.class,SettledMark.class}, tree="[0,1,2]")
+    private Output<Map<String,SettledMark>> groups;
+
+    /**
+     * @return Labels and taints that the groups&#39; nodes have.
+     * 
+     */
+    public Output<Map<String,SettledMark>> groups() {
+        return this.groups;
+    }
+    /**
+     * The k3s release that all nodes have reached.
+     * 
+     */
+    @Export(name="k3sVersion", refs={String.class}, tree="[0]")
+    private Output<String> k3sVersion;
+
+    /**
+     * @return The k3s release that all nodes have reached.
+     * 
+     */
+    public Output<String> k3sVersion() {
+        return this.k3sVersion;
+    }
+    /**
      * The nodes by name.
      * 
      */
@@ -48,6 +92,20 @@ public class ClusterSettled extends com.pulumi.resources.CustomResource {
      */
     public Output<Map<String,SettledNode>> nodes() {
         return this.nodes;
+    }
+    /**
+     * The last word of `reapply`.
+     * 
+     */
+    @Export(name="reapply", refs={String.class}, tree="[0]")
+    private Output</* @Nullable */ String> reapply;
+
+    /**
+     * @return The last word of `reapply`.
+     * 
+     */
+    public Output<Optional<String>> reapply() {
+        return Codegen.optional(this.reapply);
     }
 
     /**

@@ -6,11 +6,14 @@ package io.github.k3sha;
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
+import io.github.k3sha.inputs.SettledMarkArgs;
 import io.github.k3sha.inputs.SettledNodeArgs;
 import java.lang.Integer;
 import java.lang.String;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
+import javax.annotation.Nullable;
 
 
 public final class ClusterSettledArgs extends com.pulumi.resources.ResourceArgs {
@@ -37,6 +40,63 @@ public final class ClusterSettledArgs extends com.pulumi.resources.ResourceArgs 
     }
 
     /**
+     * URL of the API at the VIP.
+     * 
+     * Change: load balancers give the former VIP or port up, in place.
+     * 
+     */
+    @Import(name="endpoint", required=true)
+    private Output<String> endpoint;
+
+    /**
+     * @return URL of the API at the VIP.
+     * 
+     * Change: load balancers give the former VIP or port up, in place.
+     * 
+     */
+    public Output<String> endpoint() {
+        return this.endpoint;
+    }
+
+    /**
+     * Labels and taints of the groups&#39; nodes, by the input that holds the group.
+     * 
+     * Change: registered nodes get them through the API, in place; nothing restarts.
+     * 
+     */
+    @Import(name="groups", required=true)
+    private Output<Map<String,SettledMarkArgs>> groups;
+
+    /**
+     * @return Labels and taints of the groups&#39; nodes, by the input that holds the group.
+     * 
+     * Change: registered nodes get them through the API, in place; nothing restarts.
+     * 
+     */
+    public Output<Map<String,SettledMarkArgs>> groups() {
+        return this.groups;
+    }
+
+    /**
+     * The k3s release that all nodes reach.
+     * 
+     * Change: in place; a downgrade or a skipped minor version is refused at preview.
+     * 
+     */
+    @Import(name="k3sVersion", required=true)
+    private Output<String> k3sVersion;
+
+    /**
+     * @return The k3s release that all nodes reach.
+     * 
+     * Change: in place; a downgrade or a skipped minor version is refused at preview.
+     * 
+     */
+    public Output<String> k3sVersion() {
+        return this.k3sVersion;
+    }
+
+    /**
      * The nodes by name.
      * 
      * Change: waits until those that have changed are back, in place.
@@ -55,11 +115,34 @@ public final class ClusterSettledArgs extends com.pulumi.resources.ResourceArgs 
         return this.nodes;
     }
 
+    /**
+     * The cluster&#39;s `reapply`.
+     * 
+     * Change: a new word gives all nodes their labels and taints again.
+     * 
+     */
+    @Import(name="reapply")
+    private @Nullable Output<String> reapply;
+
+    /**
+     * @return The cluster&#39;s `reapply`.
+     * 
+     * Change: a new word gives all nodes their labels and taints again.
+     * 
+     */
+    public Optional<Output<String>> reapply() {
+        return Optional.ofNullable(this.reapply);
+    }
+
     private ClusterSettledArgs() {}
 
     private ClusterSettledArgs(ClusterSettledArgs $) {
         this.changes = $.changes;
+        this.endpoint = $.endpoint;
+        this.groups = $.groups;
+        this.k3sVersion = $.k3sVersion;
         this.nodes = $.nodes;
+        this.reapply = $.reapply;
     }
 
     public static Builder builder() {
@@ -106,6 +189,81 @@ public final class ClusterSettledArgs extends com.pulumi.resources.ResourceArgs 
         }
 
         /**
+         * @param endpoint URL of the API at the VIP.
+         * 
+         * Change: load balancers give the former VIP or port up, in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder endpoint(Output<String> endpoint) {
+            $.endpoint = endpoint;
+            return this;
+        }
+
+        /**
+         * @param endpoint URL of the API at the VIP.
+         * 
+         * Change: load balancers give the former VIP or port up, in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder endpoint(String endpoint) {
+            return endpoint(Output.of(endpoint));
+        }
+
+        /**
+         * @param groups Labels and taints of the groups&#39; nodes, by the input that holds the group.
+         * 
+         * Change: registered nodes get them through the API, in place; nothing restarts.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder groups(Output<Map<String,SettledMarkArgs>> groups) {
+            $.groups = groups;
+            return this;
+        }
+
+        /**
+         * @param groups Labels and taints of the groups&#39; nodes, by the input that holds the group.
+         * 
+         * Change: registered nodes get them through the API, in place; nothing restarts.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder groups(Map<String,SettledMarkArgs> groups) {
+            return groups(Output.of(groups));
+        }
+
+        /**
+         * @param k3sVersion The k3s release that all nodes reach.
+         * 
+         * Change: in place; a downgrade or a skipped minor version is refused at preview.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder k3sVersion(Output<String> k3sVersion) {
+            $.k3sVersion = k3sVersion;
+            return this;
+        }
+
+        /**
+         * @param k3sVersion The k3s release that all nodes reach.
+         * 
+         * Change: in place; a downgrade or a skipped minor version is refused at preview.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder k3sVersion(String k3sVersion) {
+            return k3sVersion(Output.of(k3sVersion));
+        }
+
+        /**
          * @param nodes The nodes by name.
          * 
          * Change: waits until those that have changed are back, in place.
@@ -130,9 +288,43 @@ public final class ClusterSettledArgs extends com.pulumi.resources.ResourceArgs 
             return nodes(Output.of(nodes));
         }
 
+        /**
+         * @param reapply The cluster&#39;s `reapply`.
+         * 
+         * Change: a new word gives all nodes their labels and taints again.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder reapply(@Nullable Output<String> reapply) {
+            $.reapply = reapply;
+            return this;
+        }
+
+        /**
+         * @param reapply The cluster&#39;s `reapply`.
+         * 
+         * Change: a new word gives all nodes their labels and taints again.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder reapply(String reapply) {
+            return reapply(Output.of(reapply));
+        }
+
         public ClusterSettledArgs build() {
             if ($.changes == null) {
                 throw new MissingRequiredPropertyException("ClusterSettledArgs", "changes");
+            }
+            if ($.endpoint == null) {
+                throw new MissingRequiredPropertyException("ClusterSettledArgs", "endpoint");
+            }
+            if ($.groups == null) {
+                throw new MissingRequiredPropertyException("ClusterSettledArgs", "groups");
+            }
+            if ($.k3sVersion == null) {
+                throw new MissingRequiredPropertyException("ClusterSettledArgs", "k3sVersion");
             }
             if ($.nodes == null) {
                 throw new MissingRequiredPropertyException("ClusterSettledArgs", "nodes");

@@ -91,7 +91,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
      * 
-     * Change: rolls through the servers one by one, then the workers.
+     * Change: rolls through the servers one by one.
      * 
      * Upstream: k3s&#39; `disable`.
      * 
@@ -102,7 +102,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
      * 
-     * Change: rolls through the servers one by one, then the workers.
+     * Change: rolls through the servers one by one.
      * 
      * Upstream: k3s&#39; `disable`.
      * 
@@ -312,7 +312,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Host names and addresses for the servers&#39; certificate, besides the VIP and each server&#39;s own address. Default: none.
      * 
-     * Change: rolls through the servers one by one.
+     * Change: rolls through the servers one by one. Names that are taken out stay in certificates.
      * 
      * Upstream: k3s&#39; `tls-san`.
      * 
@@ -323,7 +323,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Host names and addresses for the servers&#39; certificate, besides the VIP and each server&#39;s own address. Default: none.
      * 
-     * Change: rolls through the servers one by one.
+     * Change: rolls through the servers one by one. Names that are taken out stay in certificates.
      * 
      * Upstream: k3s&#39; `tls-san`.
      * 
@@ -358,7 +358,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Release of k3s in full, like `v1.31.6+k3s1`; v1.27 or newer.
      * 
-     * Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview.
+     * Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview. A release with which no server has come up can be taken back.
      * 
      * Upstream: `INSTALL_K3S_VERSION`.
      * 
@@ -369,7 +369,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Release of k3s in full, like `v1.31.6+k3s1`; v1.27 or newer.
      * 
-     * Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview.
+     * Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview. A release with which no server has come up can be taken back.
      * 
      * Upstream: `INSTALL_K3S_VERSION`.
      * 
@@ -500,7 +500,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param disable Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
          * 
-         * Change: rolls through the servers one by one, then the workers.
+         * Change: rolls through the servers one by one.
          * 
          * Upstream: k3s&#39; `disable`.
          * 
@@ -515,7 +515,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param disable Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
          * 
-         * Change: rolls through the servers one by one, then the workers.
+         * Change: rolls through the servers one by one.
          * 
          * Upstream: k3s&#39; `disable`.
          * 
@@ -675,7 +675,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param tlsSans Host names and addresses for the servers&#39; certificate, besides the VIP and each server&#39;s own address. Default: none.
          * 
-         * Change: rolls through the servers one by one.
+         * Change: rolls through the servers one by one. Names that are taken out stay in certificates.
          * 
          * Upstream: k3s&#39; `tls-san`.
          * 
@@ -690,7 +690,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param tlsSans Host names and addresses for the servers&#39; certificate, besides the VIP and each server&#39;s own address. Default: none.
          * 
-         * Change: rolls through the servers one by one.
+         * Change: rolls through the servers one by one. Names that are taken out stay in certificates.
          * 
          * Upstream: k3s&#39; `tls-san`.
          * 
@@ -733,7 +733,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param version Release of k3s in full, like `v1.31.6+k3s1`; v1.27 or newer.
          * 
-         * Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview.
+         * Change: rolls through the servers one by one, each waited for until its etcd member votes and its node is Ready, then the workers. A downgrade or a skipped minor version is refused at preview. A release with which no server has come up can be taken back.
          * 
          * Upstream: `INSTALL_K3S_VERSION`.
          * 

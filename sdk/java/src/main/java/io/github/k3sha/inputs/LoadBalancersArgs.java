@@ -51,7 +51,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
      * 
-     * Change: load balancers reload, then servers and workers roll.
+     * Change: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.
      * 
      * Upstream: HAProxy&#39;s `bind`.
      * 
@@ -62,7 +62,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
      * 
-     * Change: load balancers reload, then servers and workers roll.
+     * Change: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.
      * 
      * Upstream: HAProxy&#39;s `bind`.
      * 
@@ -412,9 +412,9 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Port at which load balancers say over HTTP which cluster this is, at `/cluster`. Default: 8405.
+     * Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
      * 
-     * Change: load balancers reload, then servers roll.
+     * Change: reloads the load balancers, one after the other; nothing else.
      * 
      * Upstream: HAProxy&#39;s `bind`.
      * 
@@ -423,9 +423,9 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable Integer statusPort;
 
     /**
-     * @return Port at which load balancers say over HTTP which cluster this is, at `/cluster`. Default: 8405.
+     * @return Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
      * 
-     * Change: load balancers reload, then servers roll.
+     * Change: reloads the load balancers, one after the other; nothing else.
      * 
      * Upstream: HAProxy&#39;s `bind`.
      * 
@@ -518,7 +518,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param apiPort Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
          * 
-         * Change: load balancers reload, then servers and workers roll.
+         * Change: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.
          * 
          * Upstream: HAProxy&#39;s `bind`.
          * 
@@ -781,9 +781,9 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param statusPort Port at which load balancers say over HTTP which cluster this is, at `/cluster`. Default: 8405.
+         * @param statusPort Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
          * 
-         * Change: load balancers reload, then servers roll.
+         * Change: reloads the load balancers, one after the other; nothing else.
          * 
          * Upstream: HAProxy&#39;s `bind`.
          * 

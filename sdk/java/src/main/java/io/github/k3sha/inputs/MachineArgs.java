@@ -58,25 +58,6 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * A hash of what takes it out of service for a moment when it changes.
-     * 
-     * Change: in place.
-     * 
-     */
-    @Import(name="hash", required=true)
-    private Output<String> hash;
-
-    /**
-     * @return A hash of what takes it out of service for a moment when it changes.
-     * 
-     * Change: in place.
-     * 
-     */
-    public Output<String> hash() {
-        return this.hash;
-    }
-
-    /**
      * Its IPv4 address.
      * 
      * Change: refused at preview.
@@ -93,6 +74,25 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Output<String> ip() {
         return this.ip;
+    }
+
+    /**
+     * A hash of what restarts k3s on it when it changes.
+     * 
+     * Change: in place.
+     * 
+     */
+    @Import(name="k3s", required=true)
+    private Output<String> k3s;
+
+    /**
+     * @return A hash of what restarts k3s on it when it changes.
+     * 
+     * Change: in place.
+     * 
+     */
+    public Output<String> k3s() {
+        return this.k3s;
     }
 
     /**
@@ -141,6 +141,25 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * A hash of what restarts it when it changes.
+     * 
+     * Change: in place.
+     * 
+     */
+    @Import(name="vm", required=true)
+    private Output<String> vm;
+
+    /**
+     * @return A hash of what restarts it when it changes.
+     * 
+     * Change: in place.
+     * 
+     */
+    public Output<String> vm() {
+        return this.vm;
+    }
+
+    /**
      * Proxmox VE&#39;s id of it.
      * 
      * Change: refused at preview.
@@ -164,11 +183,12 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
     private MachineArgs(MachineArgs $) {
         this.disk = $.disk;
         this.generation = $.generation;
-        this.hash = $.hash;
         this.ip = $.ip;
+        this.k3s = $.k3s;
         this.path = $.path;
         this.role = $.role;
         this.slot = $.slot;
+        this.vm = $.vm;
         this.vmId = $.vmId;
     }
 
@@ -241,31 +261,6 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param hash A hash of what takes it out of service for a moment when it changes.
-         * 
-         * Change: in place.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder hash(Output<String> hash) {
-            $.hash = hash;
-            return this;
-        }
-
-        /**
-         * @param hash A hash of what takes it out of service for a moment when it changes.
-         * 
-         * Change: in place.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder hash(String hash) {
-            return hash(Output.of(hash));
-        }
-
-        /**
          * @param ip Its IPv4 address.
          * 
          * Change: refused at preview.
@@ -288,6 +283,31 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder ip(String ip) {
             return ip(Output.of(ip));
+        }
+
+        /**
+         * @param k3s A hash of what restarts k3s on it when it changes.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder k3s(Output<String> k3s) {
+            $.k3s = k3s;
+            return this;
+        }
+
+        /**
+         * @param k3s A hash of what restarts k3s on it when it changes.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder k3s(String k3s) {
+            return k3s(Output.of(k3s));
         }
 
         /**
@@ -354,6 +374,31 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param vm A hash of what restarts it when it changes.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder vm(Output<String> vm) {
+            $.vm = vm;
+            return this;
+        }
+
+        /**
+         * @param vm A hash of what restarts it when it changes.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder vm(String vm) {
+            return vm(Output.of(vm));
+        }
+
+        /**
          * @param vmId Proxmox VE&#39;s id of it.
          * 
          * Change: refused at preview.
@@ -385,11 +430,11 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
             if ($.generation == null) {
                 throw new MissingRequiredPropertyException("MachineArgs", "generation");
             }
-            if ($.hash == null) {
-                throw new MissingRequiredPropertyException("MachineArgs", "hash");
-            }
             if ($.ip == null) {
                 throw new MissingRequiredPropertyException("MachineArgs", "ip");
+            }
+            if ($.k3s == null) {
+                throw new MissingRequiredPropertyException("MachineArgs", "k3s");
             }
             if ($.path == null) {
                 throw new MissingRequiredPropertyException("MachineArgs", "path");
@@ -399,6 +444,9 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
             }
             if ($.slot == null) {
                 throw new MissingRequiredPropertyException("MachineArgs", "slot");
+            }
+            if ($.vm == null) {
+                throw new MissingRequiredPropertyException("MachineArgs", "vm");
             }
             if ($.vmId == null) {
                 throw new MissingRequiredPropertyException("MachineArgs", "vmId");

@@ -115,7 +115,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server&#39;s certificate.
      * 
-     * Change: load balancers move to it, then servers and workers roll; the kubeconfig follows.
+     * Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
      * 
      * Upstream: Keepalived&#39;s `virtual_ipaddress`, k3s&#39; `server` and `tls-san`.
      * 
@@ -126,7 +126,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server&#39;s certificate.
      * 
-     * Change: load balancers move to it, then servers and workers roll; the kubeconfig follows.
+     * Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
      * 
      * Upstream: Keepalived&#39;s `virtual_ipaddress`, k3s&#39; `server` and `tls-san`.
      * 
@@ -240,7 +240,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param vip The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server&#39;s certificate.
          * 
-         * Change: load balancers move to it, then servers and workers roll; the kubeconfig follows.
+         * Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
          * 
          * Upstream: Keepalived&#39;s `virtual_ipaddress`, k3s&#39; `server` and `tls-san`.
          * 

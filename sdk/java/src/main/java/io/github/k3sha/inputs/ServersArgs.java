@@ -170,7 +170,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Labels of the servers. Default: none.
      * 
-     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
+     * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
      * 
      * Upstream: k3s&#39; `node-label`.
      * 
@@ -181,7 +181,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Labels of the servers. Default: none.
      * 
-     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
+     * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
      * 
      * Upstream: k3s&#39; `node-label`.
      * 
@@ -288,7 +288,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
      * 
-     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
+     * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
      * 
      * Upstream: k3s&#39; `node-taint`.
      * 
@@ -299,7 +299,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
      * 
-     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
+     * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
      * 
      * Upstream: k3s&#39; `node-taint`.
      * 
@@ -445,7 +445,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param labels Labels of the servers. Default: none.
          * 
-         * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
+         * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
          * 
          * Upstream: k3s&#39; `node-label`.
          * 
@@ -549,7 +549,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param taints Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
          * 
-         * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
+         * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
          * 
          * Upstream: k3s&#39; `node-taint`.
          * 
@@ -564,7 +564,7 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param taints Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
          * 
-         * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
+         * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
          * 
          * Upstream: k3s&#39; `node-taint`.
          * 

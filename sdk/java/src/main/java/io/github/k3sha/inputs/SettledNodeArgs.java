@@ -49,6 +49,21 @@ public final class SettledNodeArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * The input that holds its group.
+     * 
+     */
+    @Import(name="path", required=true)
+    private Output<String> path;
+
+    /**
+     * @return The input that holds its group.
+     * 
+     */
+    public Output<String> path() {
+        return this.path;
+    }
+
+    /**
      * What it is for.
      * 
      */
@@ -68,6 +83,7 @@ public final class SettledNodeArgs extends com.pulumi.resources.ResourceArgs {
     private SettledNodeArgs(SettledNodeArgs $) {
         this.address = $.address;
         this.hash = $.hash;
+        this.path = $.path;
         this.role = $.role;
     }
 
@@ -132,6 +148,27 @@ public final class SettledNodeArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param path The input that holds its group.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder path(Output<String> path) {
+            $.path = path;
+            return this;
+        }
+
+        /**
+         * @param path The input that holds its group.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder path(String path) {
+            return path(Output.of(path));
+        }
+
+        /**
          * @param role What it is for.
          * 
          * @return builder
@@ -158,6 +195,9 @@ public final class SettledNodeArgs extends com.pulumi.resources.ResourceArgs {
             }
             if ($.hash == null) {
                 throw new MissingRequiredPropertyException("SettledNodeArgs", "hash");
+            }
+            if ($.path == null) {
+                throw new MissingRequiredPropertyException("SettledNodeArgs", "path");
             }
             if ($.role == null) {
                 throw new MissingRequiredPropertyException("SettledNodeArgs", "role");

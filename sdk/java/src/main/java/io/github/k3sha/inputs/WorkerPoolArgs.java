@@ -151,7 +151,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Labels of the workers. Default: none.
      * 
-     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
+     * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
      * 
      * Upstream: k3s&#39; `node-label`.
      * 
@@ -162,7 +162,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Labels of the workers. Default: none.
      * 
-     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
+     * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
      * 
      * Upstream: k3s&#39; `node-label`.
      * 
@@ -250,7 +250,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Taints of the workers. Default: none.
      * 
-     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
+     * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
      * 
      * Upstream: k3s&#39; `node-taint`.
      * 
@@ -261,7 +261,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Taints of the workers. Default: none.
      * 
-     * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
+     * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
      * 
      * Upstream: k3s&#39; `node-taint`.
      * 
@@ -392,7 +392,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param labels Labels of the workers. Default: none.
          * 
-         * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
+         * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
          * 
          * Upstream: k3s&#39; `node-label`.
          * 
@@ -471,7 +471,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param taints Taints of the workers. Default: none.
          * 
-         * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
+         * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
          * 
          * Upstream: k3s&#39; `node-taint`.
          * 
@@ -486,7 +486,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param taints Taints of the workers. Default: none.
          * 
-         * Change: restarts k3s, rolling. Kubernetes takes it at a node&#39;s first registration only: a registered node keeps what it has, change that by kubectl too.
+         * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
          * 
          * Upstream: k3s&#39; `node-taint`.
          * 

@@ -26,19 +26,19 @@ public final class Machine {
      */
     private Integer generation;
     /**
-     * @return A hash of what takes it out of service for a moment when it changes.
-     * 
-     * Change: in place.
-     * 
-     */
-    private String hash;
-    /**
      * @return Its IPv4 address.
      * 
      * Change: refused at preview.
      * 
      */
     private String ip;
+    /**
+     * @return A hash of what restarts k3s on it when it changes.
+     * 
+     * Change: in place.
+     * 
+     */
+    private String k3s;
     /**
      * @return The input that holds its group.
      * 
@@ -54,6 +54,13 @@ public final class Machine {
      * 
      */
     private Integer slot;
+    /**
+     * @return A hash of what restarts it when it changes.
+     * 
+     * Change: in place.
+     * 
+     */
+    private String vm;
     /**
      * @return Proxmox VE&#39;s id of it.
      * 
@@ -82,15 +89,6 @@ public final class Machine {
         return this.generation;
     }
     /**
-     * @return A hash of what takes it out of service for a moment when it changes.
-     * 
-     * Change: in place.
-     * 
-     */
-    public String hash() {
-        return this.hash;
-    }
-    /**
      * @return Its IPv4 address.
      * 
      * Change: refused at preview.
@@ -98,6 +96,15 @@ public final class Machine {
      */
     public String ip() {
         return this.ip;
+    }
+    /**
+     * @return A hash of what restarts k3s on it when it changes.
+     * 
+     * Change: in place.
+     * 
+     */
+    public String k3s() {
+        return this.k3s;
     }
     /**
      * @return The input that holds its group.
@@ -121,6 +128,15 @@ public final class Machine {
         return this.slot;
     }
     /**
+     * @return A hash of what restarts it when it changes.
+     * 
+     * Change: in place.
+     * 
+     */
+    public String vm() {
+        return this.vm;
+    }
+    /**
      * @return Proxmox VE&#39;s id of it.
      * 
      * Change: refused at preview.
@@ -141,22 +157,24 @@ public final class Machine {
     public static final class Builder {
         private Integer disk;
         private Integer generation;
-        private String hash;
         private String ip;
+        private String k3s;
         private String path;
         private String role;
         private Integer slot;
+        private String vm;
         private Integer vmId;
         public Builder() {}
         public Builder(Machine defaults) {
     	      Objects.requireNonNull(defaults);
     	      this.disk = defaults.disk;
     	      this.generation = defaults.generation;
-    	      this.hash = defaults.hash;
     	      this.ip = defaults.ip;
+    	      this.k3s = defaults.k3s;
     	      this.path = defaults.path;
     	      this.role = defaults.role;
     	      this.slot = defaults.slot;
+    	      this.vm = defaults.vm;
     	      this.vmId = defaults.vmId;
         }
 
@@ -177,19 +195,19 @@ public final class Machine {
             return this;
         }
         @CustomType.Setter
-        public Builder hash(String hash) {
-            if (hash == null) {
-              throw new MissingRequiredPropertyException("Machine", "hash");
-            }
-            this.hash = hash;
-            return this;
-        }
-        @CustomType.Setter
         public Builder ip(String ip) {
             if (ip == null) {
               throw new MissingRequiredPropertyException("Machine", "ip");
             }
             this.ip = ip;
+            return this;
+        }
+        @CustomType.Setter
+        public Builder k3s(String k3s) {
+            if (k3s == null) {
+              throw new MissingRequiredPropertyException("Machine", "k3s");
+            }
+            this.k3s = k3s;
             return this;
         }
         @CustomType.Setter
@@ -217,6 +235,14 @@ public final class Machine {
             return this;
         }
         @CustomType.Setter
+        public Builder vm(String vm) {
+            if (vm == null) {
+              throw new MissingRequiredPropertyException("Machine", "vm");
+            }
+            this.vm = vm;
+            return this;
+        }
+        @CustomType.Setter
         public Builder vmId(Integer vmId) {
             if (vmId == null) {
               throw new MissingRequiredPropertyException("Machine", "vmId");
@@ -228,11 +254,12 @@ public final class Machine {
             final var _resultValue = new Machine();
             _resultValue.disk = disk;
             _resultValue.generation = generation;
-            _resultValue.hash = hash;
             _resultValue.ip = ip;
+            _resultValue.k3s = k3s;
             _resultValue.path = path;
             _resultValue.role = role;
             _resultValue.slot = slot;
+            _resultValue.vm = vm;
             _resultValue.vmId = vmId;
             return _resultValue;
         }

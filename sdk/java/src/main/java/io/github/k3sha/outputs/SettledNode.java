@@ -21,6 +21,11 @@ public final class SettledNode {
      */
     private String hash;
     /**
+     * @return The input that holds its group.
+     * 
+     */
+    private String path;
+    /**
      * @return What it is for.
      * 
      */
@@ -42,6 +47,13 @@ public final class SettledNode {
         return this.hash;
     }
     /**
+     * @return The input that holds its group.
+     * 
+     */
+    public String path() {
+        return this.path;
+    }
+    /**
      * @return What it is for.
      * 
      */
@@ -60,12 +72,14 @@ public final class SettledNode {
     public static final class Builder {
         private String address;
         private String hash;
+        private String path;
         private String role;
         public Builder() {}
         public Builder(SettledNode defaults) {
     	      Objects.requireNonNull(defaults);
     	      this.address = defaults.address;
     	      this.hash = defaults.hash;
+    	      this.path = defaults.path;
     	      this.role = defaults.role;
         }
 
@@ -86,6 +100,14 @@ public final class SettledNode {
             return this;
         }
         @CustomType.Setter
+        public Builder path(String path) {
+            if (path == null) {
+              throw new MissingRequiredPropertyException("SettledNode", "path");
+            }
+            this.path = path;
+            return this;
+        }
+        @CustomType.Setter
         public Builder role(String role) {
             if (role == null) {
               throw new MissingRequiredPropertyException("SettledNode", "role");
@@ -97,6 +119,7 @@ public final class SettledNode {
             final var _resultValue = new SettledNode();
             _resultValue.address = address;
             _resultValue.hash = hash;
+            _resultValue.path = path;
             _resultValue.role = role;
             return _resultValue;
         }
