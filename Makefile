@@ -130,7 +130,7 @@ bench-preview: build $(B)/bin/langhost ## preview and up of hundreds of workers,
 .PHONY: bench-life
 bench-life: build $(B)/bin/langhost ## machines lost and replaced, servers more and fewer; beside the version before, whose commit is BEFORE
 	tests/plugin-of.sh $(BEFORE) $(B)/before
-	cd tests/lab && LAB_BEFORE=$(B)/before go test -count=1 -timeout 90m -run 'TestBenchLife|TestLongLife' -v ./e2e/
+	cd tests/lab && LAB_BEFORE=$(B)/before go test -count=1 -timeout 90m -run 'TestBenchLife|TestBenchRolls|TestLongLife' -v ./e2e/
 
 # The commit of the version before identities, instances and seats.
 BEFORE := 3911a38
@@ -139,7 +139,7 @@ BEFORE := 3911a38
 LONG := TestLong
 
 .PHONY: test-long
-test-long: build $(B)/bin/langhost $(B)/sdk/ready $(B)/k3s/$(K3S_MINOR)/k3s ## the long runs: losses, forks, troubles, adoption, interruptions, restarts, generations, growth, upgrades, gates, privileges, languages
+test-long: build $(B)/bin/langhost $(B)/sdk/ready $(B)/k3s/$(K3S_MINOR)/k3s ## the long runs: losses, forks, troubles, adoption, interruptions, restarts, generations, changes, growth, upgrades, gates, privileges, languages
 	cd tests/lab && go test -count=1 -timeout 75m -run '$(LONG)' -v ./e2e/
 
 .PHONY: test-newer

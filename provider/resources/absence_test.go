@@ -44,6 +44,8 @@ func (f *fleet) answer(node, script string) string {
 		f.log = append(f.log, node+": "+field("SERVER")+" "+field("STATE"))
 	case field("DO") != "":
 		f.log = append(f.log, node+": "+field("DO"))
+	case strings.Contains(script, "\nSTEP='settle'"):
+		f.log = append(f.log, node+": arrived at "+field("VIP")+":"+field("API_PORT"))
 	}
 	return f.states[node]
 }

@@ -163,7 +163,7 @@ func (ClusterMachines) Update(_ context.Context, req infer.UpdateRequest[Cluster
 		}
 	}
 	if reflect.DeepEqual(old.Machines, in.Machines) {
-		out.Renewed, out.Seed = old.Renewed, old.Seed // it may go on yet
+		out.Renewed, out.Seed = append([]string{}, old.Renewed...), old.Seed // it may go on yet
 	}
 	if req.DryRun {
 		out.Change = MachineChange{Joins: change.Joins, Leaves: change.Leaves, VMs: change.VMs, K3s: change.K3s, Reloads: reloads(old, in)}

@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,6 +39,25 @@ func TestWhenSettleLooks(t *testing.T) {
 		})
 		if looked := err != nil && strings.Contains(err.Error(), "part of K3sHaCluster"); looked != c.looks {
 			t.Errorf("%s: looks %t (%v)", name, looked, err)
+		}
+	}
+}
+
+// Another configuration alone is no change of machines: what is being made anew goes on. A list without entries arrives as none, and stays one.
+func TestConfigurationAlone(t *testing.T) {
+	t.Parallel()
+	machines := map[string]MachineArgs{"k3s-lb-01": {Role: "loadBalancer"}, "k3s-lb-02": {Role: "loadBalancer"}}
+	for _, renewed := range [][]string{nil, {"k3s-lb-02"}} {
+		updated, err := ClusterMachines{}.Update(t.Context(), infer.UpdateRequest[ClusterMachinesArgs, ClusterMachinesState]{
+			Inputs: ClusterMachinesArgs{Machines: machines, Configuration: map[string]string{"haproxy.cfg": "b", "keepalived.conf of k3s-lb-01": "a"}, Seed: MachineSeed{TemplateID: 2}},
+			State: ClusterMachinesState{
+				Machines: machines, Renewed: renewed, Changes: 3, Seed: MachineSeed{TemplateID: 1}, Hashes: hashes(map[string]string{"haproxy.cfg": "a", "keepalived.conf of k3s-lb-01": "a"}),
+			},
+			DryRun: true,
+		})
+		out := updated.Output
+		if err != nil || out.Renewed == nil || !slices.Equal(out.Renewed, renewed) || out.Changes != 3 || out.Seed.TemplateID != 1 || !slices.Equal(out.Change.Reloads, []string{"k3s-lb-01", "k3s-lb-02"}) {
+			t.Errorf("%+v %v", out, err)
 		}
 	}
 }

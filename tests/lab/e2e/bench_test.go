@@ -92,6 +92,48 @@ func TestBenchLife(t *testing.T) {
 	}
 }
 
+// TestBenchRolls is what make bench-life prints of rolls: a roll beside the restarts of its nodes one by one, and a release for hundreds of
+// workers beside a plain program's update of as many steps. Machines are noisy, so no figure fails it.
+func TestBenchRolls(t *testing.T) {
+	t.Run("servers", func(t *testing.T) {
+		p := newPlace(t, newLab(t, "bench-rolls", false), "rolls")
+		p.up()
+		p.cluster(release, kubernetesNodes()...)
+		idle, _ := p.up()
+		macs := []string{"BC:24:11:66:6F:07", "BC:24:11:02:57:C8", "BC:24:11:4F:A3:86"}
+		var edits []string
+		sum := 0.0
+		for _, mac := range macs {
+			edits = append(edits, `{mac: "`+mac+`"}`, `{mac: "`+mac+`", memory: 5120}`)
+			p.program(edits...)
+			r, _ := p.up()
+			sum += r.Seconds - idle.Seconds
+		}
+		p.program(append(edits, "memory: 5120", "memory: 6144")...)
+		r, _ := p.up()
+		all := r.Seconds - idle.Seconds
+		t.Logf("memory of three servers: %.1f s in one edit, %.1f s one by one: ratio %.2f", all, sum, all/sum)
+	})
+	t.Run("300 workers", func(t *testing.T) {
+		t.Setenv("PULUMI_EXPERIMENTAL", "true")
+		t.Setenv("PULUMI_SKIP_CHECKPOINTS", "true")
+		l := newBig(t, "bench-workers")
+		seconds := map[string]float64{}
+		for _, program := range []string{"cluster", "plain"} {
+			p := newScaled(t, l, program, 300)
+			p.timed(1, "up", "--yes", "--skip-preview")
+			p.set("version", "v1.31.7+k3s1")
+			r, out, err := p.try(20*time.Minute, "up", "--yes", "--skip-preview")
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", program, err, tail(out))
+			}
+			seconds[program] = r.Seconds
+			t.Logf("%s: another release: %.1f s, %v", program, r.Seconds, r.Changes)
+		}
+		t.Logf("another release for 300 workers, 30 at a time: %.1f s, plain program %.1f s: ratio %.2f", seconds["cluster"], seconds["plain"], seconds["cluster"]/seconds["plain"])
+	})
+}
+
 // perNode is how much of a state is a node's own, in KiB: what its resources take, seats included, by the number of nodes.
 func (p *place) perNode(state []byte) float64 {
 	var all struct {

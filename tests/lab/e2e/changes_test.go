@@ -294,6 +294,9 @@ var changes = []change{
 	},
 }
 
+// moved is where the API is after a change.
+var moved = map[string]string{"`network.vip`": movedVIP + ":6443", "`loadBalancers.apiPort`": movedVIP + ":" + movedPort}
+
 const guestKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKfXk4pTq0v0oXq3y9cVbqkXh1cVvXcN2K5m1ZlG0l2J"
 
 var update = flag.Bool("update", false, "write golden files anew")
@@ -395,12 +398,17 @@ func TestLongChanges(t *testing.T) {
 			}
 			before := p.lives()
 			var w watch
-			s := p.service(func() {
-				w = p.watching(func() {
-					r, _ := p.up()
-					expect(t, "what was changed", changedNames(r), planned)
+			var s lab.Service
+			if to := moved[c.input]; to != "" {
+				w = p.watching(func() { s = p.move(to, planned) })
+			} else {
+				s = p.service(func() {
+					w = p.watching(func() {
+						r, _ := p.up()
+						expect(t, "what was changed", changedNames(r), planned)
+					})
 				})
-			})
+			}
 			p.within(s, time.Second)
 			if len(w.together) > 0 || w.ready < 1 || s.Failed > 2 {
 				t.Errorf("off together: %v; fewest replicas %d; %s", w.together, w.ready, s)
@@ -438,6 +446,25 @@ func (p *place) config(node string) map[string]any {
 		p.t.Fatalf("config of %s: %v %s", node, err, out)
 	}
 	return answer.Data
+}
+
+// move takes an update that moves the API, under a client at the former address until everything has moved, and one at the new address from
+// then on. It returns what both saw, as if it were one client.
+func (p *place) move(to string, planned []string) lab.Service {
+	p.t.Helper()
+	stop := p.client(p.endpoint)
+	var former lab.Service
+	r := p.upUntilThen("k3s-settle-cluster updating", func() {
+		former = stop()
+		p.endpoint = to
+		stop = p.client(to)
+	})
+	time.Sleep(3 * time.Second)
+	s := stop()
+	p.t.Logf("at the former address: %s; at the new one: %s", former, s)
+	expect(p.t, "what was changed", changedNames(r), planned)
+	s.Asked, s.Failed, s.Without = s.Asked+former.Asked, s.Failed+former.Failed, max(s.Without, former.Without)
+	return s
 }
 
 // life tells one run of a machine, and of what it does, from another.

@@ -25,6 +25,8 @@ type place struct {
 	project string
 	stack   string
 	inputs  map[string]any // of one VM, for the tests of the Proxmox VE API
+
+	endpoint string // where the API is; empty: at the VIP of the root Pulumi.yaml
 }
 
 // newLab starts a lab that ends with the test, whatever happens in between.
@@ -125,6 +127,34 @@ func tail(s string) string {
 		return "..." + s[len(s)-6000:]
 	}
 	return s
+}
+
+// upUntilThen takes an update, and does something as soon as it has printed a text.
+func (p *place) upUntilThen(text string, then func()) lab.UpResult {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), 6*time.Minute)
+	defer cancel()
+	out := &watched{text: text, seen: make(chan struct{})}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-out.seen:
+			then()
+		case <-ctx.Done():
+		}
+	}()
+	r, err := p.Run(ctx, p.project, p.stack, out, "up", "--yes", "--skip-preview")
+	if err != nil {
+		p.t.Fatalf("pulumi up: %v\n%s", err, tail(out.String()))
+	}
+	select {
+	case <-out.seen:
+	default:
+		p.t.Fatalf("the update never printed %q:\n%s", text, tail(out.String()))
+	}
+	<-done
+	return r
 }
 
 func (p *place) up(args ...string) (lab.UpResult, string) {

@@ -21,13 +21,19 @@ func newScaled(t *testing.T, l *lab.Lab, program string, workers int) *place {
 	p.install("go")
 	p.init()
 	for key, value := range map[string]int{"workers": workers, "cloneLanes": 32} {
-		cmd := p.Pulumi(t.Context(), p.project, p.stack, "config", "set", key, strconv.Itoa(value), "--config-file", p.ConfigFile(p.stack))
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v %s", err, out)
-		}
+		p.set(key, strconv.Itoa(value))
 	}
 	p.outside("go", "build", "-o", "/dev/null", ".") // what is measured is the engine's work, not the compiler's
 	return p
+}
+
+// set sets a value of the stack's configuration.
+func (p *place) set(key, value string) {
+	p.t.Helper()
+	cmd := p.Pulumi(p.t.Context(), p.project, p.stack, "config", "set", key, value, "--config-file", p.ConfigFile(p.stack))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		p.t.Fatalf("%v %s", err, out)
+	}
 }
 
 // timed returns the median of some runs, in seconds, and how many resources there are.

@@ -13,16 +13,25 @@ import (
 // service watches the VIP while something happens, as a client sees it, and says what it saw.
 func (p *place) service(during func()) lab.Service {
 	p.t.Helper()
-	ca, err := base64.StdEncoding.DecodeString(p.kubectl("config", "view", "--raw", "-o", "jsonpath={.clusters[0].cluster.certificate-authority-data}"))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	stop := p.Client(p.t.Context(), vip+":6443", ca)
+	stop := p.client(p.endpoint)
 	time.Sleep(300 * time.Millisecond)
 	during()
 	s := stop()
 	p.t.Log(s)
 	return s
+}
+
+// client asks at an address of the API, the VIP's if there is none, until the returned function is called.
+func (p *place) client(address string) (stop func() lab.Service) {
+	p.t.Helper()
+	if address == "" {
+		address = vip + ":6443"
+	}
+	ca, err := base64.StdEncoding.DecodeString(p.kubectl("config", "view", "--raw", "-o", "jsonpath={.clusters[0].cluster.certificate-authority-data}"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return p.Client(p.t.Context(), address, ca)
 }
 
 // within fails when the client was longer without service than it may be.

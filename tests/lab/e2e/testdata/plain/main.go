@@ -13,13 +13,14 @@ import (
 func main() {
 	pulumi.Run(func(ctx *pulumi.Context) error {
 		key := config.RequireSecret(ctx, "sshPrivateKey")
+		word := config.Get(ctx, "version")
 		for i := range config.RequireInt(ctx, "workers") {
-			if err := node(ctx, key, fmt.Sprintf("worker-%04d", i+1), 20000+i, fmt.Sprintf("10.10.%d.%d", 10+i/200, 1+i%200)); err != nil {
+			if err := node(ctx, key, word, fmt.Sprintf("worker-%04d", i+1), 20000+i, fmt.Sprintf("10.10.%d.%d", 10+i/200, 1+i%200)); err != nil {
 				return err
 			}
 		}
 		for i := range 5 { // three servers, two load balancers
-			if err := node(ctx, key, fmt.Sprintf("server-%d", i+1), 9800+i, fmt.Sprintf("10.10.1.%d", 1+i)); err != nil {
+			if err := node(ctx, key, word, fmt.Sprintf("server-%d", i+1), 9800+i, fmt.Sprintf("10.10.1.%d", 1+i)); err != nil {
 				return err
 			}
 		}
@@ -30,7 +31,7 @@ func main() {
 // steps on each machine, as many as the component has on a worker.
 const steps = 4
 
-func node(ctx *pulumi.Context, key pulumi.StringOutput, name string, id int, ip string) error {
+func node(ctx *pulumi.Context, key pulumi.StringOutput, word, name string, id int, ip string) error {
 	machine, err := vm.NewVirtualMachine(ctx, name, &vm.VirtualMachineArgs{
 		NodeName: pulumi.String("pve1"), VmId: pulumi.Int(id), Name: pulumi.String(name), Description: pulumi.String("a node of mine"),
 		Clone:  vm.VirtualMachineCloneArgs{VmId: pulumi.Int(9000), NodeName: pulumi.String("pve1"), DatastoreId: pulumi.String("local-lvm")},
@@ -53,9 +54,13 @@ func node(ctx *pulumi.Context, key pulumi.StringOutput, name string, id int, ip 
 	}
 	var last pulumi.Resource = machine
 	for step := range steps {
+		script := "echo a step"
+		if step%2 == 1 { // another word runs as many steps as another release does
+			script += " " + word
+		}
 		command, err := remote.NewCommand(ctx, fmt.Sprintf("%s-%d", name, step), &remote.CommandArgs{
 			Connection: remote.ConnectionArgs{Host: pulumi.String(ip), User: pulumi.String("ubuntu"), PrivateKey: key},
-			Create:     pulumi.String("sudo sh -s"), Stdin: pulumi.String("echo a step"), Logging: remote.LoggingNone, AddPreviousOutputInEnv: pulumi.Bool(false),
+			Create:     pulumi.String("sudo sh -s"), Stdin: pulumi.String(script), Logging: remote.LoggingNone, AddPreviousOutputInEnv: pulumi.Bool(false),
 		}, pulumi.DependsOn([]pulumi.Resource{last}), pulumi.Version("1.2.1"))
 		if err != nil {
 			return err
