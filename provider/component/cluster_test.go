@@ -421,7 +421,7 @@ func TestResourcesThatReachTheCluster(t *testing.T) {
 	}
 	want := resources.Access{
 		Cluster: "k3s", VIP: "192.168.1.220", APIPort: 16443, Servers: 3, Others: []string{"192.168.1.99", "192.168.1.202", "192.168.1.201", "192.168.1.203"},
-		StatusPort: 8405, Drain: 300, StartOver: "2026-11-26", User: "ubuntu", Port: 2222, PrivateKey: private, Bundle: identity(),
+		StatusPort: 8405, Drain: 300, Owner: "project/stack/prod", StartOver: "2026-11-26", User: "ubuntu", Port: 2222, PrivateKey: private, Bundle: identity(),
 	}
 	for _, way := range [][2]string{{"k3s-lb-01", "192.168.1.221"}, {"k3s-lb-02", "192.168.1.222"}, {"k3s-server-02", "192.168.1.202"}, {"k3s-server-01", "192.168.1.201"}, {"k3s-server-03", "192.168.1.203"}} {
 		want.Ways = append(want.Ways, resources.Way{Node: way[0], Address: way[1], LoadBalancer: strings.Contains(way[0], "-lb-")})

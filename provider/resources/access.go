@@ -35,6 +35,7 @@ type Access struct {
 	Bundle     pki.Bundle    `json:"bundle"`
 	Drain      int           `json:"drainTimeout"` // seconds
 	DrainForce bool          `json:"drainForce,omitempty"`
+	Owner      string        `json:"owner"` // the component, with its stack
 }
 
 // Way is a node that leads into the cluster's network.
@@ -71,7 +72,7 @@ func (a Access) host(way Way) contact.Host {
 func (a Access) toCluster(first ...Way) cluster.Access {
 	out := cluster.Access{
 		Cluster: a.Cluster, VIP: a.VIP, APIPort: a.APIPort, Servers: a.Servers, Jump: a.Jump,
-		DrainTimeout: time.Duration(a.Drain) * time.Second, DrainForce: a.DrainForce,
+		DrainTimeout: time.Duration(a.Drain) * time.Second, DrainForce: a.DrainForce, Run: cluster.Run(a.Owner),
 		ServerCA: a.Bundle.Authorities.Server.Certificate, ClientCA: a.Bundle.Authorities.Client,
 	}
 	for _, way := range first {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/pulumi/pulumi-go-provider/infer"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
 // Machines that come and go are no business of those that stay; anything that was begun on one of them is, also when it was taken back.
@@ -46,7 +48,8 @@ func TestWhenSettleLooks(t *testing.T) {
 // Another configuration alone is no change of machines: what is being made anew goes on. A list without entries arrives as none, and stays one.
 func TestConfigurationAlone(t *testing.T) {
 	t.Parallel()
-	machines := map[string]MachineArgs{"k3s-lb-01": {Role: "loadBalancer"}, "k3s-lb-02": {Role: "loadBalancer"}}
+	role := string(topology.LoadBalancer)
+	machines := map[string]MachineArgs{"k3s-lb-01": {Role: role}, "k3s-lb-02": {Role: role}}
 	for _, renewed := range [][]string{nil, {"k3s-lb-02"}} {
 		updated, err := ClusterMachines{}.Update(t.Context(), infer.UpdateRequest[ClusterMachinesArgs, ClusterMachinesState]{
 			Inputs: ClusterMachinesArgs{Machines: machines, Configuration: map[string]string{"haproxy.cfg": "b", "keepalived.conf of k3s-lb-01": "a"}, Seed: MachineSeed{TemplateID: 2}},

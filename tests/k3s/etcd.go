@@ -140,8 +140,8 @@ func (s *server) startEtcd(ctx context.Context, join bool) error {
 // writeEtcdConfig leaves etcd's configuration where k3s keeps it, as far as others read it.
 func (s *server) writeEtcdConfig(cfg *embed.Config) error {
 	text := fmt.Sprintf("client-transport-security:\n  cert-file: %s\n  client-cert-auth: true\n  key-file: %s\n  trusted-ca-file: %s\n"+
-		"data-dir: %s\ninitial-cluster: %s\ninitial-cluster-state: %s\nlisten-metrics-urls: http://127.0.0.1:2381\nname: %s\n",
-		cfg.ClientTLSInfo.CertFile, cfg.ClientTLSInfo.KeyFile, cfg.ClientTLSInfo.TrustedCAFile, cfg.Dir, cfg.InitialCluster, cfg.ClusterState, cfg.Name)
+		"data-dir: %s\nelection-timeout: %d\nheartbeat-interval: %d\ninitial-cluster: %s\ninitial-cluster-state: %s\nlisten-metrics-urls: http://127.0.0.1:2381\nname: %s\n",
+		cfg.ClientTLSInfo.CertFile, cfg.ClientTLSInfo.KeyFile, cfg.ClientTLSInfo.TrustedCAFile, cfg.Dir, cfg.ElectionMs, cfg.TickMs, cfg.InitialCluster, cfg.ClusterState, cfg.Name)
 	return writeFile(filepath.Join(s.etcdDir(), "config"), []byte(text))
 }
 

@@ -34,6 +34,7 @@ type Access struct {
 	ClientCA     pki.Pair      // the CA of client certificates
 	DrainTimeout time.Duration // how long a node may take to be drained; 0 means 300 s
 	DrainForce   bool          // what is left then is deleted, whatever budgets say
+	Run          string        // which run of Pulumi this is
 }
 
 // Way is a node through whose SSH the cluster can be reached. API is where the API answers there: empty for the VIP, a server's own address for
@@ -143,7 +144,7 @@ func (a Access) cluster(ctx context.Context, t *tunnel, roots *x509.CertPool, ce
 		return nil, err
 	}
 	c := &Cluster{
-		servers: a.Servers, drainFor: a.DrainTimeout, force: a.DrainForce, kube: kube, waits: defaultWaits, close: t.close,
+		servers: a.Servers, drainFor: a.DrainTimeout, force: a.DrainForce, run: a.Run, kube: kube, waits: defaultWaits, close: t.close,
 		now: func() time.Time { return time.Now().Add(skew) },
 		web: &http.Client{
 			Transport: &http.Transport{

@@ -17,6 +17,7 @@ type Cluster struct {
 	servers  int           // how many it is meant to have
 	drainFor time.Duration // how long a drain may take
 	force    bool          // pods that are left then are deleted
+	run      string        // which run of Pulumi this is
 	kube     kubernetes.Interface
 	web      *http.Client                               // trusts the API's CA, shows no certificate
 	answers  func(ctx context.Context, ip string) error // whether the API of one server answers

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -21,9 +22,17 @@ const pauseMark = "k3sha.io/paused"
 const (
 	withCordon = "cordoned since "
 	asItWas    = "since "
+	byRun      = " by "
 	// pauseLasts is how long a mark says that a node may be away. One that an interrupted run has left must not stop everybody for ever.
 	pauseLasts = 20 * time.Minute
 )
+
+// Run names this run of Pulumi for the marks on nodes: whose it is, and which. One owner has one run at a time, so the marks of another run of
+// the same owner are what an interrupted one has left. All plugins of a run have the same parent.
+func Run(owner string) string {
+	host, _ := os.Hostname() // without one, as good as on one
+	return fmt.Sprintf("%s#%s-%d", owner, host, os.Getppid())
+}
 
 // Pause prepares a node for a moment of absence. A server goes only while the others carry the cluster, and says so first: of two that ask at
 // the same time none goes, rather than both. To be drained, the node is cordoned and its pods are moved away as their budgets allow; when that
@@ -70,6 +79,11 @@ func (c *Cluster) Pause(ctx context.Context, name string, drain bool) (boot stri
 // beingPaused says whether a node may be away in this moment.
 func (c *Cluster) beingPaused(node *corev1.Node) bool {
 	_, text, found := strings.Cut(node.Annotations[pauseMark], asItWas)
+	text, run, _ := strings.Cut(text, byRun)
+	owner, _, _ := strings.Cut(run, "#")
+	if own, _, _ := strings.Cut(c.run, "#"); own == owner && run != c.run {
+		return false // left by an interrupted run
+	}
 	since, err := time.Parse(time.RFC3339, text)
 	return found && err == nil && c.now().Sub(since) < pauseLasts
 }
@@ -170,7 +184,7 @@ func (c *Cluster) mark(ctx context.Context, name string, cordon bool) error {
 	if cordon {
 		value, spec = withCordon, `,"spec":{"unschedulable":true}`
 	}
-	value += c.now().UTC().Format(time.RFC3339)
+	value += c.now().UTC().Format(time.RFC3339) + byRun + c.run
 	return c.patch(ctx, "cordoning", name, `{"metadata":{"annotations":{"`+pauseMark+`":"`+value+`"}}`+spec+`}`)
 }
 

@@ -100,6 +100,19 @@ func TestPause(t *testing.T) {
 	if _, _, err := both.Pause(t.Context(), "k3s-server-02", true); err != nil {
 		t.Errorf("an old mark stops everybody: %v", err)
 	}
+	// Nor is anybody kept by what an interrupted run of the same owner has left; by another owner's run, yes.
+	for run, stops := range map[string]bool{"me#host-1": true, "me#host-2": false, "other#host-2": true, "": true} {
+		again := newWorld(3, three()...)
+		again.run = "me#host-1"
+		mark := withCordon + moment.Format(time.RFC3339)
+		if run != "" {
+			mark += byRun + run
+		}
+		again.set(t, "k3s-server-01", func(n *corev1.Node) { n.Annotations = map[string]string{pauseMark: mark} })
+		if _, _, err := again.Pause(t.Context(), "k3s-server-02", false); (err != nil) != stops {
+			t.Errorf("marked by %q: %v", run, err)
+		}
+	}
 	w := newWorld(1, all(server("1"))...)
 	if boot, _, err := w.Pause(t.Context(), "k3s-worker-09", true); boot != "" || err != nil {
 		t.Errorf("one that the cluster does not know: %q %v", boot, err)

@@ -312,7 +312,7 @@ exit 7`)
 	}
 }
 
-// What HAProxy is told before it starts: who is ready, by the cluster's CA, is up; all others have to pass a check first.
+// What HAProxy is told before it starts: who is ready, by the cluster's CA, is up, or drained if it is about to restart; all others have to pass a check first.
 func TestLBServers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -327,7 +327,13 @@ case $at in ::192.168.1.201:6443) printf 401 ;; ::192.168.1.202:6443) printf 503
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := strings.ReplaceAll(string(text), "/etc/haproxy/k3sha", dir)
+	script := strings.NewReplacer("/etc/haproxy/k3sha", dir, "/run/k3sha-steered", dir+"/steered").Replace(string(text))
+	if err := os.MkdirAll(dir+"/steered", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/steered/192.168.1.203", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command("sh", "-s", "2", "k3s-server-01=192.168.1.201", "k3s-server-02=192.168.1.202", "192.168.1.203=192.168.1.203", "k3s-server-04=192.168.1.204")
 	cmd.Stdin = strings.NewReader(script)
 	cmd.Env = append(os.Environ(), "PATH="+dir+"/bin:"+os.Getenv("PATH"), "D="+dir)
@@ -339,8 +345,8 @@ case $at in ::192.168.1.201:6443) printf 401 ;; ::192.168.1.202:6443) printf 503
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(got)), "\n")
-	const up, down = " 2 0 1 1 1 15 3 2", " 0 0 1 1 1 8 2 0"
-	want := []string{"1 k3s-server-01 192.168.1.201" + up, "2 k3s-server-02 192.168.1.202" + down, "3 192.168.1.203 192.168.1.203" + up, "4 k3s-server-04 192.168.1.204" + down}
+	const up, steered, down = " 2 0 1 1 1 15 3 2", " 2 8 1 1 1 15 3 2", " 0 0 1 1 1 8 2 0"
+	want := []string{"1 k3s-server-01 192.168.1.201" + up, "2 k3s-server-02 192.168.1.202" + down, "3 192.168.1.203 192.168.1.203" + steered, "4 k3s-server-04 192.168.1.204" + down}
 	for i := range want {
 		want[i] = "3 k3s_api " + want[i] + " 6 0 0 0 - 6443 - 0 0 - - 0"
 	}

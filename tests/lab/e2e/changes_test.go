@@ -63,7 +63,10 @@ const (
 func file(nodes func(string) bool, path, want string) func(p *place) string {
 	return func(p *place) string {
 		for _, node := range p.nodes() {
-			if got := p.in(node, "", "cat", path); nodes(node) && !strings.Contains(got, want) {
+			if !nodes(node) {
+				continue
+			}
+			if got := p.in(node, "", "cat", path); !strings.Contains(got, want) {
 				return fmt.Sprintf("%s of %s does not hold %q:\n%s", path, node, want, got)
 			}
 		}
@@ -454,11 +457,14 @@ func (p *place) move(to string, planned []string) lab.Service {
 	p.t.Helper()
 	stop := p.client(p.endpoint)
 	var former lab.Service
-	r := p.upUntilThen("k3s-settle-cluster updating", func() {
+	r, out, err := p.tryUntilThen("k3s-settle-cluster", "updating", func(string) {
 		former = stop()
 		p.endpoint = to
 		stop = p.client(to)
 	})
+	if err != nil {
+		p.t.Fatalf("pulumi up: %v\n%s", err, tail(out))
+	}
 	time.Sleep(3 * time.Second)
 	s := stop()
 	p.t.Logf("at the former address: %s; at the new one: %s", former, s)

@@ -129,32 +129,32 @@ func tail(s string) string {
 	return s
 }
 
-// upUntilThen takes an update, and does something as soon as it has printed a text.
-func (p *place) upUntilThen(text string, then func()) lab.UpResult {
+// tryUntilThen takes an update, and does something as soon as it has printed a line that holds two texts.
+func (p *place) tryUntilThen(first, second string, then func(line string)) (lab.UpResult, string, error) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 6*time.Minute)
+	ctx, cancel := context.WithTimeout(p.t.Context(), 8*time.Minute)
 	defer cancel()
-	out := &watched{text: text, seen: make(chan struct{})}
-	done := make(chan struct{})
+	out, done, seen := &watched{seen: make(chan struct{})}, make(chan struct{}), false
+	ended, stop := context.WithCancel(ctx)
 	go func() {
 		defer close(done)
-		select {
-		case <-out.seen:
-			then()
-		case <-ctx.Done():
+		for ; ended.Err() == nil; time.Sleep(20 * time.Millisecond) {
+			for line := range strings.Lines(out.String()) {
+				if at := strings.Index(line, first); at >= 0 && strings.Contains(line[at:], second) && strings.HasSuffix(line, "\n") {
+					seen = true
+					then(line)
+					return
+				}
+			}
 		}
 	}()
 	r, err := p.Run(ctx, p.project, p.stack, out, "up", "--yes", "--skip-preview")
-	if err != nil {
-		p.t.Fatalf("pulumi up: %v\n%s", err, tail(out.String()))
-	}
-	select {
-	case <-out.seen:
-	default:
-		p.t.Fatalf("the update never printed %q:\n%s", text, tail(out.String()))
-	}
+	stop()
 	<-done
-	return r
+	if !seen {
+		p.t.Fatalf("the update never printed %q and %q:\n%s", first, second, tail(out.String()))
+	}
+	return r, out.String(), err
 }
 
 func (p *place) up(args ...string) (lab.UpResult, string) {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -86,7 +87,7 @@ func TestLabPreviews(t *testing.T) {
 		}
 		expect(t, "changes", p.steps(), nil)
 		p.program("loadBalancers:\n", "loadBalancers:\n        balance: leastconn\n")
-		expect(t, "changes", p.steps(), []string{"update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02"})
+		expect(t, "changes", p.steps(), []string{"update k3s-machines", "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02"})
 		p.program()
 		if err := p.Control("POST", "/reset", nil, nil); err != nil {
 			t.Fatal(err)
@@ -164,7 +165,12 @@ func TestLabPreviews(t *testing.T) {
 	t.Run("an HAProxy option", func(t *testing.T) {
 		p.t = t
 		p.program("loadBalancers:\n", "loadBalancers:\n        balance: leastconn\n")
-		expect(t, "steps", p.steps(), []string{"update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02"})
+		expect(t, "steps", p.steps(), []string{"update k3s-machines", "update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02"})
+		// What changes in the text that HAProxy reads, as text.
+		_, out := p.must(time.Minute, "preview", "--diff")
+		if before, after := regexp.MustCompile(`(?m)^ +- +balance random\(2\)$`), regexp.MustCompile(`(?m)^ +\+ +balance leastconn$`); !before.MatchString(out) || !after.MatchString(out) {
+			t.Errorf("no diff of haproxy.cfg in\n%s", tail(out))
+		}
 	})
 
 	t.Run("what would destroy the cluster", func(t *testing.T) {

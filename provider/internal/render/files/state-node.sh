@@ -1,7 +1,7 @@
-# Says what this machine does: "started" if k3s has come up here, or runs; on a load balancer "serves" if it does, with "holds" if it has the
+# Says what this machine does: "started" if k3s has ever come up here, or runs; on a load balancer "serves" if it does, with "holds" if it has the
 # VIP, and "idle" if it should. A load balancer can be asked to yield the VIP, before it goes, and to serve again.
 if [ -z "$VIP" ]; then
-	if [ -s /var/lib/k3sha/started ] || systemctl is-active -q k3s || systemctl is-active -q k3s-agent; then echo started; fi
+	if [ -s /var/lib/k3sha/reached ] || systemctl is-active -q k3s || systemctl is-active -q k3s-agent; then echo started; fi
 	exit 0
 fi
 [ -s /etc/haproxy/k3sha/applied ] || exit 0

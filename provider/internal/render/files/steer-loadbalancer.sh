@@ -1,5 +1,7 @@
 # Has this load balancer send a server no new connections ("drain"), or again ("ready"): those that are open stay. A load balancer that does
-# not run needs not to be told.
+# not run needs not to be told. One that starts or is reloaded meanwhile reads it from a file.
+mkdir -p /run/k3sha-steered
+if [ "$STATE" = drain ]; then : >"/run/k3sha-steered/$SERVER"; else rm -f "/run/k3sha-steered/$SERVER"; fi
 [ -S /run/haproxy/admin.sock ] || exit 0
 answer=$(python3 -c '
 import socket, sys

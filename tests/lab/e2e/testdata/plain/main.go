@@ -48,7 +48,7 @@ func node(ctx *pulumi.Context, key pulumi.StringOutput, word, name string, id in
 			}},
 		},
 		ScsiHardware: pulumi.String("virtio-scsi-pci"), Started: pulumi.Bool(true), StopOnDestroy: pulumi.Bool(true),
-	}, pulumi.Version("6.18.1"))
+	}, pulumi.Version("6.18.1"), pulumi.IgnoreChanges([]string{"agent", "cdrom", "cpu", "disks", "initialization", "memory", "networkDevices", "vga"})) // else the plugin updates every VM for nothing
 	if err != nil {
 		return err
 	}
