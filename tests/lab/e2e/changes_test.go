@@ -102,7 +102,7 @@ func config(nodes func(string) bool, key, want string) func(p *place) string {
 var changes = []change{
 	{
 		"`workers.<pool>.labels`, `taints`; `servers.labels`, `taints`",
-		[]string{"          count: 2\n", "          count: 2\n          labels: {example.org/zone: a}\n          taints: [\"example.org/new=yes:NoSchedule\"]\n"},
+		[]string{"          count: 2\n", "          count: 2\n          labels: {example.org/zone: a}\n          taints: [\"example.org/new=yes:PreferNoSchedule\"]\n"},
 		quiet, nil,
 		shows("a yes\na yes", "get", "nodes", "-l", "!node-role.kubernetes.io/etcd", "-o", `jsonpath={range .items[*]}{.metadata.labels.example\.org/zone} {.spec.taints[?(@.key=="example.org/new")].value}{"\n"}{end}`),
 	},
