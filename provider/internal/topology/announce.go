@@ -54,7 +54,11 @@ func (p Plan) Announce(c Change) string {
 	say("takes %s away", c.Leaves, short)
 	say("adds %s", c.Joins, p.grouped(" and ", false))
 	say("makes %s anew", c.Renewed, p.grouped(" and ", true))
-	say("restarts the VMs %s", c.VMs, p.grouped(" and ", true))
+	if p.Spec.Proxmox.RestartTogether {
+		say("restarts the VMs %s, all at the same time", c.VMs, p.grouped(" and ", false))
+	} else {
+		say("restarts the VMs %s", c.VMs, p.grouped(" and ", true))
+	}
 	say("reloads %s", c.Reloads, p.grouped(", then ", true))
 	say("restarts k3s on %s", c.K3s, p.grouped(", then on ", true))
 	return strings.Join(parts, "; ")

@@ -32,6 +32,9 @@ func TestAnnounce(t *testing.T) {
 	}
 	for want, change := range map[string]func(*Spec){
 		"": func(*Spec) {},
+		"restarts the VMs k3s-server-01, -02, -03, all at the same time": func(s *Spec) {
+			s.Servers.Memory, s.Proxmox.RestartTogether = 5120, true
+		},
 		"restarts the VMs k3s-server-01, -02, -03 (one at a time)": func(s *Spec) { s.Servers.Memory = 5120 },
 		"restarts the VMs k3s-server-02":                           func(s *Spec) { s.Servers.Nodes = map[string]Override{"2": {Memory: 5120}} },
 		"makes k3s-lb-01, -02 (one at a time) and k3s-gpu-01, -02 (one at a time) anew": func(s *Spec) {
