@@ -156,7 +156,7 @@ func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
 			"resource": pulumi.String(b.childName(topology.Step{Verb: topology.VM, Node: n})),
 		},
 		"toolkit": pulumi.String(render.Toolkit() + b.plan.Spec.Reapply), "authorizedKeys": b.publicKeys,
-		"network": pulumi.String(fmt.Sprint(net.CIDR, net.Gateway, net.DNS, net.SearchDomain)),
+		"network": pulumi.String(fmt.Sprint(net.CIDR, net.Gateway, net.DNS, net.SearchDomain, n.MAC)),
 	}, &c, append(b.ofVM(step), b.reaching(step)...)...)
 }
 

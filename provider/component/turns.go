@@ -29,6 +29,7 @@ type turns struct {
 	groups  map[string]*quorum // by the name of the node
 	context context.Context
 	reach   func() (machines, error)
+	tell    func(string)  // in the component's row
 	wait    time.Duration // how long the load balancer with the VIP lets others of its group go first: then the VIP moves once
 
 	mu   sync.Mutex
@@ -57,9 +58,9 @@ type machines interface {
 	Resume(ctx context.Context, absence resources.Absence, failed bool) error
 }
 
-func newTurns(ctx context.Context, name string, plan topology.Plan, reach func() (machines, error)) *turns {
+func newTurns(ctx context.Context, name string, plan topology.Plan, reach func() (machines, error), tell func(string)) *turns {
 	t := &turns{
-		name: name, plan: plan, context: ctx, reach: reach, wait: patience,
+		name: name, plan: plan, context: ctx, reach: reach, tell: tell, wait: patience,
 		nodes: map[string]topology.Node{}, groups: map[string]*quorum{},
 		away: map[string]resources.Absence{},
 	}
@@ -89,7 +90,7 @@ func (b *bootstrap) newTurns() (pulumi.ResourceOption, error) {
 		}
 		access, _ := got.Value.(string)
 		return resources.ParseAccess(access)
-	})
+	}, func(text string) { _ = ctx.Log.Warn(text, &pulumi.LogArgs{Resource: b.cluster}) })
 	before, err := ctx.RegisterResourceHook(t.name+"-turn", t.before, nil)
 	if err != nil {
 		return nil, err
@@ -164,6 +165,10 @@ func (t *turns) after(args *pulumi.ResourceHookArgs) error { return t.back(args.
 // failed does the same after a failed update: the node may be as it was.
 func (t *turns) failed(args *pulumi.ErrorHookArgs) (bool, error) {
 	_ = t.back(args.Name, true) // the failure itself is what is told
+	if n, verb := t.node(args.Name); verb == topology.VM && n.Name != "" {
+		t.tell(n.Name + ": its VM was not changed as it should be (Proxmox VE's reason is with " + args.Name +
+			"), but the plugin of Proxmox VE takes it for changed: mend that, then run pulumi up --refresh")
+	}
 	return false, nil
 }
 

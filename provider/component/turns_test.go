@@ -61,7 +61,7 @@ func turnsOf(t *testing.T, s *site, change func(*topology.Spec)) *turns {
 	if change != nil {
 		change(&spec)
 	}
-	turns := newTurns(t.Context(), "prod", topology.NewPlan(topology.ApplyDefaults(spec)), func() (machines, error) { return s, nil })
+	turns := newTurns(t.Context(), "prod", topology.NewPlan(topology.ApplyDefaults(spec)), func() (machines, error) { return s, nil }, func(text string) { s.note("tell " + text[:13]) })
 	turns.wait = 500 * time.Millisecond
 	return turns
 }
@@ -255,7 +255,7 @@ func TestTurnsThatFail(t *testing.T) {
 		t.Errorf("another group: %v", err)
 	}
 	// A failed update of a node that is well gives its turn back, and is not tried again.
-	if retry, err := turns.failed(&pulumi.ErrorHookArgs{Name: "prod-vm-k3s-worker-01"}); retry || err != nil || s.did()[len(s.did())-1] != "resume after a failure" {
+	if retry, err := turns.failed(&pulumi.ErrorHookArgs{Name: "prod-vm-k3s-worker-01"}); retry || err != nil || !slices.Equal(s.did()[len(s.did())-2:], []string{"resume after a failure", "tell k3s-worker-01"}) {
 		t.Errorf("%t %v, did %v", retry, err, s.did())
 	}
 	if err, now := soon(running(func() error { return turns.begin("prod-vm-k3s-worker-02") })); err != nil || !now {

@@ -37,7 +37,7 @@ type Guest struct {
 	Firewall bool
 	Network  NetworkSeed
 	User     UserSeed
-	// InstanceID changes when user or network settings change, as Proxmox VE makes it.
+	// InstanceID changes when user or network settings change, the MAC among them, as Proxmox VE makes it.
 	InstanceID string
 }
 

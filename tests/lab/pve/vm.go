@@ -464,6 +464,6 @@ func (v *vm) guest() (Guest, error) {
 			g.User.Keys = append(g.User.Keys, line)
 		}
 	}
-	g.InstanceID = fmt.Sprintf("%x", sha1.Sum(fmt.Appendf(nil, "%v %v %s", g.User, g.Network, g.Name)))
+	g.InstanceID = fmt.Sprintf("%x", sha1.Sum(fmt.Appendf(nil, "%v %v %s %s", g.User, g.Network, g.MAC, g.Name)))
 	return g, nil
 }
