@@ -189,7 +189,7 @@ func TestLongKilled(t *testing.T) {
 		t.Run(place, func(t *testing.T) {
 			p.t = t
 			before := p.lives()
-			p.program("        mirror: ", fmt.Sprintf("        restart: %q\n        drain: always\n        mirror: ", place))
+			p.program("        mirror: ", fmt.Sprintf("        restart: %q\n        drain: always\n        mirror: ", strings.ReplaceAll(place, " ", "-")))
 			delay := 2 * time.Second // in the middle of it
 			if strings.HasSuffix(place, "updated") {
 				delay = 0
