@@ -197,17 +197,14 @@ func TestLabReferenceCluster(t *testing.T) {
 		p.cluster(release, kubernetesNodes("k3s-worker-03")...)
 	})
 
-	t.Run("labels and taints are taken at a node's first registration", func(t *testing.T) {
+	t.Run("labels and taints come to nodes that have registered and to new ones, and go again", func(t *testing.T) {
 		p.t = t
 		p.program("count: 2", "count: 3\n          labels: {team: blue}\n          taints: [\"team=blue:PreferNoSchedule\"]")
 		p.lose("k3s-worker-03")
 		p.up("--refresh")
 		p.cluster(release, kubernetesNodes("k3s-worker-03")...)
 		for _, node := range []string{"k3s-worker-01", "k3s-worker-02", "k3s-worker-03"} {
-			want := ""
-			if node == "k3s-worker-03" {
-				want = "blue team"
-			}
+			const want = "blue team"
 			if got := p.kubectl("get", "node", node, "-o", "jsonpath={.metadata.labels.team} {.spec.taints[*].key}"); strings.TrimSpace(got) != want {
 				t.Errorf("%s has %q, want %q", node, got, want)
 			}
@@ -217,6 +214,9 @@ func TestLabReferenceCluster(t *testing.T) {
 		}
 		p.program("count: 2", "count: 3")
 		p.up()
+		if got := p.kubectl("get", "nodes", "-l", "!node-role.kubernetes.io/etcd", "-o", "jsonpath={.items[*].metadata.labels.team}{.items[*].spec.taints[*].key}"); got != "" {
+			t.Errorf("taken out of the program, and still there: %q", got)
+		}
 	})
 
 	t.Run("a worker is lost", func(t *testing.T) {
