@@ -50,8 +50,7 @@ func (b *bootstrap) mayRoll() error {
 	restarts := slices.Concat(c.VMs, c.K3s, c.Renewed)
 	var gone, stay []string
 	for _, n := range b.plan.Servers() {
-		switch {
-		case slices.Contains(c.Joins, n.Name), slices.Contains(c.Renewed, n.Name):
+		if slices.Contains(c.Joins, n.Name) || slices.Contains(c.Renewed, n.Name) {
 			continue
 		}
 		instance, err := internals.UnsafeAwaitOutput(b.ctx.Context(), b.vms[n.Name].Instance)

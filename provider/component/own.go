@@ -1,8 +1,6 @@
 package component
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"reflect"
 	"slices"
@@ -114,7 +112,7 @@ func (b *bootstrap) newMachines() (*machineSet, error) {
 		machines[n.Name] = pulumi.Map{
 			"role": pulumi.String(string(m.Role)), "path": pulumi.String(m.Path), "slot": pulumi.Int(m.Slot), "ip": pulumi.String(m.IP), "vmId": pulumi.Int(m.VMID),
 			"disk": pulumi.Int(m.Disk), "generation": pulumi.Int(m.Generation),
-			"vm": pulumi.String(digest(b.plan.Restarts(n))), "k3s": pulumi.String(digest(render.Restarts(b.plan, n))),
+			"vm": pulumi.String(topology.Digest(b.plan.Restarts(n))), "k3s": pulumi.String(topology.Digest(render.Restarts(b.plan, n))),
 		}
 	}
 	s := b.plan.Spec
@@ -230,11 +228,6 @@ func (b *bootstrap) newSeat(step topology.Step) (*seat, error) {
 	}, &s, append(b.reaching(step), pulumi.DeletedWith(b.identity), pulumi.DeleteBeforeReplace(true))...)
 }
 
-func digest(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:8])
-}
-
 // newSettled comes last: what has been restarted is back.
 func (b *bootstrap) newSettled(step topology.Step) (*settled, error) {
 	s := b.plan.Spec
@@ -242,7 +235,7 @@ func (b *bootstrap) newSettled(step topology.Step) (*settled, error) {
 	for _, n := range b.plan.Nodes {
 		nodes[n.Name] = pulumi.Map{
 			"role": pulumi.String(string(n.Role)), "path": pulumi.String(n.Path), "address": pulumi.String(n.IP),
-			"hash": pulumi.String(digest(b.plan.Restarts(n) + "\n" + render.Restarts(b.plan, n))),
+			"hash": pulumi.String(topology.Digest(b.plan.Restarts(n) + "\n" + render.Restarts(b.plan, n))),
 		}
 		if n.Role != topology.LoadBalancer {
 			groups[n.Path] = pulumi.Map{"labels": pulumi.ToStringMap(n.Labels), "taints": pulumi.ToStringArray(n.Taints)}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/cluster"
@@ -125,13 +124,10 @@ func (a Access) leaveVIP(ctx context.Context, n topology.Node) error {
 // steer tells all load balancers whether a server gets new connections. One that cannot be reached sends none, and one that comes back looks
 // itself: no failure of this is worth ending an update.
 func (a Access) steer(ctx context.Context, server string, ready bool) {
-	var all sync.WaitGroup
-	for _, lb := range a.loadBalancers() {
-		all.Go(func() {
-			_, _ = a.run(ctx, topology.Restart, Way{Node: lb.Name, Address: lb.IP}, render.SteerScript(lb.Name, server, ready), stateWaits)
-		})
-	}
-	all.Wait()
+	_ = atOnce(a.ways(true), func(lb Way) error {
+		_, err := a.run(ctx, topology.Restart, lb, render.SteerScript(lb.Node, server, ready), stateWaits)
+		return err
+	})
 	if !ready {
 		select { // requests that are on their way
 		case <-time.After(time.Second):
@@ -143,10 +139,8 @@ func (a Access) steer(ctx context.Context, server string, ready bool) {
 // loadBalancers are those that the cluster is meant to have.
 func (a Access) loadBalancers() []topology.Node {
 	var out []topology.Node
-	for _, way := range a.Ways {
-		if way.LoadBalancer {
-			out = append(out, topology.Node{Name: way.Node, Role: topology.LoadBalancer, IP: way.Address})
-		}
+	for _, way := range a.ways(true) {
+		out = append(out, topology.Node{Name: way.Node, Role: topology.LoadBalancer, IP: way.Address})
 	}
 	return out
 }

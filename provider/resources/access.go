@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,6 +87,22 @@ func (a Access) toCluster(first ...Way) cluster.Access {
 		out.Ways = append(out.Ways, to)
 	}
 	return out
+}
+
+// ways are those to the load balancers, or to the servers.
+func (a Access) ways(loadBalancers bool) []Way {
+	return slices.DeleteFunc(slices.Clone(a.Ways), func(way Way) bool { return way.LoadBalancer != loadBalancers })
+}
+
+// atOnce does something with several machines at the same time.
+func atOnce(ways []Way, do func(Way) error) error {
+	wrong := make([]error, len(ways))
+	var all sync.WaitGroup
+	for i, way := range ways {
+		all.Go(func() { wrong[i] = do(way) })
+	}
+	all.Wait()
+	return errors.Join(wrong...)
 }
 
 // AccessKey is the configuration's name.

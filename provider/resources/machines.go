@@ -2,8 +2,6 @@ package resources
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"reflect"
@@ -101,8 +99,7 @@ func (ClusterMachines) Create(_ context.Context, req infer.CreateRequest[Cluster
 func hashes(texts map[string]string) map[string]string {
 	out := make(map[string]string, len(texts))
 	for name, text := range texts {
-		sum := sha256.Sum256([]byte(text))
-		out[name] = hex.EncodeToString(sum[:8])
+		out[name] = topology.Digest(text)
 	}
 	return out
 }

@@ -2,10 +2,8 @@ package resources
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/pulumi/pulumi-go-provider/infer"
 
@@ -49,25 +47,14 @@ func (r ClusterRelease) Update(ctx context.Context, req infer.UpdateRequest[Clus
 	if err != nil {
 		return resp, err
 	}
-	var servers []Way
-	for _, way := range access.Ways {
-		if !way.LoadBalancer {
-			servers = append(servers, way)
+	return resp, atOnce(access.ways(false), func(server Way) error {
+		runs, err := access.run(ctx, topology.Release, server, render.ReachedScript(server.Node), stateWaits)
+		if runs = strings.TrimSpace(runs); err != nil || runs == "" {
+			return nil //nolint:nilerr // it is asked again when its turn comes
 		}
-	}
-	wrong := make([]error, len(servers))
-	var all sync.WaitGroup
-	for i, way := range servers {
-		all.Go(func() {
-			runs, err := access.run(ctx, topology.Release, way, render.ReachedScript(way.Node), stateWaits)
-			if runs = strings.TrimSpace(runs); err != nil || runs == "" {
-				return
-			}
-			if err := topology.CheckUpgrade(runs, req.Inputs.Version); err != nil {
-				wrong[i] = fmt.Errorf("k3s.version: %s: %w", way.Node, err)
-			}
-		})
-	}
-	all.Wait()
-	return resp, errors.Join(wrong...)
+		if err := topology.CheckUpgrade(runs, req.Inputs.Version); err != nil {
+			return fmt.Errorf("k3s.version: %s: %w", server.Node, err)
+		}
+		return nil
+	})
 }

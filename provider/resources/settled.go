@@ -7,7 +7,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"sync"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
@@ -198,16 +197,10 @@ func (a Access) markAll(ctx context.Context, nodes []string, in ClusterSettledAr
 
 // arrive has all load balancers give up the VIP and port that there were before: at the same time, for what they announce to each other changes.
 func (a Access) arrive(ctx context.Context) error {
-	lbs := a.loadBalancers()
-	wrong := make([]error, len(lbs))
-	var all sync.WaitGroup
-	for i, lb := range lbs {
-		all.Go(func() {
-			_, wrong[i] = a.run(ctx, topology.Settle, Way{Node: lb.Name, Address: lb.IP}, render.ArriveScript(lb.Name, a.VIP, a.APIPort), stepWaits)
-		})
-	}
-	all.Wait()
-	return errors.Join(wrong...)
+	return atOnce(a.ways(true), func(lb Way) error {
+		_, err := a.run(ctx, topology.Settle, lb, render.ArriveScript(lb.Node, a.VIP, a.APIPort), stepWaits)
+		return err
+	})
 }
 
 // settle waits until nodes are right, whenever they were restarted, and has pods come to them again if this package has kept them away.

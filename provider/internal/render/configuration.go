@@ -1,6 +1,8 @@
 package render
 
 import (
+	"regexp"
+
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
@@ -10,7 +12,10 @@ const HAProxyFile = "haproxy.cfg"
 // KeepalivedFile is the name of a load balancer's Keepalived in Configuration.
 func KeepalivedFile(node string) string { return "keepalived.conf of " + node }
 
-// Configuration is what machines run with, by file, for a preview to show what changes in it: it holds no secrets. Nodes of one group have the
+// credentials are k3s' options that are some themselves.
+var credentials = regexp.MustCompile(`(?m)^(etcd-s3-access-key|etcd-s3-secret-key|etcd-s3-session-token|datastore-endpoint): .*$`)
+
+// Configuration is what machines run with, by file, for a preview to show what changes in it. Credentials are left out. Nodes of one group have the
 // same config.yaml, but for their own names and addresses.
 func Configuration(p topology.Plan) map[string]string {
 	out := map[string]string{HAProxyFile: HAProxy(p)}
@@ -21,7 +26,7 @@ func Configuration(p topology.Plan) map[string]string {
 		case topology.LoadBalancer:
 			out[KeepalivedFile(n.Name)] = Keepalived(p, n)
 		case topology.Server:
-			out["config.yaml of "+n.Path] = ServerConfig(p.Spec, each)
+			out["config.yaml of "+n.Path] = credentials.ReplaceAllString(ServerConfig(p.Spec, each), "$1: (not shown)")
 		case topology.Worker:
 			out["config.yaml of "+n.Path] = WorkerConfig(p.Spec, each)
 		}

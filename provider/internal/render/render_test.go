@@ -281,3 +281,20 @@ func TestWorkersAreToldOfTheCluster(t *testing.T) {
 		t.Errorf("%d workers' steps were looked at, want 1", seen)
 	}
 }
+
+// What a preview shows of configurations has no credentials in it.
+func TestConfigurationHidesCredentials(t *testing.T) {
+	t.Parallel()
+	s := topology.ApplyDefaults(topology.Spec{ClusterName: "k3s", Proxmox: topology.Proxmox{Nodes: []string{"pve1"}}, K3s: topology.K3s{
+		Version: "v1.31.6+k3s1", ServerConfig: map[string]any{"etcd-s3-bucket": "b", "etcd-s3-access-key": "ACC3SS", "etcd-s3-secret-key": "S3CRET"},
+	}})
+	text := render.Configuration(topology.NewPlan(s))["config.yaml of servers"]
+	for _, want := range []string{`etcd-s3-bucket: "b"`, "etcd-s3-access-key: (not shown)", "etcd-s3-secret-key: (not shown)", `node-name: "(its name)"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "ACC3SS") || strings.Contains(text, "S3CRET") {
+		t.Error(text)
+	}
+}

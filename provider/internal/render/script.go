@@ -134,7 +134,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 		return []string{"lib.sh", "lib-loadbalancer.sh", "converge-loadbalancer.sh"}, append(vars, status,
 			variable{"LAST", last(p, n)}, variable{"LB_MACS", macs(p)},
 			variable{"INTERFACE", s.LoadBalancers.Interface}, variable{"CA", secrets.CA}, variable{"HAPROXY", HAProxy(p)},
-			variable{"HAPROXY_UNIT", HAProxyUnit(p)}, variable{"SERVERS", servers(p)}, variable{"LB_SERVERS", toolPath("lb-servers")},
+			variable{"HAPROXY_UNIT", HAProxyUnit(p)}, variable{"LB_SERVERS", toolPath("lb-servers")},
 			variable{"KEEPALIVED", Keepalived(p, n)}, variable{"KEEPALIVED_UNIT", file("keepalived-unit.conf")},
 			variable{"LB_CHECK", toolPath("lb-check")})
 	case topology.Server:

@@ -31,7 +31,7 @@ func ReachedScript(node string) string {
 
 // ArriveScript has a load balancer give up the VIP and the port that there were before, when everything has moved to those that there are now.
 func ArriveScript(node, vip string, apiPort int) string {
-	return compose([]string{"lib.sh", "arrive-loadbalancer.sh"}, []variable{
+	return compose([]string{"lib.sh", "lib-loadbalancer.sh", "arrive-loadbalancer.sh"}, []variable{
 		{"NODE", node}, {"STEP", string(topology.Settle)}, {"VIP", vip}, {"API_PORT", strconv.Itoa(apiPort)},
 	})
 }

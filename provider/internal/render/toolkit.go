@@ -1,8 +1,6 @@
 package render
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"path"
@@ -28,7 +26,7 @@ var programs = []string{"lb-check", "lb-servers"}
 // toolName is a part's name on a node, with a hash of what is in it.
 func toolName(part string) string {
 	name, isScript := strings.CutSuffix(part, ".sh")
-	name += "-" + digest(withoutComments(file(part)))[:12]
+	name += "-" + topology.Digest(withoutComments(file(part)))[:12]
 	if isScript {
 		name += ".sh"
 	}
@@ -37,11 +35,6 @@ func toolName(part string) string {
 
 // toolPath is where a part is on a node.
 func toolPath(part string) string { return toolkitDir + "/" + toolName(part) }
-
-func digest(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])
-}
 
 // toolkit are the parts of all scripts, and the programs, by their names on a node.
 func toolkit() map[string]string {
@@ -59,7 +52,7 @@ func toolkit() map[string]string {
 }
 
 // Toolkit is a hash of the toolkit: another one has to be brought to the nodes.
-func Toolkit() string { return digest(archive(toolkit()))[:16] }
+func Toolkit() string { return topology.Digest(archive(toolkit())) }
 
 // ContactInput is what the script of a contact is made of. User is who logs in on the port, AuthorizedKeys are the lines that let somebody in.
 type ContactInput struct {

@@ -142,7 +142,7 @@ func TestLongTakenBack(t *testing.T) {
 			t.Fatalf("it had ended: %s", tail(out))
 		}
 		if got := p.restarted(before); len(got) > 0 {
-			t.Skipf("too late: %v had begun", got)
+			t.Fatalf("too late: %v had begun", got)
 		}
 		p.program()
 		p.up()

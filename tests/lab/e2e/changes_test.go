@@ -133,7 +133,9 @@ var changes = []change{
 	{
 		"`loadBalancers.interface`",
 		[]string{"loadBalancers:\n", "loadBalancers:\n        interface: eth0\n"},
-		quiet, nil, file(balancers, "/etc/keepalived/k3sha-interface.conf", "=eth0"),
+		quiet, nil, func(p *place) string {
+			return p.asked(p.holders(vip)[0], "ip -o -4 addr show dev eth0 | grep -c ' "+vip+"/'", "1")
+		},
 	},
 	{
 		"`loadBalancers.statusPort`",
@@ -280,11 +282,11 @@ var changes = []change{
 		quiet,
 		func(p *place) {
 			for _, node := range p.nodes() {
-				p.in(node, "", "sh", "-c", "printf 'Port 22\\nPort 2222\\n' >/etc/ssh/sshd_config.d/ports.conf; systemctl restart ssh")
+				p.in(node, "", "sh", "-c", "printf 'Port 2222\\n' >/etc/ssh/sshd_config.d/ports.conf; systemctl restart ssh")
 			}
 		},
 		func(p *place) string {
-			return p.asked("k3s-lb-01", "journalctl -q --no-pager -u ssh | grep -c 'port 2222\\|Connection from.*2222' >/dev/null; echo", "")
+			return p.asked("k3s-lb-01", "ss -Hltn 'sport = :22' | wc -l", "0") // so the update came by the new one
 		},
 	},
 	{

@@ -30,18 +30,11 @@ else
 	put 0644 /etc/keepalived/k3sha-candidate.conf "$KEEPALIVED"
 	put 0644 $announced "$VIP"
 fi
-sum=$(cat /etc/keepalived/k3sha-candidate.conf /etc/keepalived/k3sha-interface.conf \
-	/etc/systemd/system/keepalived.service.d/k3sha.conf | sha256sum)
-if [ "$sum" != "$(cat /etc/keepalived/k3sha-applied 2>/dev/null)" ] || ! systemctl is-active -q keepalived ||
+if [ "$(keepalived_sum)" != "$(cat /etc/keepalived/k3sha-applied 2>/dev/null)" ] || ! systemctl is-active -q keepalived ||
 	! cmp -s /etc/keepalived/k3sha-candidate.conf /etc/keepalived/keepalived.conf; then
 	found=$(keepalived --config-test=/run/k3sha-keepalived-test --use-file=/etc/keepalived/k3sha-candidate.conf 2>&1) ||
 		die "Keepalived rejects its new configuration, the old one stays: $found $(cat /run/k3sha-keepalived-test 2>/dev/null)"
-	install -m 0644 /etc/keepalived/k3sha-candidate.conf /etc/keepalived/keepalived.conf.k3sha-new
-	mv -f /etc/keepalived/keepalived.conf.k3sha-new /etc/keepalived/keepalived.conf
-	enabled keepalived
-	known keepalived
-	systemctl reload-or-restart keepalived || die_of keepalived "Keepalived does not start; see its journal above"
-	printf '%s' "$sum" >/etc/keepalived/k3sha-applied
+	take_keepalived
 fi
 
 enabled haproxy

@@ -22,19 +22,36 @@ apply_haproxy() {
 	put 0644 /etc/systemd/system/haproxy.service.d/k3sha.conf "$HAPROXY_UNIT"
 	found=$(haproxy -c -q -f "$candidate" 2>&1) ||
 		die "HAProxy rejects its new configuration, the old one stays: $found; check loadBalancers.extraLines"
-	sum=$(cat "$candidate" $conf/ca.pem /etc/systemd/system/haproxy.service.d/k3sha.conf | sha256sum)
-	if [ "$sum" != "$(cat $conf/applied 2>/dev/null)" ] || ! cmp -s "$candidate" /etc/haproxy/haproxy.cfg || ! systemctl is-active -q haproxy; then
-		install -m 0644 "$candidate" /etc/haproxy/haproxy.cfg.k3sha-new
-		mv -f /etc/haproxy/haproxy.cfg.k3sha-new /etc/haproxy/haproxy.cfg
-		enabled haproxy
-		known haproxy
-		# shellcheck disable=SC2086 # a list of words
-		/usr/local/lib/k3sha/lb-servers $SERVERS
-		systemctl reload-or-restart haproxy || die_of haproxy "HAProxy does not start; see its journal above"
-		printf '%s' "$sum" >$conf/applied
+	if [ "$(haproxy_sum)" != "$(cat $conf/applied 2>/dev/null)" ] || ! cmp -s "$candidate" /etc/haproxy/haproxy.cfg || ! systemctl is-active -q haproxy; then
+		take_haproxy
 	fi
 	wait_until 20 curl -sf -o /dev/null --max-time 2 "http://127.0.0.1:$STATUS_PORT/alive" ||
 		die_of haproxy "HAProxy does not answer on port $STATUS_PORT 20 s after a reload; see its journal above"
+}
+
+# take_haproxy: HAProxy runs with the candidate from now on. Before a reload, as before a start, it is told which servers are ready.
+take_haproxy() {
+	install -m 0644 $conf/haproxy-candidate.cfg /etc/haproxy/haproxy.cfg.k3sha-new
+	mv -f /etc/haproxy/haproxy.cfg.k3sha-new /etc/haproxy/haproxy.cfg
+	enabled haproxy
+	known haproxy
+	$(sed -n 's/^ExecStartPre=-//p' /etc/systemd/system/haproxy.service.d/k3sha.conf) || true
+	systemctl reload-or-restart haproxy || die_of haproxy "HAProxy does not start; see its journal above"
+	haproxy_sum >$conf/applied
+}
+haproxy_sum() { cat $conf/haproxy-candidate.cfg $conf/ca.pem /etc/systemd/system/haproxy.service.d/k3sha.conf | sha256sum; }
+
+# take_keepalived: the same for Keepalived.
+take_keepalived() {
+	install -m 0644 /etc/keepalived/k3sha-candidate.conf /etc/keepalived/keepalived.conf.k3sha-new
+	mv -f /etc/keepalived/keepalived.conf.k3sha-new /etc/keepalived/keepalived.conf
+	enabled keepalived
+	known keepalived
+	systemctl reload-or-restart keepalived || die_of keepalived "Keepalived does not start; see its journal above"
+	keepalived_sum >/etc/keepalived/k3sha-applied
+}
+keepalived_sum() {
+	cat /etc/keepalived/k3sha-candidate.conf /etc/keepalived/k3sha-interface.conf /etc/systemd/system/keepalived.service.d/k3sha.conf | sha256sum
 }
 
 vip_name() { curl -sf --max-time 2 "http://$VIP:$STATUS_PORT/alive"; }
