@@ -35,7 +35,7 @@ take_haproxy() {
 	mv -f /etc/haproxy/haproxy.cfg.k3sha-new /etc/haproxy/haproxy.cfg
 	enabled haproxy
 	known haproxy
-	$(sed -n 's/^ExecStartPre=-//p' /etc/systemd/system/haproxy.service.d/k3sha.conf) || true
+	sh -c "$(sed -n 's/^ExecStartPre=-//p' /etc/systemd/system/haproxy.service.d/k3sha.conf)" || true
 	systemctl reload-or-restart haproxy || die_of haproxy "HAProxy does not start; see its journal above"
 	haproxy_sum >$conf/applied
 }
