@@ -106,6 +106,10 @@ demo-shell: ## a shell in the demo's network, with KUBECONFIG set
 demo-down: ## end the demo
 	lab down
 
+.PHONY: drill
+drill: build ## every failure caused on a cluster in a lab of its own, beside a naive configuration: build/drill.json, build/drill.svg; 40 minutes
+	LAB_NAME=drill lab drill
+
 .PHONY: bench
 bench: build ## the figures: demo (warm, five times), preview, second up, memory
 	tests/bench.sh

@@ -15,6 +15,36 @@ type K3sHaClusterArgs struct {
 	K3s           K3sArgs               `pulumi:"k3s"`
 	SSH           SSHArgs               `pulumi:"ssh"`
 	Reapply       *string               `pulumi:"reapply,optional"`
+	Backup        *BackupArgs           `pulumi:"backup,optional"`
+	Restore       *RestoreArgs          `pulumi:"restore,optional"`
+}
+
+// BackupArgs is how snapshots of etcd are kept.
+type BackupArgs struct {
+	Schedule      *string `pulumi:"schedule,optional"`
+	Retention     *int    `pulumi:"retention,optional"`
+	Compress      *bool   `pulumi:"compress,optional"`
+	Folder        *string `pulumi:"folder,optional"`
+	BeforeChanges *bool   `pulumi:"beforeChanges,optional"`
+	S3            *S3Args `pulumi:"s3,optional"`
+}
+
+// S3Args is where snapshots are kept away from the cluster.
+type S3Args struct {
+	Endpoint  *string            `pulumi:"endpoint,optional"`
+	Bucket    string             `pulumi:"bucket"`
+	Region    *string            `pulumi:"region,optional"`
+	Folder    *string            `pulumi:"folder,optional"`
+	AccessKey pulumi.StringInput `pulumi:"accessKey" provider:"secret"`
+	SecretKey pulumi.StringInput `pulumi:"secretKey" provider:"secret"`
+	CA        *string            `pulumi:"ca,optional"`
+	PathStyle *bool              `pulumi:"pathStyle,optional"`
+}
+
+// RestoreArgs is a snapshot that the cluster goes back to.
+type RestoreArgs struct {
+	Snapshot string `pulumi:"snapshot"`
+	ID       string `pulumi:"id"`
 }
 
 // ProxmoxArgs says where the VMs live.
@@ -172,6 +202,16 @@ type K3sHaCluster struct {
 
 	RecoveryBundle    pulumi.StringOutput `pulumi:"recoveryBundle" provider:"secret"`
 	CertificatesUntil pulumi.StringOutput `pulumi:"certificatesUntil"`
+
+	Snapshots SnapshotArrayOutput `pulumi:"snapshots"`
+}
+
+// Snapshot is a snapshot of etcd.
+type Snapshot struct {
+	Name  string `pulumi:"name"`
+	Place string `pulumi:"place"`
+	Bytes int    `pulumi:"bytes"`
+	Time  string `pulumi:"time"`
 }
 
 // NodeInfo is what the outputs say of a node.

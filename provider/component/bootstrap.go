@@ -28,6 +28,7 @@ type bootstrap struct {
 	hostKeys   pulumi.StringMapOutput // by node
 	done       map[string]pulumi.Resource
 	ends       ends
+	snapshots  SnapshotArrayOutput
 }
 
 func (b *bootstrap) run() error {
@@ -98,6 +99,8 @@ func (b *bootstrap) step(step topology.Step) error {
 			return err
 		}
 		b.finish(step, settled, idOf(settled))
+	case topology.Snapshot, topology.Restore, topology.Backup:
+		return b.ofSnapshots(step)
 	case topology.Admit:
 		seat, err := b.newSeat(step)
 		if err != nil {
@@ -142,9 +145,11 @@ func (b *bootstrap) stdin(step topology.Step) pulumi.StringOutput {
 	case step.Verb == topology.Converge && step.Node.Role == topology.LoadBalancer:
 		return id.CACertificate.ApplyT(func(ca string) string { return script(render.Secrets{CA: ca}) }).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.Server:
-		return pulumi.All(id.Token, id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges).ApplyT(func(v []any) string {
+		access, secret := b.s3Keys()
+		return pulumi.All(id.Token, id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges, access, secret).ApplyT(func(v []any) string {
 			return script(render.Secrets{
 				Token: v[0].(string), AgentToken: v[1].(string), CA: v[2].(string), CAHash: v[3].(string), Change: v[4].(map[string]int)[step.Node.Name],
+				S3AccessKey: v[5].(string), S3SecretKey: v[6].(string),
 			})
 		}).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.Worker:

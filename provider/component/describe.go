@@ -37,6 +37,7 @@ func (c *K3sHaCluster) Annotate(a infer.Annotator) {
 	a.Describe(&c.Token, "The servers' token in full, `K10<hash of the CA>::server:<password>`. Restoring an etcd snapshot needs it.\n\nUpstream: /var/lib/rancher/k3s/server/token.")
 	a.Describe(&c.RecoveryBundle, "What makes the cluster the one that it is: its name, its tokens, its CAs with their keys. Keep a copy away from the state: with it as `k3s.recoveryBundle` a new stack goes on with this cluster. Who has it is the cluster's administrator for ever.")
 	a.Describe(&c.CertificatesUntil, "When the first of k3s' own certificates on the servers ends, RFC 3339, as the last step on each of them saw it. k3s renews them when it starts in their last 90 days.")
+	a.Describe(&c.Snapshots, "Snapshots of etcd, the newest first, as the last `pulumi up --refresh`, or change of `backup`, has found them on servers and in S3. Empty without `backup`.")
 	a.Describe(&c.Nodes, "All nodes by name, load balancers included. Known at preview.")
 }
 
@@ -62,6 +63,8 @@ func (i *K3sHaClusterArgs) Annotate(a infer.Annotator) {
 	a.Describe(&i.LoadBalancers, fmt.Sprintf("The load balancers: HAProxy, and Keepalived for the VIP. Default: %d of them.", topology.DefaultLoadBalancerCount))
 	a.Describe(&i.K3s, "What is installed on servers and workers, and how it is configured.")
 	a.Describe(&i.Reapply, "Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.\n\nChange: in place.")
+	a.Describe(&i.Backup, "Snapshots of etcd: when, how many, where. Default: k3s' own, each 12 hours, the last five, on the servers themselves."+ofServers)
+	a.Describe(&i.Restore, "A snapshot to go back to, once. Default: none.\n\nChange: another `id` restores.")
 	a.Describe(&i.SSH, "How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.")
 }
 
@@ -192,6 +195,50 @@ func (k *K3sArgs) Annotate(a infer.Annotator) {
 	a.Describe(&k.DrainForce, "Whether pods that are left after `drainTimeout` are deleted, which overrides their PodDisruptionBudgets. Default: false.\n\nChange: changes nothing itself.")
 	a.Describe(&k.RecoveryBundle, "Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.\n\nChange: may be taken out again; another one is refused at preview.")
 	a.Describe(&k.Etcd, "Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.")
+}
+
+// Annotate describes snapshots.
+func (b *BackupArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Backup")
+	a.Describe(b, "How k3s keeps snapshots of etcd.")
+	a.Describe(&b.Schedule, "When each server takes one: a cron expression of five fields, by the servers' clock. Default: `"+topology.DefaultSnapshotSchedule+"`."+ofServers+"\n\nUpstream: k3s' `etcd-snapshot-schedule-cron`.")
+	a.Describe(&b.Retention, fmt.Sprintf("How many of each server's are kept, 1 to 1000; as many in S3. Default: %d.", topology.DefaultSnapshotRetention)+ofServers+"\n\nUpstream: k3s' `etcd-snapshot-retention`.")
+	a.Describe(&b.Compress, "Whether they are packed as .zip. Default: false."+ofServers+"\n\nUpstream: k3s' `etcd-snapshot-compress`.")
+	a.Describe(&b.Folder, "Folder on the servers. Default: `"+topology.DefaultSnapshotFolder+"`."+ofServers+"\n\nUpstream: k3s' `etcd-snapshot-dir`.")
+	a.Describe(&b.BeforeChanges, "Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.\n\nChange: changes nothing itself.")
+	a.Describe(&b.S3, "Where they are kept away from the cluster, besides. At the first update with it a snapshot is taken, and read again from there. Default: nowhere.")
+}
+
+// Annotate describes S3.
+func (s *S3Args) Annotate(a infer.Annotator) {
+	a.SetToken("index", "S3")
+	a.Describe(s, "An S3 bucket, or a compatible one. Servers reach it by HTTPS; the machine that runs Pulumi does not.")
+	a.Describe(&s.Endpoint, "Host, with a port if it is not 443. Default: `"+topology.DefaultS3Endpoint+"`."+ofServers+"\n\nUpstream: k3s' `etcd-s3-endpoint`.")
+	a.Describe(&s.Bucket, "The bucket, which must exist."+ofServers+"\n\nUpstream: k3s' `etcd-s3-bucket`.")
+	a.Describe(&s.Region, "The region. Default: `"+topology.DefaultS3Region+"`."+ofServers+"\n\nUpstream: k3s' `etcd-s3-region`.")
+	a.Describe(&s.Folder, "Folder in the bucket, for this cluster alone. Default: none."+ofServers+"\n\nUpstream: k3s' `etcd-s3-folder`.")
+	a.Describe(&s.AccessKey, "Access key that may read, write, list and delete there. Kept as a secret."+ofServers+"\n\nUpstream: k3s' `etcd-s3-access-key`.")
+	a.Describe(&s.SecretKey, "Its secret key. Kept as a secret."+ofServers+"\n\nUpstream: k3s' `etcd-s3-secret-key`.")
+	a.Describe(&s.CA, "Certificate of the CA that signed the endpoint's, PEM. Default: those that the servers' system trusts."+ofServers+"\n\nUpstream: k3s' `etcd-s3-endpoint-ca`.")
+	a.Describe(&s.PathStyle, "Whether the bucket stands in the path of URLs and not in their host name. Default: false for Amazon's own endpoints, true for all others, as k3s has it."+ofServers+"\n\nUpstream: k3s' `etcd-s3-bucket-lookup-type`.")
+}
+
+// Annotate describes a restore.
+func (r *RestoreArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Restore")
+	a.Describe(r, "A snapshot that the cluster goes back to. Everything that was written after it is lost. Wrong ones (of another token, another cluster, a newer minor version of k3s) are refused before anything is stopped; then k3s stops on all servers, the first one starts with the snapshot's data, the others join it. VMs, kubeconfig, CAs and tokens stay. The data before it stay on the servers as `/var/lib/rancher/k3s/server/db-before-restore`.")
+	a.Describe(&r.Snapshot, "Its name, as in the output `snapshots`: it is looked for in `backup.s3`, if that is given, else in `backup.folder` on the first server. Or the absolute path of a file on the first server.\n\nChange: counts with another `id` alone.\n\nUpstream: k3s' `cluster-reset-restore-path`.")
+	a.Describe(&r.ID, "Any new word: each is restored once.\n\nChange: another one restores again. Taken out, it has done its work.")
+}
+
+// Annotate describes a snapshot of the outputs.
+func (s *Snapshot) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Snapshot")
+	a.Describe(s, "A snapshot of etcd.")
+	a.Describe(&s.Name, "Its name, for `restore.snapshot`.")
+	a.Describe(&s.Place, "The server that holds it, or `s3`.")
+	a.Describe(&s.Bytes, "Its size.")
+	a.Describe(&s.Time, "When it was taken, RFC 3339.")
 }
 
 // Annotate describes etcd's timers.

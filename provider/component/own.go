@@ -283,6 +283,10 @@ func (b *bootstrap) newOutputs() error {
 		return nearest
 	})).(pulumi.StringOutput)
 	c.Endpoint = pulumi.String(render.Endpoint(s)).ToStringOutput()
+	c.Snapshots = b.snapshots
+	if s.Backup == nil {
+		c.Snapshots = pulumi.ToOutput([]Snapshot{}).ApplyT(func([]Snapshot) []Snapshot { return []Snapshot{} }).(SnapshotArrayOutput)
+	}
 	c.Nodes = nodeInfos(b.plan, b.vms)
 	return nil
 }

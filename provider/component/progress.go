@@ -129,6 +129,12 @@ func doingWord(step topology.Step) string {
 		return "waiting for the API of the"
 	case topology.Settle:
 		return "looking at the nodes of the"
+	case topology.Snapshot:
+		return "taking a snapshot of the"
+	case topology.Restore:
+		return "restoring a snapshot of the"
+	case topology.Backup:
+		return "trying a snapshot of the"
 	case topology.Restart: // no step
 	case topology.Converge:
 	}

@@ -62,6 +62,27 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 			APIPort: value(g.APIPort), StatusPort: value(g.StatusPort), ExtraLines: g.ExtraLines,
 		}
 	}
+	if b := a.Backup; b != nil {
+		s.Backup = &topology.Backups{
+			Schedule: value(b.Schedule), Retention: value(b.Retention), Compress: value(b.Compress), Folder: value(b.Folder), Before: b.BeforeChanges,
+		}
+		if t := b.S3; t != nil {
+			s.Backup.S3 = &topology.S3{
+				Endpoint: value(t.Endpoint), Bucket: t.Bucket, Region: value(t.Region), Folder: value(t.Folder), CA: value(t.CA), PathStyle: t.PathStyle,
+			}
+			for _, key := range []struct {
+				name  string
+				given bool
+			}{{"accessKey", t.AccessKey != nil}, {"secretKey", t.SecretKey != nil}} {
+				if !key.given {
+					s.Backup.S3.Missing = append(s.Backup.S3.Missing, key.name)
+				}
+			}
+		}
+	}
+	if r := a.Restore; r != nil {
+		s.Restore = &topology.Restoration{Snapshot: r.Snapshot, ID: r.ID}
+	}
 	if b := a.SSH.Bastion; b != nil {
 		s.SSH.Bastion = &topology.Bastion{Host: b.Host, Port: value(b.Port), User: value(b.User)}
 		if b.PrivateKey == nil {

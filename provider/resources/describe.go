@@ -254,3 +254,91 @@ func (c *AdminCertificateState) Annotate(a infer.Annotator) {
 	a.Describe(&c.Key, "The key, PEM.")
 	a.Describe(&c.Until, "When it ends, RFC 3339.")
 }
+
+// Annotate describes the snapshots before changes.
+func (c *ClusterSnapshot) Annotate(a infer.Annotator) {
+	a.Describe(c, "A snapshot of etcd before what cannot be taken back: another release, VMs made anew, nodes that go. A K3sHaCluster with `backup` makes its own, before its VMs; it is not meant for programs. At creation it takes none.")
+}
+
+// Annotate describes its inputs.
+func (c *ClusterSnapshotArgs) Annotate(a infer.Annotator) {
+	a.Describe(&c.Version, "The release.\n\nChange: a snapshot is taken.")
+	a.Describe(&c.Generations, "The nodes, and how often each was made anew.\n\nChange: a snapshot is taken, unless nodes are only added.")
+	a.Describe(&c.Folder, "Folder on the servers."+stays)
+	a.Describe(&c.Node, "The server that takes it."+stays)
+	a.Describe(&c.Address, "Its address."+stays)
+}
+
+// Annotate describes its outputs.
+func (c *ClusterSnapshotState) Annotate(a infer.Annotator) {
+	a.Describe(&c.Version, "The release.")
+	a.Describe(&c.Generations, "The nodes, and how often each was made anew.")
+	a.Describe(&c.Last, "The last snapshot's name.")
+}
+
+// Annotate describes the proof.
+func (c *ClusterBackup) Annotate(a infer.Annotator) {
+	a.Describe(c, "The proof that snapshots of etcd can be taken and, with S3, read again; and a list of those that there are, anew with `pulumi up --refresh`. A K3sHaCluster with `backup` makes its own; it is not meant for programs.")
+}
+
+// Annotate describes its inputs.
+func (c *ClusterBackupArgs) Annotate(a infer.Annotator) {
+	a.Describe(&c.Folder, "Folder on the servers.\n\nChange: proven again.")
+	a.Describe(&c.Compress, "Whether snapshots are packed.\n\nChange: proven again.")
+	a.Describe(&c.S3, "Where snapshots are kept away from the cluster.\n\nChange: proven again.")
+	a.Describe(&c.Node, "The server that is asked."+stays)
+	a.Describe(&c.Address, "Its address."+stays)
+}
+
+// Annotate describes S3.
+func (s *S3Args) Annotate(a infer.Annotator) {
+	const again = "\n\nChange: proven again."
+	a.SetToken("index", "SnapshotStore")
+	a.Describe(s, "An S3 bucket, or a compatible one.")
+	a.Describe(&s.Endpoint, "Host and port."+again)
+	a.Describe(&s.Bucket, "The bucket."+again)
+	a.Describe(&s.Region, "The region."+again)
+	a.Describe(&s.Folder, "Folder in the bucket."+again)
+	a.Describe(&s.CA, "CA of the endpoint's certificate, PEM; empty for those that the system trusts."+again)
+	a.Describe(&s.PathStyle, "Whether the bucket stands in the path of URLs."+again)
+	a.Describe(&s.AccessKey, "Access key."+again)
+	a.Describe(&s.SecretKey, "Secret key."+again)
+}
+
+// Annotate describes its outputs.
+func (c *ClusterBackupState) Annotate(a infer.Annotator) {
+	a.Describe(&c.Proven, "A hash of what was proven.")
+	a.Describe(&c.Snapshots, "The snapshots, the newest first.")
+}
+
+// Annotate describes a snapshot.
+func (s *Snapshot) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Snapshot")
+	a.Describe(s, "A snapshot of etcd.")
+	a.Describe(&s.Name, "Its name, for `restore.snapshot`.")
+	a.Describe(&s.Place, "The server that holds it, or `s3`.")
+	a.Describe(&s.Bytes, "Its size.")
+	a.Describe(&s.Time, "When it was taken, RFC 3339.")
+}
+
+// Annotate describes the restore.
+func (c *ClusterRestore) Annotate(a infer.Annotator) {
+	a.Describe(c, "A snapshot in the place of the cluster's data, once for each id. A K3sHaCluster with `restore` makes its own; it is not meant for programs.")
+}
+
+// Annotate describes its inputs.
+func (c *ClusterRestoreArgs) Annotate(a infer.Annotator) {
+	a.Describe(&c.Snapshot, "The snapshot."+stays)
+	a.Describe(&c.RestoreID, "The word for it.\n\nChange: restores.")
+	a.Describe(&c.Version, "The release that reads it."+stays)
+	a.Describe(&c.Folder, "Folder on the servers."+stays)
+	a.Describe(&c.S3, "Where snapshots are kept away from the cluster."+stays)
+	a.Describe(&c.Node, "The server that gets the data."+stays)
+	a.Describe(&c.Address, "Its address."+stays)
+}
+
+// Annotate describes its outputs.
+func (c *ClusterRestoreState) Annotate(a infer.Annotator) {
+	a.Describe(&c.RestoreID, "The word for what was restored last.")
+	a.Describe(&c.Snapshot, "The snapshot.")
+}

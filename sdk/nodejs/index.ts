@@ -10,6 +10,11 @@ export type AdminCertificate = import("./adminCertificate").AdminCertificate;
 export const AdminCertificate: typeof import("./adminCertificate").AdminCertificate = null as any;
 utilities.lazyLoad(exports, ["AdminCertificate"], () => require("./adminCertificate"));
 
+export { ClusterBackupArgs } from "./clusterBackup";
+export type ClusterBackup = import("./clusterBackup").ClusterBackup;
+export const ClusterBackup: typeof import("./clusterBackup").ClusterBackup = null as any;
+utilities.lazyLoad(exports, ["ClusterBackup"], () => require("./clusterBackup"));
+
 export { ClusterIdentityArgs } from "./clusterIdentity";
 export type ClusterIdentity = import("./clusterIdentity").ClusterIdentity;
 export const ClusterIdentity: typeof import("./clusterIdentity").ClusterIdentity = null as any;
@@ -25,10 +30,20 @@ export type ClusterRelease = import("./clusterRelease").ClusterRelease;
 export const ClusterRelease: typeof import("./clusterRelease").ClusterRelease = null as any;
 utilities.lazyLoad(exports, ["ClusterRelease"], () => require("./clusterRelease"));
 
+export { ClusterRestoreArgs } from "./clusterRestore";
+export type ClusterRestore = import("./clusterRestore").ClusterRestore;
+export const ClusterRestore: typeof import("./clusterRestore").ClusterRestore = null as any;
+utilities.lazyLoad(exports, ["ClusterRestore"], () => require("./clusterRestore"));
+
 export { ClusterSettledArgs } from "./clusterSettled";
 export type ClusterSettled = import("./clusterSettled").ClusterSettled;
 export const ClusterSettled: typeof import("./clusterSettled").ClusterSettled = null as any;
 utilities.lazyLoad(exports, ["ClusterSettled"], () => require("./clusterSettled"));
+
+export { ClusterSnapshotArgs } from "./clusterSnapshot";
+export type ClusterSnapshot = import("./clusterSnapshot").ClusterSnapshot;
+export const ClusterSnapshot: typeof import("./clusterSnapshot").ClusterSnapshot = null as any;
+utilities.lazyLoad(exports, ["ClusterSnapshot"], () => require("./clusterSnapshot"));
 
 export { ClusterStartArgs } from "./clusterStart";
 export type ClusterStart = import("./clusterStart").ClusterStart;
@@ -72,14 +87,20 @@ const _module = {
         switch (type) {
             case "k3sha:index:AdminCertificate":
                 return new AdminCertificate(name, <any>undefined, { urn })
+            case "k3sha:index:ClusterBackup":
+                return new ClusterBackup(name, <any>undefined, { urn })
             case "k3sha:index:ClusterIdentity":
                 return new ClusterIdentity(name, <any>undefined, { urn })
             case "k3sha:index:ClusterMachines":
                 return new ClusterMachines(name, <any>undefined, { urn })
             case "k3sha:index:ClusterRelease":
                 return new ClusterRelease(name, <any>undefined, { urn })
+            case "k3sha:index:ClusterRestore":
+                return new ClusterRestore(name, <any>undefined, { urn })
             case "k3sha:index:ClusterSettled":
                 return new ClusterSettled(name, <any>undefined, { urn })
+            case "k3sha:index:ClusterSnapshot":
+                return new ClusterSnapshot(name, <any>undefined, { urn })
             case "k3sha:index:ClusterStart":
                 return new ClusterStart(name, <any>undefined, { urn })
             case "k3sha:index:Contact":

@@ -56,6 +56,10 @@ export class K3sHaCluster extends pulumi.ComponentResource {
      */
     declare public /*out*/ readonly recoveryBundle: pulumi.Output<string>;
     /**
+     * Snapshots of etcd, the newest first, as the last `pulumi up --refresh`, or change of `backup`, has found them on servers and in S3. Empty without `backup`.
+     */
+    declare public /*out*/ readonly snapshots: pulumi.Output<outputs.Snapshot[]>;
+    /**
      * The servers' token in full, `K10<hash of the CA>::server:<password>`. Restoring an etcd snapshot needs it.
      *
      * Upstream: /var/lib/rancher/k3s/server/token.
@@ -88,12 +92,14 @@ export class K3sHaCluster extends pulumi.ComponentResource {
             if (args?.ssh === undefined && !opts.urn) {
                 throw new Error("Missing required property 'ssh'");
             }
+            resourceInputs["backup"] = args?.backup;
             resourceInputs["clusterName"] = args?.clusterName;
             resourceInputs["k3s"] = args?.k3s;
             resourceInputs["loadBalancers"] = args?.loadBalancers;
             resourceInputs["network"] = args?.network;
             resourceInputs["proxmox"] = args?.proxmox;
             resourceInputs["reapply"] = args?.reapply;
+            resourceInputs["restore"] = args?.restore;
             resourceInputs["servers"] = args?.servers;
             resourceInputs["ssh"] = args?.ssh;
             resourceInputs["workers"] = args?.workers;
@@ -103,6 +109,7 @@ export class K3sHaCluster extends pulumi.ComponentResource {
             resourceInputs["kubeconfig"] = undefined /*out*/;
             resourceInputs["nodes"] = undefined /*out*/;
             resourceInputs["recoveryBundle"] = undefined /*out*/;
+            resourceInputs["snapshots"] = undefined /*out*/;
             resourceInputs["token"] = undefined /*out*/;
         } else {
             resourceInputs["caCertificate"] = undefined /*out*/;
@@ -111,6 +118,7 @@ export class K3sHaCluster extends pulumi.ComponentResource {
             resourceInputs["kubeconfig"] = undefined /*out*/;
             resourceInputs["nodes"] = undefined /*out*/;
             resourceInputs["recoveryBundle"] = undefined /*out*/;
+            resourceInputs["snapshots"] = undefined /*out*/;
             resourceInputs["token"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
@@ -124,6 +132,12 @@ export class K3sHaCluster extends pulumi.ComponentResource {
  * The set of arguments for constructing a K3sHaCluster resource.
  */
 export interface K3sHaClusterArgs {
+    /**
+     * Snapshots of etcd: when, how many, where. Default: k3s' own, each 12 hours, the last five, on the servers themselves.
+     *
+     * Change: rolls through the servers one by one.
+     */
+    backup?: inputs.BackupArgs;
     /**
      * Name of the cluster: at most 40 lower-case letters, digits and hyphens, a letter first. Names of VMs (`<clusterName>-server-01`), VM ids and MACs not given, and the default VRRP router id derive from it.
      *
@@ -152,6 +166,12 @@ export interface K3sHaClusterArgs {
      * Change: in place.
      */
     reapply?: string;
+    /**
+     * A snapshot to go back to, once. Default: none.
+     *
+     * Change: another `id` restores.
+     */
+    restore?: inputs.RestoreArgs;
     /**
      * The servers: k3s' control plane with embedded etcd. Default: 3 of them.
      */

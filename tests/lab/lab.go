@@ -397,6 +397,19 @@ func (l *Lab) Kill(name string) error {
 	return l.Control("POST", "/kill", map[string]int{"id": vm.ID}, nil)
 }
 
+// PowerOn starts a VM by Proxmox VE's API, as a person would.
+func (l *Lab) PowerOn(name string) error {
+	vm, err := l.VM(name)
+	if err != nil {
+		return err
+	}
+	url := fmt.Sprintf("https://%s/api2/json/nodes/%s/qemu/%d/status/start", ProxmoxAt, vm.Node, vm.ID)
+	if out, err := l.Command("curl", "-skf", "-X", "POST", "-H", "Authorization: PVEAPIToken="+Token, url).CombinedOutput(); err != nil {
+		return fmt.Errorf("starting %s: %w: %s", name, err, out)
+	}
+	return nil
+}
+
 // Cable cuts a VM off from the network, or heals that.
 func (l *Lab) Cable(name string, plugged bool) error {
 	vm, err := l.VM(name)

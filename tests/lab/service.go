@@ -11,22 +11,55 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/k3sha/pulumi-k3sha/tests/lab/guest"
 )
 
 // The first thread cannot end, so it must never enter a namespace: it is the main goroutine's alone.
 func init() { runtime.LockOSThread() }
 
 // inside runs a function on a thread in the lab's network namespace.
-func (l *Lab) inside(work func() error) error {
+func (l *Lab) inside(work func() error) error { return within(l.Namespace(), work) }
+
+// Within runs a function on a thread in the network namespace of a VM.
+func (l *Lab) Within(id int, work func() error) error { return within(l.Guests().NetNS(id), work) }
+
+// Addresses are those that a VM has, whether it runs or not; none if it has no network.
+func (l *Lab) Addresses(id int) []string {
+	var out []string
+	_ = l.Within(id, func() error {
+		all, err := net.InterfaceAddrs()
+		for _, a := range all {
+			host, _, _ := strings.Cut(a.String(), "/")
+			out = append(out, host)
+		}
+		return err
+	})
+	return out
+}
+
+// Plugged says whether a VM's cable is plugged in.
+func (l *Lab) Plugged(id int) bool {
+	up := false
+	_ = l.inside(func() error {
+		port, err := net.InterfaceByName(guest.Port(id))
+		up = err == nil && port.Flags&net.FlagUp != 0
+		return err
+	})
+	return up
+}
+
+func within(namespace string, work func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: this thread ends with the goroutine
 		done <- func() error {
-			ns, err := os.Open("/run/netns/" + l.Namespace())
+			ns, err := os.Open("/run/netns/" + namespace)
 			if err != nil {
 				return err
 			}
@@ -66,15 +99,45 @@ const (
 	askFor   = 5 * time.Second // a request's deadline
 )
 
+// Request is one new connection with one question, and what came of it.
+type Request struct {
+	At   time.Time
+	Took time.Duration
+	Err  error
+}
+
 // Client asks for service at an address until the returned function is called. The server's certificate must be one of the CA's.
 func (l *Lab) Client(ctx context.Context, address string, ca []byte) (stop func() Service) {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
 	host, _, _ := net.SplitHostPort(address)
+	began := time.Now()
+	ended := l.Requests(ctx, address, &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12})
+	return func() Service {
+		answers := []time.Time{began, time.Now()} // a silence that has not ended counts too
+		var s Service
+		for _, r := range ended() {
+			s.Asked++
+			if r.Err != nil {
+				s.Failed++
+				s.Last = r.Err
+			} else {
+				answers = append(answers, r.At.Add(r.Took))
+			}
+		}
+		slices.SortFunc(answers, time.Time.Compare)
+		for i := 1; i < len(answers); i++ {
+			s.Without = max(s.Without, answers[i].Sub(answers[i-1])-askEvery)
+		}
+		return s
+	}
+}
+
+// Requests opens a new connection to an address each 50 ms and asks for /readyz, until the returned function is called.
+func (l *Lab) Requests(ctx context.Context, address string, config *tls.Config) (stop func() []Request) {
 	ctx, cancel := context.WithCancel(ctx)
 	var mu sync.Mutex
-	var s Service
-	answers := []time.Time{time.Now()}
+	var all []Request
 	var asking sync.WaitGroup
 	ended := make(chan struct{})
 	go func() {
@@ -88,34 +151,19 @@ func (l *Lab) Client(ctx context.Context, address string, ca []byte) (stop func(
 				return
 			case <-tick.C:
 			}
-			asking.Add(1)
-			go func() {
-				defer asking.Done()
-				err := l.ask(address, &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12})
+			asking.Go(func() {
+				at := time.Now()
+				err := l.ask(address, config.Clone())
 				mu.Lock()
 				defer mu.Unlock()
-				s.Asked++
-				if err != nil {
-					s.Failed++
-					s.Last = err
-				} else {
-					answers = append(answers, time.Now())
-				}
-			}()
+				all = append(all, Request{At: at, Took: time.Since(at), Err: err})
+			})
 		}
 	}()
-	return func() Service {
-		// A silence that has not ended counts too.
-		mu.Lock()
-		answers = append(answers, time.Now())
-		mu.Unlock()
+	return func() []Request {
 		cancel()
 		<-ended
-		slices.SortFunc(answers, time.Time.Compare)
-		for i := 1; i < len(answers); i++ {
-			s.Without = max(s.Without, answers[i].Sub(answers[i-1])-askEvery)
-		}
-		return s
+		return all
 	}
 }
 

@@ -29,7 +29,53 @@ func ServerConfig(s topology.Spec, n topology.Node) string {
 			fmt.Sprintf("election-timeout=%d", e.ElectionTimeout),
 		}
 	}
+	backupConfig(s.Backup, c)
 	return configFile(s, c)
+}
+
+// s3CAFile is where servers have the CA of S3.
+const s3CAFile = "/etc/rancher/k3s/s3-ca.pem"
+
+// backupConfig adds the options of snapshots; the keys of S3 stand in a file of their own.
+func backupConfig(b *topology.Backups, c map[string]any) {
+	if b == nil {
+		return
+	}
+	c["etcd-snapshot-schedule-cron"], c["etcd-snapshot-retention"], c["etcd-snapshot-dir"] = b.Schedule, b.Retention, b.Folder
+	if b.Compress {
+		c["etcd-snapshot-compress"] = true
+	}
+	s := b.S3
+	if s == nil {
+		return
+	}
+	c["etcd-s3"], c["etcd-s3-endpoint"], c["etcd-s3-bucket"], c["etcd-s3-region"] = true, s.Endpoint, s.Bucket, s.Region
+	if s.Folder != "" {
+		c["etcd-s3-folder"] = s.Folder
+	}
+	if s.CA != "" {
+		c["etcd-s3-endpoint-ca"] = s3CAFile
+	}
+	c["etcd-s3-bucket-lookup-type"] = "dns"
+	if *s.PathStyle {
+		c["etcd-s3-bucket-lookup-type"] = "path"
+	}
+}
+
+// s3Keys is the file with the keys of S3.
+func s3Keys(s Secrets) string {
+	if s.S3AccessKey == "" {
+		return ""
+	}
+	return fmt.Sprintf("etcd-s3-access-key: %s\netcd-s3-secret-key: %s\n", jsonText(s.S3AccessKey), jsonText(s.S3SecretKey))
+}
+
+func jsonText(text string) string {
+	out, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // a string
+	}
+	return string(out)
 }
 
 // WorkerConfig renders a worker's config.yaml. It names the VIP and the worker itself, no server.

@@ -10,6 +10,7 @@ import (
 // Secrets are the values that scripts need and that no file of a plan may hold: they come from other resources.
 type Secrets struct {
 	Token, AgentToken, CA, CAHash string
+	S3AccessKey, S3SecretKey      string
 
 	// Change counts how often what k3s is started with has changed on the node: a change that was begun, failed, and is taken back runs the step
 	// again, which the state believes to be as it was.
@@ -90,7 +91,7 @@ func Deadline(v topology.Verb) int {
 	case topology.Contact, topology.Prepare, topology.Converge:
 		return 900
 	case topology.VM, topology.Admit, topology.Release, topology.Access, topology.Start, topology.Reach, topology.Settle:
-	case topology.Restart:
+	case topology.Restart, topology.Snapshot, topology.Backup, topology.Restore:
 		return 400
 	}
 	return 300
@@ -109,6 +110,9 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 	if s.Reapply != "" {
 		vars = append(vars, variable{"REAPPLY", s.Reapply}) // has the step run again
 	}
+	if s.Restore != nil && step.Verb == topology.Converge {
+		vars = append(vars, variable{"RESTORE", s.Restore.ID})
+	}
 	unit := "k3s"
 	if n.Role == topology.Worker {
 		unit = "k3s-agent"
@@ -126,6 +130,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"K3S_VERSION", s.K3s.Version}, variable{"MIRROR", s.K3s.Mirror},
 			variable{"BINARY_SHA256", s.K3s.BinarySHA256}, variable{"SCRIPT_SHA256", s.K3s.ScriptSHA256})
 	case topology.VM, topology.Contact, topology.Converge, topology.Admit, topology.Release, topology.Access, topology.Start:
+	case topology.Settle, topology.Restart, topology.Snapshot, topology.Restore, topology.Backup:
 	}
 
 	vars = append(vars, endpoint...)
@@ -138,7 +143,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"KEEPALIVED", Keepalived(p, n)}, variable{"KEEPALIVED_UNIT", file("keepalived-unit.conf")},
 			variable{"LB_CHECK", toolPath("lb-check")})
 	case topology.Server:
-		return []string{"lib.sh", "lib-k3s.sh", "converge-server.sh"}, append(append(vars, k3s...),
+		return []string{"lib.sh", "lib-k3s.sh", "converge-server.sh"}, append(append(append(vars, k3s...), s3Vars(s, secrets)...),
 			variable{"VIP_WAIT", "120"}, variable{"VM", s.Name + "-" + topology.StepName(topology.VM, n.Name)}, variable{"START", s.Servers.StartOver},
 			variable{"TOKEN", secrets.Token}, variable{"AGENT_TOKEN", secrets.AgentToken},
 			variable{"CA", secrets.CA}, variable{"CA_HASH", secrets.CAHash},
@@ -146,6 +151,14 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 	case topology.Worker:
 	}
 	return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "converge-worker.sh"}, append(append(vars, k3s...), workerVars(s, n, secrets)...)
+}
+
+// s3Vars are what a server's k3s keeps snapshots in S3 with; nothing without it.
+func s3Vars(s topology.Spec, secrets Secrets) []variable {
+	if s.Backup == nil || s.Backup.S3 == nil {
+		return nil
+	}
+	return []variable{{"S3_KEYS", s3Keys(secrets)}, {"S3_CA", s.Backup.S3.CA}}
 }
 
 // last is "yes" for the load balancer that changes last: it looks at the result of all.

@@ -287,23 +287,45 @@ func TestPrepareFetchesAndVerifies(t *testing.T) {
 func TestCheckOfALoadBalancer(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		answers string // URLs that answer, by word
+		answers string // what load balancers say
 		want    int
 	}{
-		"all well":                  {"127.0.0.1:8405/alive 127.0.0.1:8405/backends", 0},
-		"HAProxy dead":              {"", 1},
-		"HAProxy dead, peer well":   {"192.168.1.222:8405/backends", 1},
-		"no server, peer sees one":  {"127.0.0.1:8405/alive 192.168.1.222:8405/backends", 1},
-		"no server, peer sees none": {"127.0.0.1:8405/alive", 0},
+		"all well":                               {"127.0.0.1/alive 127.0.0.1/UP", 0},
+		"HAProxy dead":                           {"", 1},
+		"HAProxy dead, peer well":                {"192.168.1.222/UP", 1},
+		"HAProxy restarts":                       {"127.0.0.1/alive-later 127.0.0.1/UP", 0},
+		"HAProxy hangs":                          {"127.0.0.1/hangs", 1},
+		"no server, peer sees one":               {"127.0.0.1/alive 127.0.0.1/DOWN 192.168.1.222/UP", 1},
+		"no server, peer drains its last":        {"127.0.0.1/alive 127.0.0.1/DOWN 192.168.1.222/DRAIN", 1},
+		"all have failed a check, peer sees one": {"127.0.0.1/alive 127.0.0.1/UP2/3 192.168.1.222/UP", 1},
+		"all have failed a check, for a moment":  {"127.0.0.1/alive 127.0.0.1/UP-later 192.168.1.222/UP", 0},
+		"no server, peer sees none":              {"127.0.0.1/alive 127.0.0.1/DOWN 192.168.1.222/DOWN", 0},
+		"no server, peer of before":              {"127.0.0.1/alive 127.0.0.1/DOWN", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			program(t, dir, "curl", `for word; do url=$word; done
-for good in $ANSWERS; do [ "http://$good" = "$url" ] && exit 0; done
-exit 7`)
+			program(t, dir, "curl", `for word; do url=${word#http://}; done
+host=${url%%:*} path=${url#*/} again=
+[ ! -e "$D/asked-$path" ] || again=yes
+touch "$D/asked-$path"
+for word in $ANSWERS; do
+	[ "${word%%/*}" = "$host" ] || continue
+	state=${word#*/}
+	case $path-$state in
+	alive-alive) exit 0 ;;
+	alive-alive-later) [ -n "$again" ] && exit 0 ;;
+	alive-hangs) exit 28 ;;
+	'servers;csv-'[UD]*)
+		case $state in *-later) state=${state%-later}; [ -n "$again" ] || state=DOWN ;; esac
+		printf '# pxname,svname\nk3s_api,k3s-server-01,,,,,,,,,,,,,,,,%s,1\nk3s_api,BACKEND,,,,,,,,,,,,,,,,UP,1\n' "$state"
+		exit 0
+		;;
+	esac
+done
+case $path in alive) exit 7 ;; *) exit 22 ;; esac`)
 			cmd := exec.Command("sh", "files/lb-check", "8405", "192.168.1.222")
-			cmd.Env = append(os.Environ(), "PATH="+dir+"/bin:"+os.Getenv("PATH"), "ANSWERS="+c.answers)
+			cmd.Env = append(os.Environ(), "PATH="+dir+"/bin:"+os.Getenv("PATH"), "ANSWERS="+c.answers, "D="+dir)
 			_ = cmd.Run()
 			if got := cmd.ProcessState.ExitCode(); got != c.want {
 				t.Errorf("exit %d, want %d", got, c.want)

@@ -1,5 +1,7 @@
 package topology
 
+import "strings"
+
 // Defaults of everything that may be left out. The schema's descriptions quote these constants.
 const (
 	DefaultServerCount       = 3
@@ -18,7 +20,7 @@ const (
 	DefaultCloneLanes   = 2
 	DefaultCloneRetries = 3
 
-	DefaultAdvertInterval = 0.5
+	DefaultAdvertInterval = 0.4
 	DefaultBalance        = "random(2)"
 	DefaultCheckInterval  = 1000
 	DefaultCheckFall      = 3
@@ -31,6 +33,13 @@ const (
 	DefaultDrainTimeout = 300
 	// DefaultMaxUnavailable is for workers of a pool.
 	DefaultMaxUnavailable = 1
+
+	// The defaults of snapshots are k3s' own.
+	DefaultSnapshotSchedule  = "0 */12 * * *"
+	DefaultSnapshotRetention = 5
+	DefaultSnapshotFolder    = "/var/lib/rancher/k3s/server/db/snapshots"
+	DefaultS3Endpoint        = "s3.amazonaws.com"
+	DefaultS3Region          = "us-east-1"
 
 	DefaultSSHUser = "ubuntu"
 	DefaultSSHPort = 22
@@ -83,6 +92,7 @@ func ApplyDefaults(s Spec) Spec {
 	setDefault(&s.K3s.AdminDays, DefaultAdminDays)
 	setDefault(&s.K3s.Drain, DrainMinor)
 	setDefault(&s.K3s.DrainTimeout, DefaultDrainTimeout)
+	s.Backup = s.Backup.withDefaults()
 	setDefault(&s.SSH.User, DefaultSSHUser)
 	setDefault(&s.SSH.Port, DefaultSSHPort)
 	if s.SSH.Bastion != nil {
@@ -92,6 +102,30 @@ func ApplyDefaults(s Spec) Spec {
 		s.SSH.Bastion = &b
 	}
 	return s
+}
+
+func (b *Backups) withDefaults() *Backups {
+	if b == nil {
+		return nil
+	}
+	out, before := *b, true
+	setDefault(&out.Schedule, DefaultSnapshotSchedule)
+	setDefault(&out.Retention, DefaultSnapshotRetention)
+	setDefault(&out.Folder, DefaultSnapshotFolder)
+	if out.Before == nil {
+		out.Before = &before
+	}
+	if out.S3 != nil {
+		s := *out.S3
+		setDefault(&s.Endpoint, DefaultS3Endpoint)
+		setDefault(&s.Region, DefaultS3Region)
+		if s.PathStyle == nil { // as k3s decides it itself
+			path := !strings.HasSuffix(s.Endpoint, ".amazonaws.com") && s.Endpoint != DefaultS3Endpoint
+			s.PathStyle = &path
+		}
+		out.S3 = &s
+	}
+	return &out
 }
 
 func setDefault[T comparable](field *T, value T) {

@@ -20,6 +20,11 @@ const (
 	Reach   Verb = "reach"   // wait until the API answers through the VIP
 	Settle  Verb = "settle"  // all nodes that were restarted are back
 
+	// These, too, where the program asks for them.
+	Snapshot Verb = "snapshot" // a snapshot before machines change
+	Restore  Verb = "restore"  // put a snapshot in the place of the data
+	Backup   Verb = "backup"   // a snapshot can be taken and read again; which there are
+
 	// Restart is no step: it is what an update of a VM or of k3s is to its node.
 	Restart Verb = "restart"
 )
@@ -63,7 +68,12 @@ type Plan struct {
 func NewPlan(s Spec) Plan {
 	p := Plan{Spec: s, Nodes: s.Nodes()}
 	p.add(Access, Node{Name: Cluster})
-	for _, n := range p.createVMs() {
+	var saved []string
+	if s.Backup != nil && *s.Backup.Before {
+		p.add(Snapshot, Node{Name: Cluster}, StepName(Access, Cluster))
+		saved = []string{StepName(Snapshot, Cluster)}
+	}
+	for _, n := range p.createVMs(saved) {
 		p.add(Contact, n, StepName(VM, n.Name), StepName(Access, Cluster))
 		p.add(Prepare, n, StepName(Contact, n.Name))
 	}
@@ -77,7 +87,12 @@ func NewPlan(s Spec) Plan {
 	// A release that one server cannot fetch becomes nobody's.
 	p.add(Release, Node{Name: Cluster}, p.each(Prepare, servers)...)
 	p.add(Start, Node{Name: Cluster, IP: first.IP}, StepName(Prepare, first.Name))
-	p.add(Admit, first, StepName(Start, Cluster))
+	mayStart := []string{StepName(Start, Cluster)}
+	if s.Restore != nil {
+		p.add(Restore, Node{Name: Cluster, IP: first.IP}, StepName(Start, Cluster), StepName(Release, Cluster))
+		mayStart = []string{StepName(Restore, Cluster)}
+	}
+	p.add(Admit, first, mayStart...)
 	p.add(Converge, first, StepName(Admit, first.Name), StepName(Release, Cluster))
 	p.add(Reach, Node{Name: Cluster, IP: p.LoadBalancers()[0].IP}, append([]string{StepName(Converge, first.Name)}, balanced...)...)
 	serves := []string{StepName(Reach, Cluster)}
@@ -90,17 +105,20 @@ func NewPlan(s Spec) Plan {
 		p.add(Converge, w, append([]string{StepName(Admit, w.Name)}, joined...)...)
 	}
 	p.add(Settle, Node{Name: Cluster}, p.each(Converge, p.Nodes)...)
+	if s.Backup != nil {
+		p.add(Backup, Node{Name: Cluster}, StepName(Settle, Cluster))
+	}
 	return p
 }
 
 // createVMs puts the VMs in lanes, so that no more than proxmox.cloneLanes clones run at a time. Load balancers and the
 // first server stand at the front: everything else waits for them.
-func (p *Plan) createVMs() []Node {
+func (p *Plan) createVMs(after []string) []Node {
 	lbs, servers := p.byRole(LoadBalancer), p.Servers()
 	order := slices.Concat(lbs, servers, p.byRole(Worker))
 	lanes := p.Spec.Proxmox.CloneLanes
 	for i, n := range order {
-		step := Step{Verb: VM, Node: n}
+		step := Step{Verb: VM, Node: n, After: after}
 		if i >= lanes {
 			step.Behind = StepName(VM, order[i-lanes].Name)
 		}

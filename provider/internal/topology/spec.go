@@ -26,6 +26,36 @@ type Spec struct {
 	K3s           K3s
 	SSH           SSH
 	Reapply       string // another word has every step run again
+	Backup        *Backups
+	Restore       *Restoration
+}
+
+// Backups is how k3s keeps snapshots of etcd.
+type Backups struct {
+	Schedule  string // cron
+	Retention int
+	Compress  bool
+	Folder    string // on servers
+	Before    *bool  // one is taken before an upgrade, a rebuild and a removal
+	S3        *S3
+}
+
+// S3 is where snapshots are kept away from the cluster. Its keys are not here, they may be unknown at preview.
+type S3 struct {
+	Endpoint  string
+	Bucket    string
+	Region    string
+	Folder    string
+	CA        string // PEM
+	PathStyle *bool
+	// Missing names the required keys (accessKey, secretKey) that were not given.
+	Missing []string
+}
+
+// Restoration is a snapshot that the cluster goes back to, once for each id.
+type Restoration struct {
+	Snapshot string
+	ID       string
 }
 
 // Proxmox says where the VMs live. Credentials are not part of it: the proxmoxve provider has them.

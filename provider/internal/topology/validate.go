@@ -28,6 +28,7 @@ func Validate(s Spec) []Problem {
 	v.k3s()
 	v.clusterNetworks()
 	v.ssh()
+	v.backup()
 	return v.problems
 }
 

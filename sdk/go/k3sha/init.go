@@ -23,14 +23,20 @@ func (m *module) Construct(ctx *pulumi.Context, name, typ, urn string) (r pulumi
 	switch typ {
 	case "k3sha:index:AdminCertificate":
 		r = &AdminCertificate{}
+	case "k3sha:index:ClusterBackup":
+		r = &ClusterBackup{}
 	case "k3sha:index:ClusterIdentity":
 		r = &ClusterIdentity{}
 	case "k3sha:index:ClusterMachines":
 		r = &ClusterMachines{}
 	case "k3sha:index:ClusterRelease":
 		r = &ClusterRelease{}
+	case "k3sha:index:ClusterRestore":
+		r = &ClusterRestore{}
 	case "k3sha:index:ClusterSettled":
 		r = &ClusterSettled{}
+	case "k3sha:index:ClusterSnapshot":
+		r = &ClusterSnapshot{}
 	case "k3sha:index:ClusterStart":
 		r = &ClusterStart{}
 	case "k3sha:index:Contact":

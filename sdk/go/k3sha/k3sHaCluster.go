@@ -34,6 +34,8 @@ type K3sHaCluster struct {
 	Nodes NodeInfoMapOutput `pulumi:"nodes"`
 	// What makes the cluster the one that it is: its name, its tokens, its CAs with their keys. Keep a copy away from the state: with it as `k3s.recoveryBundle` a new stack goes on with this cluster. Who has it is the cluster's administrator for ever.
 	RecoveryBundle pulumi.StringOutput `pulumi:"recoveryBundle"`
+	// Snapshots of etcd, the newest first, as the last `pulumi up --refresh`, or change of `backup`, has found them on servers and in S3. Empty without `backup`.
+	Snapshots SnapshotArrayOutput `pulumi:"snapshots"`
 	// The servers' token in full, `K10<hash of the CA>::server:<password>`. Restoring an etcd snapshot needs it.
 	//
 	// Upstream: /var/lib/rancher/k3s/server/token.
@@ -63,6 +65,10 @@ func NewK3sHaCluster(ctx *pulumi.Context,
 }
 
 type k3sHaClusterArgs struct {
+	// Snapshots of etcd: when, how many, where. Default: k3s' own, each 12 hours, the last five, on the servers themselves.
+	//
+	// Change: rolls through the servers one by one.
+	Backup *Backup `pulumi:"backup"`
 	// Name of the cluster: at most 40 lower-case letters, digits and hyphens, a letter first. Names of VMs (`<clusterName>-server-01`), VM ids and MACs not given, and the default VRRP router id derive from it.
 	//
 	// Change: refused at preview.
@@ -79,6 +85,10 @@ type k3sHaClusterArgs struct {
 	//
 	// Change: in place.
 	Reapply *string `pulumi:"reapply"`
+	// A snapshot to go back to, once. Default: none.
+	//
+	// Change: another `id` restores.
+	Restore *Restore `pulumi:"restore"`
 	// The servers: k3s' control plane with embedded etcd. Default: 3 of them.
 	Servers *Servers `pulumi:"servers"`
 	// How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.
@@ -89,6 +99,10 @@ type k3sHaClusterArgs struct {
 
 // The set of arguments for constructing a K3sHaCluster resource.
 type K3sHaClusterArgs struct {
+	// Snapshots of etcd: when, how many, where. Default: k3s' own, each 12 hours, the last five, on the servers themselves.
+	//
+	// Change: rolls through the servers one by one.
+	Backup *BackupArgs
 	// Name of the cluster: at most 40 lower-case letters, digits and hyphens, a letter first. Names of VMs (`<clusterName>-server-01`), VM ids and MACs not given, and the default VRRP router id derive from it.
 	//
 	// Change: refused at preview.
@@ -105,6 +119,10 @@ type K3sHaClusterArgs struct {
 	//
 	// Change: in place.
 	Reapply *string
+	// A snapshot to go back to, once. Default: none.
+	//
+	// Change: another `id` restores.
+	Restore *RestoreArgs
 	// The servers: k3s' control plane with embedded etcd. Default: 3 of them.
 	Servers *ServersArgs
 	// How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.
@@ -228,6 +246,11 @@ func (o K3sHaClusterOutput) Nodes() NodeInfoMapOutput {
 // What makes the cluster the one that it is: its name, its tokens, its CAs with their keys. Keep a copy away from the state: with it as `k3s.recoveryBundle` a new stack goes on with this cluster. Who has it is the cluster's administrator for ever.
 func (o K3sHaClusterOutput) RecoveryBundle() pulumi.StringOutput {
 	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.RecoveryBundle }).(pulumi.StringOutput)
+}
+
+// Snapshots of etcd, the newest first, as the last `pulumi up --refresh`, or change of `backup`, has found them on servers and in S3. Empty without `backup`.
+func (o K3sHaClusterOutput) Snapshots() SnapshotArrayOutput {
+	return o.ApplyT(func(v *K3sHaCluster) SnapshotArrayOutput { return v.Snapshots }).(SnapshotArrayOutput)
 }
 
 // The servers' token in full, `K10<hash of the CA>::server:<password>`. Restoring an etcd snapshot needs it.

@@ -13,6 +13,313 @@ import (
 
 var _ = internal.GetEnvOrDefault
 
+// How k3s keeps snapshots of etcd.
+type Backup struct {
+	// Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+	//
+	// Change: changes nothing itself.
+	BeforeChanges *bool `pulumi:"beforeChanges"`
+	// Whether they are packed as .zip. Default: false.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-snapshot-compress`.
+	Compress *bool `pulumi:"compress"`
+	// Folder on the servers. Default: `/var/lib/rancher/k3s/server/db/snapshots`.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-snapshot-dir`.
+	Folder *string `pulumi:"folder"`
+	// How many of each server's are kept, 1 to 1000; as many in S3. Default: 5.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-snapshot-retention`.
+	Retention *int `pulumi:"retention"`
+	// Where they are kept away from the cluster, besides. At the first update with it a snapshot is taken, and read again from there. Default: nowhere.
+	S3 *S3 `pulumi:"s3"`
+	// When each server takes one: a cron expression of five fields, by the servers' clock. Default: `0 */12 * * *`.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-snapshot-schedule-cron`.
+	Schedule *string `pulumi:"schedule"`
+}
+
+// BackupInput is an input type that accepts BackupArgs and BackupOutput values.
+// You can construct a concrete instance of `BackupInput` via:
+//
+//	BackupArgs{...}
+type BackupInput interface {
+	pulumi.Input
+
+	ToBackupOutput() BackupOutput
+	ToBackupOutputWithContext(context.Context) BackupOutput
+}
+
+// How k3s keeps snapshots of etcd.
+type BackupArgs struct {
+	// Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+	//
+	// Change: changes nothing itself.
+	BeforeChanges *bool `pulumi:"beforeChanges"`
+	// Whether they are packed as .zip. Default: false.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-snapshot-compress`.
+	Compress *bool `pulumi:"compress"`
+	// Folder on the servers. Default: `/var/lib/rancher/k3s/server/db/snapshots`.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-snapshot-dir`.
+	Folder *string `pulumi:"folder"`
+	// How many of each server's are kept, 1 to 1000; as many in S3. Default: 5.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-snapshot-retention`.
+	Retention *int `pulumi:"retention"`
+	// Where they are kept away from the cluster, besides. At the first update with it a snapshot is taken, and read again from there. Default: nowhere.
+	S3 *S3Args `pulumi:"s3"`
+	// When each server takes one: a cron expression of five fields, by the servers' clock. Default: `0 */12 * * *`.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-snapshot-schedule-cron`.
+	Schedule *string `pulumi:"schedule"`
+}
+
+func (BackupArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Backup)(nil)).Elem()
+}
+
+func (i BackupArgs) ToBackupOutput() BackupOutput {
+	return i.ToBackupOutputWithContext(context.Background())
+}
+
+func (i BackupArgs) ToBackupOutputWithContext(ctx context.Context) BackupOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(BackupOutput)
+}
+
+func (i BackupArgs) ToBackupPtrOutput() BackupPtrOutput {
+	return i.ToBackupPtrOutputWithContext(context.Background())
+}
+
+func (i BackupArgs) ToBackupPtrOutputWithContext(ctx context.Context) BackupPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(BackupOutput).ToBackupPtrOutputWithContext(ctx)
+}
+
+// BackupPtrInput is an input type that accepts BackupArgs, BackupPtr and BackupPtrOutput values.
+// You can construct a concrete instance of `BackupPtrInput` via:
+//
+//	        BackupArgs{...}
+//
+//	or:
+//
+//	        nil
+type BackupPtrInput interface {
+	pulumi.Input
+
+	ToBackupPtrOutput() BackupPtrOutput
+	ToBackupPtrOutputWithContext(context.Context) BackupPtrOutput
+}
+
+type backupPtrType BackupArgs
+
+func BackupPtr(v *BackupArgs) BackupPtrInput {
+	return (*backupPtrType)(v)
+}
+
+func (*backupPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**Backup)(nil)).Elem()
+}
+
+func (i *backupPtrType) ToBackupPtrOutput() BackupPtrOutput {
+	return i.ToBackupPtrOutputWithContext(context.Background())
+}
+
+func (i *backupPtrType) ToBackupPtrOutputWithContext(ctx context.Context) BackupPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(BackupPtrOutput)
+}
+
+// How k3s keeps snapshots of etcd.
+type BackupOutput struct{ *pulumi.OutputState }
+
+func (BackupOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Backup)(nil)).Elem()
+}
+
+func (o BackupOutput) ToBackupOutput() BackupOutput {
+	return o
+}
+
+func (o BackupOutput) ToBackupOutputWithContext(ctx context.Context) BackupOutput {
+	return o
+}
+
+func (o BackupOutput) ToBackupPtrOutput() BackupPtrOutput {
+	return o.ToBackupPtrOutputWithContext(context.Background())
+}
+
+func (o BackupOutput) ToBackupPtrOutputWithContext(ctx context.Context) BackupPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Backup) *Backup {
+		return &v
+	}).(BackupPtrOutput)
+}
+
+// Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+//
+// Change: changes nothing itself.
+func (o BackupOutput) BeforeChanges() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Backup) *bool { return v.BeforeChanges }).(pulumi.BoolPtrOutput)
+}
+
+// Whether they are packed as .zip. Default: false.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-snapshot-compress`.
+func (o BackupOutput) Compress() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Backup) *bool { return v.Compress }).(pulumi.BoolPtrOutput)
+}
+
+// Folder on the servers. Default: `/var/lib/rancher/k3s/server/db/snapshots`.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-snapshot-dir`.
+func (o BackupOutput) Folder() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Backup) *string { return v.Folder }).(pulumi.StringPtrOutput)
+}
+
+// How many of each server's are kept, 1 to 1000; as many in S3. Default: 5.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-snapshot-retention`.
+func (o BackupOutput) Retention() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Backup) *int { return v.Retention }).(pulumi.IntPtrOutput)
+}
+
+// Where they are kept away from the cluster, besides. At the first update with it a snapshot is taken, and read again from there. Default: nowhere.
+func (o BackupOutput) S3() S3PtrOutput {
+	return o.ApplyT(func(v Backup) *S3 { return v.S3 }).(S3PtrOutput)
+}
+
+// When each server takes one: a cron expression of five fields, by the servers' clock. Default: `0 */12 * * *`.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-snapshot-schedule-cron`.
+func (o BackupOutput) Schedule() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Backup) *string { return v.Schedule }).(pulumi.StringPtrOutput)
+}
+
+type BackupPtrOutput struct{ *pulumi.OutputState }
+
+func (BackupPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Backup)(nil)).Elem()
+}
+
+func (o BackupPtrOutput) ToBackupPtrOutput() BackupPtrOutput {
+	return o
+}
+
+func (o BackupPtrOutput) ToBackupPtrOutputWithContext(ctx context.Context) BackupPtrOutput {
+	return o
+}
+
+func (o BackupPtrOutput) Elem() BackupOutput {
+	return o.ApplyT(func(v *Backup) Backup {
+		if v != nil {
+			return *v
+		}
+		var ret Backup
+		return ret
+	}).(BackupOutput)
+}
+
+// Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+//
+// Change: changes nothing itself.
+func (o BackupPtrOutput) BeforeChanges() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *Backup) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.BeforeChanges
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether they are packed as .zip. Default: false.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-snapshot-compress`.
+func (o BackupPtrOutput) Compress() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *Backup) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Compress
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Folder on the servers. Default: `/var/lib/rancher/k3s/server/db/snapshots`.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-snapshot-dir`.
+func (o BackupPtrOutput) Folder() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Backup) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Folder
+	}).(pulumi.StringPtrOutput)
+}
+
+// How many of each server's are kept, 1 to 1000; as many in S3. Default: 5.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-snapshot-retention`.
+func (o BackupPtrOutput) Retention() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Backup) *int {
+		if v == nil {
+			return nil
+		}
+		return v.Retention
+	}).(pulumi.IntPtrOutput)
+}
+
+// Where they are kept away from the cluster, besides. At the first update with it a snapshot is taken, and read again from there. Default: nowhere.
+func (o BackupPtrOutput) S3() S3PtrOutput {
+	return o.ApplyT(func(v *Backup) *S3 {
+		if v == nil {
+			return nil
+		}
+		return v.S3
+	}).(S3PtrOutput)
+}
+
+// When each server takes one: a cron expression of five fields, by the servers' clock. Default: `0 */12 * * *`.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-snapshot-schedule-cron`.
+func (o BackupPtrOutput) Schedule() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Backup) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Schedule
+	}).(pulumi.StringPtrOutput)
+}
+
 // A jump host in front of the nodes; its host key is pinned too.
 type Bastion struct {
 	// Host name or address.
@@ -908,7 +1215,7 @@ func (o K3sOutput) WorkerConfig() pulumi.MapOutput {
 
 // The load balancers: HAProxy, and Keepalived for the VIP.
 type LoadBalancers struct {
-	// Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.5.
+	// Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.4.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
 	//
@@ -1029,7 +1336,7 @@ type LoadBalancersInput interface {
 
 // The load balancers: HAProxy, and Keepalived for the VIP.
 type LoadBalancersArgs struct {
-	// Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.5.
+	// Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.4.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
 	//
@@ -1215,7 +1522,7 @@ func (o LoadBalancersOutput) ToLoadBalancersPtrOutputWithContext(ctx context.Con
 	}).(LoadBalancersPtrOutput)
 }
 
-// Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.5.
+// Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.4.
 //
 // Change: reloads the load balancers, one after the other; nothing else.
 //
@@ -1405,7 +1712,7 @@ func (o LoadBalancersPtrOutput) Elem() LoadBalancersOutput {
 	}).(LoadBalancersOutput)
 }
 
-// Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.5.
+// Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.4.
 //
 // Change: reloads the load balancers, one after the other; nothing else.
 //
@@ -2872,6 +3179,590 @@ func (o ProxmoxOutput) Vlan() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Proxmox) *int { return v.Vlan }).(pulumi.IntPtrOutput)
 }
 
+// A snapshot that the cluster goes back to. Everything that was written after it is lost. Wrong ones (of another token, another cluster, a newer minor version of k3s) are refused before anything is stopped; then k3s stops on all servers, the first one starts with the snapshot's data, the others join it. VMs, kubeconfig, CAs and tokens stay. The data before it stay on the servers as `/var/lib/rancher/k3s/server/db-before-restore`.
+type Restore struct {
+	// Any new word: each is restored once.
+	//
+	// Change: another one restores again. Taken out, it has done its work.
+	Id string `pulumi:"id"`
+	// Its name, as in the output `snapshots`: it is looked for in `backup.s3`, if that is given, else in `backup.folder` on the first server. Or the absolute path of a file on the first server.
+	//
+	// Change: counts with another `id` alone.
+	//
+	// Upstream: k3s' `cluster-reset-restore-path`.
+	Snapshot string `pulumi:"snapshot"`
+}
+
+// RestoreInput is an input type that accepts RestoreArgs and RestoreOutput values.
+// You can construct a concrete instance of `RestoreInput` via:
+//
+//	RestoreArgs{...}
+type RestoreInput interface {
+	pulumi.Input
+
+	ToRestoreOutput() RestoreOutput
+	ToRestoreOutputWithContext(context.Context) RestoreOutput
+}
+
+// A snapshot that the cluster goes back to. Everything that was written after it is lost. Wrong ones (of another token, another cluster, a newer minor version of k3s) are refused before anything is stopped; then k3s stops on all servers, the first one starts with the snapshot's data, the others join it. VMs, kubeconfig, CAs and tokens stay. The data before it stay on the servers as `/var/lib/rancher/k3s/server/db-before-restore`.
+type RestoreArgs struct {
+	// Any new word: each is restored once.
+	//
+	// Change: another one restores again. Taken out, it has done its work.
+	Id string `pulumi:"id"`
+	// Its name, as in the output `snapshots`: it is looked for in `backup.s3`, if that is given, else in `backup.folder` on the first server. Or the absolute path of a file on the first server.
+	//
+	// Change: counts with another `id` alone.
+	//
+	// Upstream: k3s' `cluster-reset-restore-path`.
+	Snapshot string `pulumi:"snapshot"`
+}
+
+func (RestoreArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Restore)(nil)).Elem()
+}
+
+func (i RestoreArgs) ToRestoreOutput() RestoreOutput {
+	return i.ToRestoreOutputWithContext(context.Background())
+}
+
+func (i RestoreArgs) ToRestoreOutputWithContext(ctx context.Context) RestoreOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RestoreOutput)
+}
+
+func (i RestoreArgs) ToRestorePtrOutput() RestorePtrOutput {
+	return i.ToRestorePtrOutputWithContext(context.Background())
+}
+
+func (i RestoreArgs) ToRestorePtrOutputWithContext(ctx context.Context) RestorePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RestoreOutput).ToRestorePtrOutputWithContext(ctx)
+}
+
+// RestorePtrInput is an input type that accepts RestoreArgs, RestorePtr and RestorePtrOutput values.
+// You can construct a concrete instance of `RestorePtrInput` via:
+//
+//	        RestoreArgs{...}
+//
+//	or:
+//
+//	        nil
+type RestorePtrInput interface {
+	pulumi.Input
+
+	ToRestorePtrOutput() RestorePtrOutput
+	ToRestorePtrOutputWithContext(context.Context) RestorePtrOutput
+}
+
+type restorePtrType RestoreArgs
+
+func RestorePtr(v *RestoreArgs) RestorePtrInput {
+	return (*restorePtrType)(v)
+}
+
+func (*restorePtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**Restore)(nil)).Elem()
+}
+
+func (i *restorePtrType) ToRestorePtrOutput() RestorePtrOutput {
+	return i.ToRestorePtrOutputWithContext(context.Background())
+}
+
+func (i *restorePtrType) ToRestorePtrOutputWithContext(ctx context.Context) RestorePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RestorePtrOutput)
+}
+
+// A snapshot that the cluster goes back to. Everything that was written after it is lost. Wrong ones (of another token, another cluster, a newer minor version of k3s) are refused before anything is stopped; then k3s stops on all servers, the first one starts with the snapshot's data, the others join it. VMs, kubeconfig, CAs and tokens stay. The data before it stay on the servers as `/var/lib/rancher/k3s/server/db-before-restore`.
+type RestoreOutput struct{ *pulumi.OutputState }
+
+func (RestoreOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Restore)(nil)).Elem()
+}
+
+func (o RestoreOutput) ToRestoreOutput() RestoreOutput {
+	return o
+}
+
+func (o RestoreOutput) ToRestoreOutputWithContext(ctx context.Context) RestoreOutput {
+	return o
+}
+
+func (o RestoreOutput) ToRestorePtrOutput() RestorePtrOutput {
+	return o.ToRestorePtrOutputWithContext(context.Background())
+}
+
+func (o RestoreOutput) ToRestorePtrOutputWithContext(ctx context.Context) RestorePtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Restore) *Restore {
+		return &v
+	}).(RestorePtrOutput)
+}
+
+// Any new word: each is restored once.
+//
+// Change: another one restores again. Taken out, it has done its work.
+func (o RestoreOutput) Id() pulumi.StringOutput {
+	return o.ApplyT(func(v Restore) string { return v.Id }).(pulumi.StringOutput)
+}
+
+// Its name, as in the output `snapshots`: it is looked for in `backup.s3`, if that is given, else in `backup.folder` on the first server. Or the absolute path of a file on the first server.
+//
+// Change: counts with another `id` alone.
+//
+// Upstream: k3s' `cluster-reset-restore-path`.
+func (o RestoreOutput) Snapshot() pulumi.StringOutput {
+	return o.ApplyT(func(v Restore) string { return v.Snapshot }).(pulumi.StringOutput)
+}
+
+type RestorePtrOutput struct{ *pulumi.OutputState }
+
+func (RestorePtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Restore)(nil)).Elem()
+}
+
+func (o RestorePtrOutput) ToRestorePtrOutput() RestorePtrOutput {
+	return o
+}
+
+func (o RestorePtrOutput) ToRestorePtrOutputWithContext(ctx context.Context) RestorePtrOutput {
+	return o
+}
+
+func (o RestorePtrOutput) Elem() RestoreOutput {
+	return o.ApplyT(func(v *Restore) Restore {
+		if v != nil {
+			return *v
+		}
+		var ret Restore
+		return ret
+	}).(RestoreOutput)
+}
+
+// Any new word: each is restored once.
+//
+// Change: another one restores again. Taken out, it has done its work.
+func (o RestorePtrOutput) Id() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Restore) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Id
+	}).(pulumi.StringPtrOutput)
+}
+
+// Its name, as in the output `snapshots`: it is looked for in `backup.s3`, if that is given, else in `backup.folder` on the first server. Or the absolute path of a file on the first server.
+//
+// Change: counts with another `id` alone.
+//
+// Upstream: k3s' `cluster-reset-restore-path`.
+func (o RestorePtrOutput) Snapshot() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Restore) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Snapshot
+	}).(pulumi.StringPtrOutput)
+}
+
+// An S3 bucket, or a compatible one. Servers reach it by HTTPS; the machine that runs Pulumi does not.
+type S3 struct {
+	// Access key that may read, write, list and delete there. Kept as a secret.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-access-key`.
+	AccessKey string `pulumi:"accessKey"`
+	// The bucket, which must exist.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-bucket`.
+	Bucket string `pulumi:"bucket"`
+	// Certificate of the CA that signed the endpoint's, PEM. Default: those that the servers' system trusts.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-endpoint-ca`.
+	Ca *string `pulumi:"ca"`
+	// Host, with a port if it is not 443. Default: `s3.amazonaws.com`.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-endpoint`.
+	Endpoint *string `pulumi:"endpoint"`
+	// Folder in the bucket, for this cluster alone. Default: none.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-folder`.
+	Folder *string `pulumi:"folder"`
+	// Whether the bucket stands in the path of URLs and not in their host name. Default: false for Amazon's own endpoints, true for all others, as k3s has it.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-bucket-lookup-type`.
+	PathStyle *bool `pulumi:"pathStyle"`
+	// The region. Default: `us-east-1`.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-region`.
+	Region *string `pulumi:"region"`
+	// Its secret key. Kept as a secret.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-secret-key`.
+	SecretKey string `pulumi:"secretKey"`
+}
+
+// S3Input is an input type that accepts S3Args and S3Output values.
+// You can construct a concrete instance of `S3Input` via:
+//
+//	S3Args{...}
+type S3Input interface {
+	pulumi.Input
+
+	ToS3Output() S3Output
+	ToS3OutputWithContext(context.Context) S3Output
+}
+
+// An S3 bucket, or a compatible one. Servers reach it by HTTPS; the machine that runs Pulumi does not.
+type S3Args struct {
+	// Access key that may read, write, list and delete there. Kept as a secret.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-access-key`.
+	AccessKey pulumi.StringInput `pulumi:"accessKey"`
+	// The bucket, which must exist.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-bucket`.
+	Bucket string `pulumi:"bucket"`
+	// Certificate of the CA that signed the endpoint's, PEM. Default: those that the servers' system trusts.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-endpoint-ca`.
+	Ca *string `pulumi:"ca"`
+	// Host, with a port if it is not 443. Default: `s3.amazonaws.com`.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-endpoint`.
+	Endpoint *string `pulumi:"endpoint"`
+	// Folder in the bucket, for this cluster alone. Default: none.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-folder`.
+	Folder *string `pulumi:"folder"`
+	// Whether the bucket stands in the path of URLs and not in their host name. Default: false for Amazon's own endpoints, true for all others, as k3s has it.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-bucket-lookup-type`.
+	PathStyle *bool `pulumi:"pathStyle"`
+	// The region. Default: `us-east-1`.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-region`.
+	Region *string `pulumi:"region"`
+	// Its secret key. Kept as a secret.
+	//
+	// Change: rolls through the servers one by one.
+	//
+	// Upstream: k3s' `etcd-s3-secret-key`.
+	SecretKey pulumi.StringInput `pulumi:"secretKey"`
+}
+
+func (S3Args) ElementType() reflect.Type {
+	return reflect.TypeOf((*S3)(nil)).Elem()
+}
+
+func (i S3Args) ToS3Output() S3Output {
+	return i.ToS3OutputWithContext(context.Background())
+}
+
+func (i S3Args) ToS3OutputWithContext(ctx context.Context) S3Output {
+	return pulumi.ToOutputWithContext(ctx, i).(S3Output)
+}
+
+func (i S3Args) ToS3PtrOutput() S3PtrOutput {
+	return i.ToS3PtrOutputWithContext(context.Background())
+}
+
+func (i S3Args) ToS3PtrOutputWithContext(ctx context.Context) S3PtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(S3Output).ToS3PtrOutputWithContext(ctx)
+}
+
+// S3PtrInput is an input type that accepts S3Args, S3Ptr and S3PtrOutput values.
+// You can construct a concrete instance of `S3PtrInput` via:
+//
+//	        S3Args{...}
+//
+//	or:
+//
+//	        nil
+type S3PtrInput interface {
+	pulumi.Input
+
+	ToS3PtrOutput() S3PtrOutput
+	ToS3PtrOutputWithContext(context.Context) S3PtrOutput
+}
+
+type s3PtrType S3Args
+
+func S3Ptr(v *S3Args) S3PtrInput {
+	return (*s3PtrType)(v)
+}
+
+func (*s3PtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**S3)(nil)).Elem()
+}
+
+func (i *s3PtrType) ToS3PtrOutput() S3PtrOutput {
+	return i.ToS3PtrOutputWithContext(context.Background())
+}
+
+func (i *s3PtrType) ToS3PtrOutputWithContext(ctx context.Context) S3PtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(S3PtrOutput)
+}
+
+// An S3 bucket, or a compatible one. Servers reach it by HTTPS; the machine that runs Pulumi does not.
+type S3Output struct{ *pulumi.OutputState }
+
+func (S3Output) ElementType() reflect.Type {
+	return reflect.TypeOf((*S3)(nil)).Elem()
+}
+
+func (o S3Output) ToS3Output() S3Output {
+	return o
+}
+
+func (o S3Output) ToS3OutputWithContext(ctx context.Context) S3Output {
+	return o
+}
+
+func (o S3Output) ToS3PtrOutput() S3PtrOutput {
+	return o.ToS3PtrOutputWithContext(context.Background())
+}
+
+func (o S3Output) ToS3PtrOutputWithContext(ctx context.Context) S3PtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v S3) *S3 {
+		return &v
+	}).(S3PtrOutput)
+}
+
+// Access key that may read, write, list and delete there. Kept as a secret.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-access-key`.
+func (o S3Output) AccessKey() pulumi.StringOutput {
+	return o.ApplyT(func(v S3) string { return v.AccessKey }).(pulumi.StringOutput)
+}
+
+// The bucket, which must exist.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-bucket`.
+func (o S3Output) Bucket() pulumi.StringOutput {
+	return o.ApplyT(func(v S3) string { return v.Bucket }).(pulumi.StringOutput)
+}
+
+// Certificate of the CA that signed the endpoint's, PEM. Default: those that the servers' system trusts.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-endpoint-ca`.
+func (o S3Output) Ca() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v S3) *string { return v.Ca }).(pulumi.StringPtrOutput)
+}
+
+// Host, with a port if it is not 443. Default: `s3.amazonaws.com`.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-endpoint`.
+func (o S3Output) Endpoint() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v S3) *string { return v.Endpoint }).(pulumi.StringPtrOutput)
+}
+
+// Folder in the bucket, for this cluster alone. Default: none.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-folder`.
+func (o S3Output) Folder() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v S3) *string { return v.Folder }).(pulumi.StringPtrOutput)
+}
+
+// Whether the bucket stands in the path of URLs and not in their host name. Default: false for Amazon's own endpoints, true for all others, as k3s has it.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-bucket-lookup-type`.
+func (o S3Output) PathStyle() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v S3) *bool { return v.PathStyle }).(pulumi.BoolPtrOutput)
+}
+
+// The region. Default: `us-east-1`.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-region`.
+func (o S3Output) Region() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v S3) *string { return v.Region }).(pulumi.StringPtrOutput)
+}
+
+// Its secret key. Kept as a secret.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-secret-key`.
+func (o S3Output) SecretKey() pulumi.StringOutput {
+	return o.ApplyT(func(v S3) string { return v.SecretKey }).(pulumi.StringOutput)
+}
+
+type S3PtrOutput struct{ *pulumi.OutputState }
+
+func (S3PtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**S3)(nil)).Elem()
+}
+
+func (o S3PtrOutput) ToS3PtrOutput() S3PtrOutput {
+	return o
+}
+
+func (o S3PtrOutput) ToS3PtrOutputWithContext(ctx context.Context) S3PtrOutput {
+	return o
+}
+
+func (o S3PtrOutput) Elem() S3Output {
+	return o.ApplyT(func(v *S3) S3 {
+		if v != nil {
+			return *v
+		}
+		var ret S3
+		return ret
+	}).(S3Output)
+}
+
+// Access key that may read, write, list and delete there. Kept as a secret.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-access-key`.
+func (o S3PtrOutput) AccessKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *S3) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.AccessKey
+	}).(pulumi.StringPtrOutput)
+}
+
+// The bucket, which must exist.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-bucket`.
+func (o S3PtrOutput) Bucket() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *S3) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Bucket
+	}).(pulumi.StringPtrOutput)
+}
+
+// Certificate of the CA that signed the endpoint's, PEM. Default: those that the servers' system trusts.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-endpoint-ca`.
+func (o S3PtrOutput) Ca() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *S3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Ca
+	}).(pulumi.StringPtrOutput)
+}
+
+// Host, with a port if it is not 443. Default: `s3.amazonaws.com`.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-endpoint`.
+func (o S3PtrOutput) Endpoint() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *S3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Endpoint
+	}).(pulumi.StringPtrOutput)
+}
+
+// Folder in the bucket, for this cluster alone. Default: none.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-folder`.
+func (o S3PtrOutput) Folder() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *S3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Folder
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether the bucket stands in the path of URLs and not in their host name. Default: false for Amazon's own endpoints, true for all others, as k3s has it.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-bucket-lookup-type`.
+func (o S3PtrOutput) PathStyle() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *S3) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.PathStyle
+	}).(pulumi.BoolPtrOutput)
+}
+
+// The region. Default: `us-east-1`.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-region`.
+func (o S3PtrOutput) Region() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *S3) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Region
+	}).(pulumi.StringPtrOutput)
+}
+
+// Its secret key. Kept as a secret.
+//
+// Change: rolls through the servers one by one.
+//
+// Upstream: k3s' `etcd-s3-secret-key`.
+func (o S3PtrOutput) SecretKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *S3) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.SecretKey
+	}).(pulumi.StringPtrOutput)
+}
+
 // The servers: k3s' control plane with embedded etcd.
 type Servers struct {
 	// CPU cores of each. Default: 2.
@@ -3647,6 +4538,470 @@ func (o SettledNodeMapOutput) MapIndex(k pulumi.StringInput) SettledNodeOutput {
 	}).(SettledNodeOutput)
 }
 
+// A snapshot of etcd.
+type Snapshot struct {
+	// Its size.
+	Bytes int `pulumi:"bytes"`
+	// Its name, for `restore.snapshot`.
+	Name string `pulumi:"name"`
+	// The server that holds it, or `s3`.
+	Place string `pulumi:"place"`
+	// When it was taken, RFC 3339.
+	Time string `pulumi:"time"`
+}
+
+// SnapshotInput is an input type that accepts SnapshotArgs and SnapshotOutput values.
+// You can construct a concrete instance of `SnapshotInput` via:
+//
+//	SnapshotArgs{...}
+type SnapshotInput interface {
+	pulumi.Input
+
+	ToSnapshotOutput() SnapshotOutput
+	ToSnapshotOutputWithContext(context.Context) SnapshotOutput
+}
+
+// A snapshot of etcd.
+type SnapshotArgs struct {
+	// Its size.
+	Bytes pulumi.IntInput `pulumi:"bytes"`
+	// Its name, for `restore.snapshot`.
+	Name pulumi.StringInput `pulumi:"name"`
+	// The server that holds it, or `s3`.
+	Place pulumi.StringInput `pulumi:"place"`
+	// When it was taken, RFC 3339.
+	Time pulumi.StringInput `pulumi:"time"`
+}
+
+func (SnapshotArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Snapshot)(nil)).Elem()
+}
+
+func (i SnapshotArgs) ToSnapshotOutput() SnapshotOutput {
+	return i.ToSnapshotOutputWithContext(context.Background())
+}
+
+func (i SnapshotArgs) ToSnapshotOutputWithContext(ctx context.Context) SnapshotOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SnapshotOutput)
+}
+
+// SnapshotArrayInput is an input type that accepts SnapshotArray and SnapshotArrayOutput values.
+// You can construct a concrete instance of `SnapshotArrayInput` via:
+//
+//	SnapshotArray{ SnapshotArgs{...} }
+type SnapshotArrayInput interface {
+	pulumi.Input
+
+	ToSnapshotArrayOutput() SnapshotArrayOutput
+	ToSnapshotArrayOutputWithContext(context.Context) SnapshotArrayOutput
+}
+
+type SnapshotArray []SnapshotInput
+
+func (SnapshotArray) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]Snapshot)(nil)).Elem()
+}
+
+func (i SnapshotArray) ToSnapshotArrayOutput() SnapshotArrayOutput {
+	return i.ToSnapshotArrayOutputWithContext(context.Background())
+}
+
+func (i SnapshotArray) ToSnapshotArrayOutputWithContext(ctx context.Context) SnapshotArrayOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SnapshotArrayOutput)
+}
+
+// A snapshot of etcd.
+type SnapshotOutput struct{ *pulumi.OutputState }
+
+func (SnapshotOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Snapshot)(nil)).Elem()
+}
+
+func (o SnapshotOutput) ToSnapshotOutput() SnapshotOutput {
+	return o
+}
+
+func (o SnapshotOutput) ToSnapshotOutputWithContext(ctx context.Context) SnapshotOutput {
+	return o
+}
+
+// Its size.
+func (o SnapshotOutput) Bytes() pulumi.IntOutput {
+	return o.ApplyT(func(v Snapshot) int { return v.Bytes }).(pulumi.IntOutput)
+}
+
+// Its name, for `restore.snapshot`.
+func (o SnapshotOutput) Name() pulumi.StringOutput {
+	return o.ApplyT(func(v Snapshot) string { return v.Name }).(pulumi.StringOutput)
+}
+
+// The server that holds it, or `s3`.
+func (o SnapshotOutput) Place() pulumi.StringOutput {
+	return o.ApplyT(func(v Snapshot) string { return v.Place }).(pulumi.StringOutput)
+}
+
+// When it was taken, RFC 3339.
+func (o SnapshotOutput) Time() pulumi.StringOutput {
+	return o.ApplyT(func(v Snapshot) string { return v.Time }).(pulumi.StringOutput)
+}
+
+type SnapshotArrayOutput struct{ *pulumi.OutputState }
+
+func (SnapshotArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]Snapshot)(nil)).Elem()
+}
+
+func (o SnapshotArrayOutput) ToSnapshotArrayOutput() SnapshotArrayOutput {
+	return o
+}
+
+func (o SnapshotArrayOutput) ToSnapshotArrayOutputWithContext(ctx context.Context) SnapshotArrayOutput {
+	return o
+}
+
+func (o SnapshotArrayOutput) Index(i pulumi.IntInput) SnapshotOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) Snapshot {
+		return vs[0].([]Snapshot)[vs[1].(int)]
+	}).(SnapshotOutput)
+}
+
+// An S3 bucket, or a compatible one.
+type SnapshotStore struct {
+	// Access key.
+	//
+	// Change: proven again.
+	AccessKey string `pulumi:"accessKey"`
+	// The bucket.
+	//
+	// Change: proven again.
+	Bucket string `pulumi:"bucket"`
+	// CA of the endpoint's certificate, PEM; empty for those that the system trusts.
+	//
+	// Change: proven again.
+	Ca string `pulumi:"ca"`
+	// Host and port.
+	//
+	// Change: proven again.
+	Endpoint string `pulumi:"endpoint"`
+	// Folder in the bucket.
+	//
+	// Change: proven again.
+	Folder string `pulumi:"folder"`
+	// Whether the bucket stands in the path of URLs.
+	//
+	// Change: proven again.
+	PathStyle bool `pulumi:"pathStyle"`
+	// The region.
+	//
+	// Change: proven again.
+	Region string `pulumi:"region"`
+	// Secret key.
+	//
+	// Change: proven again.
+	SecretKey string `pulumi:"secretKey"`
+}
+
+// SnapshotStoreInput is an input type that accepts SnapshotStoreArgs and SnapshotStoreOutput values.
+// You can construct a concrete instance of `SnapshotStoreInput` via:
+//
+//	SnapshotStoreArgs{...}
+type SnapshotStoreInput interface {
+	pulumi.Input
+
+	ToSnapshotStoreOutput() SnapshotStoreOutput
+	ToSnapshotStoreOutputWithContext(context.Context) SnapshotStoreOutput
+}
+
+// An S3 bucket, or a compatible one.
+type SnapshotStoreArgs struct {
+	// Access key.
+	//
+	// Change: proven again.
+	AccessKey pulumi.StringInput `pulumi:"accessKey"`
+	// The bucket.
+	//
+	// Change: proven again.
+	Bucket pulumi.StringInput `pulumi:"bucket"`
+	// CA of the endpoint's certificate, PEM; empty for those that the system trusts.
+	//
+	// Change: proven again.
+	Ca pulumi.StringInput `pulumi:"ca"`
+	// Host and port.
+	//
+	// Change: proven again.
+	Endpoint pulumi.StringInput `pulumi:"endpoint"`
+	// Folder in the bucket.
+	//
+	// Change: proven again.
+	Folder pulumi.StringInput `pulumi:"folder"`
+	// Whether the bucket stands in the path of URLs.
+	//
+	// Change: proven again.
+	PathStyle pulumi.BoolInput `pulumi:"pathStyle"`
+	// The region.
+	//
+	// Change: proven again.
+	Region pulumi.StringInput `pulumi:"region"`
+	// Secret key.
+	//
+	// Change: proven again.
+	SecretKey pulumi.StringInput `pulumi:"secretKey"`
+}
+
+func (SnapshotStoreArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*SnapshotStore)(nil)).Elem()
+}
+
+func (i SnapshotStoreArgs) ToSnapshotStoreOutput() SnapshotStoreOutput {
+	return i.ToSnapshotStoreOutputWithContext(context.Background())
+}
+
+func (i SnapshotStoreArgs) ToSnapshotStoreOutputWithContext(ctx context.Context) SnapshotStoreOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SnapshotStoreOutput)
+}
+
+func (i SnapshotStoreArgs) ToSnapshotStorePtrOutput() SnapshotStorePtrOutput {
+	return i.ToSnapshotStorePtrOutputWithContext(context.Background())
+}
+
+func (i SnapshotStoreArgs) ToSnapshotStorePtrOutputWithContext(ctx context.Context) SnapshotStorePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SnapshotStoreOutput).ToSnapshotStorePtrOutputWithContext(ctx)
+}
+
+// SnapshotStorePtrInput is an input type that accepts SnapshotStoreArgs, SnapshotStorePtr and SnapshotStorePtrOutput values.
+// You can construct a concrete instance of `SnapshotStorePtrInput` via:
+//
+//	        SnapshotStoreArgs{...}
+//
+//	or:
+//
+//	        nil
+type SnapshotStorePtrInput interface {
+	pulumi.Input
+
+	ToSnapshotStorePtrOutput() SnapshotStorePtrOutput
+	ToSnapshotStorePtrOutputWithContext(context.Context) SnapshotStorePtrOutput
+}
+
+type snapshotStorePtrType SnapshotStoreArgs
+
+func SnapshotStorePtr(v *SnapshotStoreArgs) SnapshotStorePtrInput {
+	return (*snapshotStorePtrType)(v)
+}
+
+func (*snapshotStorePtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**SnapshotStore)(nil)).Elem()
+}
+
+func (i *snapshotStorePtrType) ToSnapshotStorePtrOutput() SnapshotStorePtrOutput {
+	return i.ToSnapshotStorePtrOutputWithContext(context.Background())
+}
+
+func (i *snapshotStorePtrType) ToSnapshotStorePtrOutputWithContext(ctx context.Context) SnapshotStorePtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(SnapshotStorePtrOutput)
+}
+
+// An S3 bucket, or a compatible one.
+type SnapshotStoreOutput struct{ *pulumi.OutputState }
+
+func (SnapshotStoreOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*SnapshotStore)(nil)).Elem()
+}
+
+func (o SnapshotStoreOutput) ToSnapshotStoreOutput() SnapshotStoreOutput {
+	return o
+}
+
+func (o SnapshotStoreOutput) ToSnapshotStoreOutputWithContext(ctx context.Context) SnapshotStoreOutput {
+	return o
+}
+
+func (o SnapshotStoreOutput) ToSnapshotStorePtrOutput() SnapshotStorePtrOutput {
+	return o.ToSnapshotStorePtrOutputWithContext(context.Background())
+}
+
+func (o SnapshotStoreOutput) ToSnapshotStorePtrOutputWithContext(ctx context.Context) SnapshotStorePtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v SnapshotStore) *SnapshotStore {
+		return &v
+	}).(SnapshotStorePtrOutput)
+}
+
+// Access key.
+//
+// Change: proven again.
+func (o SnapshotStoreOutput) AccessKey() pulumi.StringOutput {
+	return o.ApplyT(func(v SnapshotStore) string { return v.AccessKey }).(pulumi.StringOutput)
+}
+
+// The bucket.
+//
+// Change: proven again.
+func (o SnapshotStoreOutput) Bucket() pulumi.StringOutput {
+	return o.ApplyT(func(v SnapshotStore) string { return v.Bucket }).(pulumi.StringOutput)
+}
+
+// CA of the endpoint's certificate, PEM; empty for those that the system trusts.
+//
+// Change: proven again.
+func (o SnapshotStoreOutput) Ca() pulumi.StringOutput {
+	return o.ApplyT(func(v SnapshotStore) string { return v.Ca }).(pulumi.StringOutput)
+}
+
+// Host and port.
+//
+// Change: proven again.
+func (o SnapshotStoreOutput) Endpoint() pulumi.StringOutput {
+	return o.ApplyT(func(v SnapshotStore) string { return v.Endpoint }).(pulumi.StringOutput)
+}
+
+// Folder in the bucket.
+//
+// Change: proven again.
+func (o SnapshotStoreOutput) Folder() pulumi.StringOutput {
+	return o.ApplyT(func(v SnapshotStore) string { return v.Folder }).(pulumi.StringOutput)
+}
+
+// Whether the bucket stands in the path of URLs.
+//
+// Change: proven again.
+func (o SnapshotStoreOutput) PathStyle() pulumi.BoolOutput {
+	return o.ApplyT(func(v SnapshotStore) bool { return v.PathStyle }).(pulumi.BoolOutput)
+}
+
+// The region.
+//
+// Change: proven again.
+func (o SnapshotStoreOutput) Region() pulumi.StringOutput {
+	return o.ApplyT(func(v SnapshotStore) string { return v.Region }).(pulumi.StringOutput)
+}
+
+// Secret key.
+//
+// Change: proven again.
+func (o SnapshotStoreOutput) SecretKey() pulumi.StringOutput {
+	return o.ApplyT(func(v SnapshotStore) string { return v.SecretKey }).(pulumi.StringOutput)
+}
+
+type SnapshotStorePtrOutput struct{ *pulumi.OutputState }
+
+func (SnapshotStorePtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**SnapshotStore)(nil)).Elem()
+}
+
+func (o SnapshotStorePtrOutput) ToSnapshotStorePtrOutput() SnapshotStorePtrOutput {
+	return o
+}
+
+func (o SnapshotStorePtrOutput) ToSnapshotStorePtrOutputWithContext(ctx context.Context) SnapshotStorePtrOutput {
+	return o
+}
+
+func (o SnapshotStorePtrOutput) Elem() SnapshotStoreOutput {
+	return o.ApplyT(func(v *SnapshotStore) SnapshotStore {
+		if v != nil {
+			return *v
+		}
+		var ret SnapshotStore
+		return ret
+	}).(SnapshotStoreOutput)
+}
+
+// Access key.
+//
+// Change: proven again.
+func (o SnapshotStorePtrOutput) AccessKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *SnapshotStore) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.AccessKey
+	}).(pulumi.StringPtrOutput)
+}
+
+// The bucket.
+//
+// Change: proven again.
+func (o SnapshotStorePtrOutput) Bucket() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *SnapshotStore) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Bucket
+	}).(pulumi.StringPtrOutput)
+}
+
+// CA of the endpoint's certificate, PEM; empty for those that the system trusts.
+//
+// Change: proven again.
+func (o SnapshotStorePtrOutput) Ca() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *SnapshotStore) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Ca
+	}).(pulumi.StringPtrOutput)
+}
+
+// Host and port.
+//
+// Change: proven again.
+func (o SnapshotStorePtrOutput) Endpoint() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *SnapshotStore) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Endpoint
+	}).(pulumi.StringPtrOutput)
+}
+
+// Folder in the bucket.
+//
+// Change: proven again.
+func (o SnapshotStorePtrOutput) Folder() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *SnapshotStore) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Folder
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether the bucket stands in the path of URLs.
+//
+// Change: proven again.
+func (o SnapshotStorePtrOutput) PathStyle() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *SnapshotStore) *bool {
+		if v == nil {
+			return nil
+		}
+		return &v.PathStyle
+	}).(pulumi.BoolPtrOutput)
+}
+
+// The region.
+//
+// Change: proven again.
+func (o SnapshotStorePtrOutput) Region() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *SnapshotStore) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Region
+	}).(pulumi.StringPtrOutput)
+}
+
+// Secret key.
+//
+// Change: proven again.
+func (o SnapshotStorePtrOutput) SecretKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *SnapshotStore) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.SecretKey
+	}).(pulumi.StringPtrOutput)
+}
+
 // How nodes are reached.
 type Ssh struct {
 	// A jump host in front of the nodes. Default: none.
@@ -4082,6 +5437,8 @@ func (o WorkerPoolMapOutput) MapIndex(k pulumi.StringInput) WorkerPoolOutput {
 }
 
 func init() {
+	pulumi.RegisterInputType(reflect.TypeOf((*BackupInput)(nil)).Elem(), BackupArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*BackupPtrInput)(nil)).Elem(), BackupArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BastionInput)(nil)).Elem(), BastionArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BastionPtrInput)(nil)).Elem(), BastionArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ContactVmInput)(nil)).Elem(), ContactVmArgs{})
@@ -4100,15 +5457,25 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeOverridesInput)(nil)).Elem(), NodeOverridesArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeOverridesMapInput)(nil)).Elem(), NodeOverridesMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProxmoxInput)(nil)).Elem(), ProxmoxArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*RestoreInput)(nil)).Elem(), RestoreArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*RestorePtrInput)(nil)).Elem(), RestoreArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*S3Input)(nil)).Elem(), S3Args{})
+	pulumi.RegisterInputType(reflect.TypeOf((*S3PtrInput)(nil)).Elem(), S3Args{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ServersInput)(nil)).Elem(), ServersArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ServersPtrInput)(nil)).Elem(), ServersArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SettledMarkInput)(nil)).Elem(), SettledMarkArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SettledMarkMapInput)(nil)).Elem(), SettledMarkMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SettledNodeInput)(nil)).Elem(), SettledNodeArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SettledNodeMapInput)(nil)).Elem(), SettledNodeMap{})
+	pulumi.RegisterInputType(reflect.TypeOf((*SnapshotInput)(nil)).Elem(), SnapshotArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*SnapshotArrayInput)(nil)).Elem(), SnapshotArray{})
+	pulumi.RegisterInputType(reflect.TypeOf((*SnapshotStoreInput)(nil)).Elem(), SnapshotStoreArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*SnapshotStorePtrInput)(nil)).Elem(), SnapshotStoreArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SshInput)(nil)).Elem(), SshArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*WorkerPoolInput)(nil)).Elem(), WorkerPoolArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*WorkerPoolMapInput)(nil)).Elem(), WorkerPoolMap{})
+	pulumi.RegisterOutputType(BackupOutput{})
+	pulumi.RegisterOutputType(BackupPtrOutput{})
 	pulumi.RegisterOutputType(BastionOutput{})
 	pulumi.RegisterOutputType(BastionPtrOutput{})
 	pulumi.RegisterOutputType(ContactVmOutput{})
@@ -4127,12 +5494,20 @@ func init() {
 	pulumi.RegisterOutputType(NodeOverridesOutput{})
 	pulumi.RegisterOutputType(NodeOverridesMapOutput{})
 	pulumi.RegisterOutputType(ProxmoxOutput{})
+	pulumi.RegisterOutputType(RestoreOutput{})
+	pulumi.RegisterOutputType(RestorePtrOutput{})
+	pulumi.RegisterOutputType(S3Output{})
+	pulumi.RegisterOutputType(S3PtrOutput{})
 	pulumi.RegisterOutputType(ServersOutput{})
 	pulumi.RegisterOutputType(ServersPtrOutput{})
 	pulumi.RegisterOutputType(SettledMarkOutput{})
 	pulumi.RegisterOutputType(SettledMarkMapOutput{})
 	pulumi.RegisterOutputType(SettledNodeOutput{})
 	pulumi.RegisterOutputType(SettledNodeMapOutput{})
+	pulumi.RegisterOutputType(SnapshotOutput{})
+	pulumi.RegisterOutputType(SnapshotArrayOutput{})
+	pulumi.RegisterOutputType(SnapshotStoreOutput{})
+	pulumi.RegisterOutputType(SnapshotStorePtrOutput{})
 	pulumi.RegisterOutputType(SshOutput{})
 	pulumi.RegisterOutputType(WorkerPoolOutput{})
 	pulumi.RegisterOutputType(WorkerPoolMapOutput{})

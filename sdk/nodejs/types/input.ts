@@ -7,6 +7,54 @@ import * as outputs from "../types/output";
 import * as enums from "../types/enums";
 
 /**
+ * How k3s keeps snapshots of etcd.
+ */
+export interface BackupArgs {
+    /**
+     * Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+     *
+     * Change: changes nothing itself.
+     */
+    beforeChanges?: boolean;
+    /**
+     * Whether they are packed as .zip. Default: false.
+     *
+     * Change: rolls through the servers one by one.
+     *
+     * Upstream: k3s' `etcd-snapshot-compress`.
+     */
+    compress?: boolean;
+    /**
+     * Folder on the servers. Default: `/var/lib/rancher/k3s/server/db/snapshots`.
+     *
+     * Change: rolls through the servers one by one.
+     *
+     * Upstream: k3s' `etcd-snapshot-dir`.
+     */
+    folder?: string;
+    /**
+     * How many of each server's are kept, 1 to 1000; as many in S3. Default: 5.
+     *
+     * Change: rolls through the servers one by one.
+     *
+     * Upstream: k3s' `etcd-snapshot-retention`.
+     */
+    retention?: number;
+    /**
+     * Where they are kept away from the cluster, besides. At the first update with it a snapshot is taken, and read again from there. Default: nowhere.
+     */
+    s3?: inputs.S3Args;
+    /**
+     * When each server takes one: a cron expression of five fields, by the servers' clock. Default: `0 *&#47;12 * * *`.
+     *
+     * Change: rolls through the servers one by one.
+     *
+     * Upstream: k3s' `etcd-snapshot-schedule-cron`.
+     */
+    schedule?: string;
+}
+
+/**
  * A jump host in front of the nodes; its host key is pinned too.
  */
 export interface BastionArgs {
@@ -221,7 +269,7 @@ export interface K3sArgs {
  */
 export interface LoadBalancersArgs {
     /**
-     * Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.5.
+     * Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.4.
      *
      * Change: reloads the load balancers, one after the other; nothing else.
      *
@@ -655,6 +703,96 @@ export interface ProxmoxArgs {
 }
 
 /**
+ * A snapshot that the cluster goes back to. Everything that was written after it is lost. Wrong ones (of another token, another cluster, a newer minor version of k3s) are refused before anything is stopped; then k3s stops on all servers, the first one starts with the snapshot's data, the others join it. VMs, kubeconfig, CAs and tokens stay. The data before it stay on the servers as `/var/lib/rancher/k3s/server/db-before-restore`.
+ */
+export interface RestoreArgs {
+    /**
+     * Any new word: each is restored once.
+     *
+     * Change: another one restores again. Taken out, it has done its work.
+     */
+    id: string;
+    /**
+     * Its name, as in the output `snapshots`: it is looked for in `backup.s3`, if that is given, else in `backup.folder` on the first server. Or the absolute path of a file on the first server.
+     *
+     * Change: counts with another `id` alone.
+     *
+     * Upstream: k3s' `cluster-reset-restore-path`.
+     */
+    snapshot: string;
+}
+
+/**
+ * An S3 bucket, or a compatible one. Servers reach it by HTTPS; the machine that runs Pulumi does not.
+ */
+export interface S3Args {
+    /**
+     * Access key that may read, write, list and delete there. Kept as a secret.
+     *
+     * Change: rolls through the servers one by one.
+     *
+     * Upstream: k3s' `etcd-s3-access-key`.
+     */
+    accessKey: pulumi.Input<string>;
+    /**
+     * The bucket, which must exist.
+     *
+     * Change: rolls through the servers one by one.
+     *
+     * Upstream: k3s' `etcd-s3-bucket`.
+     */
+    bucket: string;
+    /**
+     * Certificate of the CA that signed the endpoint's, PEM. Default: those that the servers' system trusts.
+     *
+     * Change: rolls through the servers one by one.
+     *
+     * Upstream: k3s' `etcd-s3-endpoint-ca`.
+     */
+    ca?: string;
+    /**
+     * Host, with a port if it is not 443. Default: `s3.amazonaws.com`.
+     *
+     * Change: rolls through the servers one by one.
+     *
+     * Upstream: k3s' `etcd-s3-endpoint`.
+     */
+    endpoint?: string;
+    /**
+     * Folder in the bucket, for this cluster alone. Default: none.
+     *
+     * Change: rolls through the servers one by one.
+     *
+     * Upstream: k3s' `etcd-s3-folder`.
+     */
+    folder?: string;
+    /**
+     * Whether the bucket stands in the path of URLs and not in their host name. Default: false for Amazon's own endpoints, true for all others, as k3s has it.
+     *
+     * Change: rolls through the servers one by one.
+     *
+     * Upstream: k3s' `etcd-s3-bucket-lookup-type`.
+     */
+    pathStyle?: boolean;
+    /**
+     * The region. Default: `us-east-1`.
+     *
+     * Change: rolls through the servers one by one.
+     *
+     * Upstream: k3s' `etcd-s3-region`.
+     */
+    region?: string;
+    /**
+     * Its secret key. Kept as a secret.
+     *
+     * Change: rolls through the servers one by one.
+     *
+     * Upstream: k3s' `etcd-s3-secret-key`.
+     */
+    secretKey: pulumi.Input<string>;
+}
+
+/**
  * The servers: k3s' control plane with embedded etcd.
  */
 export interface ServersArgs {
@@ -788,6 +926,60 @@ export interface SettledNodeArgs {
      * What it is for.
      */
     role: pulumi.Input<string>;
+}
+
+/**
+ * An S3 bucket, or a compatible one.
+ */
+export interface SnapshotStoreArgs {
+    /**
+     * Access key.
+     *
+     * Change: proven again.
+     */
+    accessKey: pulumi.Input<string>;
+    /**
+     * The bucket.
+     *
+     * Change: proven again.
+     */
+    bucket: pulumi.Input<string>;
+    /**
+     * CA of the endpoint's certificate, PEM; empty for those that the system trusts.
+     *
+     * Change: proven again.
+     */
+    ca: pulumi.Input<string>;
+    /**
+     * Host and port.
+     *
+     * Change: proven again.
+     */
+    endpoint: pulumi.Input<string>;
+    /**
+     * Folder in the bucket.
+     *
+     * Change: proven again.
+     */
+    folder: pulumi.Input<string>;
+    /**
+     * Whether the bucket stands in the path of URLs.
+     *
+     * Change: proven again.
+     */
+    pathStyle: pulumi.Input<boolean>;
+    /**
+     * The region.
+     *
+     * Change: proven again.
+     */
+    region: pulumi.Input<string>;
+    /**
+     * Secret key.
+     *
+     * Change: proven again.
+     */
+    secretKey: pulumi.Input<string>;
 }
 
 /**

@@ -170,3 +170,25 @@ export interface SettledNode {
     role: string;
 }
 
+/**
+ * A snapshot of etcd.
+ */
+export interface Snapshot {
+    /**
+     * Its size.
+     */
+    bytes: number;
+    /**
+     * Its name, for `restore.snapshot`.
+     */
+    name: string;
+    /**
+     * The server that holds it, or `s3`.
+     */
+    place: string;
+    /**
+     * When it was taken, RFC 3339.
+     */
+    time: string;
+}
+

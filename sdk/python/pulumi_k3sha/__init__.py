@@ -8,10 +8,13 @@ import typing
 # Export this package's modules as members:
 from ._enums import *
 from .admin_certificate import *
+from .cluster_backup import *
 from .cluster_identity import *
 from .cluster_machines import *
 from .cluster_release import *
+from .cluster_restore import *
 from .cluster_settled import *
+from .cluster_snapshot import *
 from .cluster_start import *
 from .contact import *
 from .k3s_ha_cluster import *
@@ -28,10 +31,13 @@ _utilities.register(
   "fqn": "pulumi_k3sha",
   "classes": {
    "k3sha:index:AdminCertificate": "AdminCertificate",
+   "k3sha:index:ClusterBackup": "ClusterBackup",
    "k3sha:index:ClusterIdentity": "ClusterIdentity",
    "k3sha:index:ClusterMachines": "ClusterMachines",
    "k3sha:index:ClusterRelease": "ClusterRelease",
+   "k3sha:index:ClusterRestore": "ClusterRestore",
    "k3sha:index:ClusterSettled": "ClusterSettled",
+   "k3sha:index:ClusterSnapshot": "ClusterSnapshot",
    "k3sha:index:ClusterStart": "ClusterStart",
    "k3sha:index:Contact": "Contact",
    "k3sha:index:K3sHaCluster": "K3sHaCluster",

@@ -16,6 +16,8 @@ from . import _utilities
 from ._enums import *
 
 __all__ = [
+    'BackupArgs',
+    'BackupArgsDict',
     'BastionArgs',
     'BastionArgsDict',
     'ContactVmArgs',
@@ -36,17 +38,211 @@ __all__ = [
     'NodeOverridesArgsDict',
     'ProxmoxArgs',
     'ProxmoxArgsDict',
+    'RestoreArgs',
+    'RestoreArgsDict',
+    'S3Args',
+    'S3ArgsDict',
     'ServersArgs',
     'ServersArgsDict',
     'SettledMarkArgs',
     'SettledMarkArgsDict',
     'SettledNodeArgs',
     'SettledNodeArgsDict',
+    'SnapshotStoreArgs',
+    'SnapshotStoreArgsDict',
     'SshArgs',
     'SshArgsDict',
     'WorkerPoolArgs',
     'WorkerPoolArgsDict',
 ]
+
+class BackupArgsDict(TypedDict):
+    """
+    How k3s keeps snapshots of etcd.
+    """
+    before_changes: NotRequired[_builtins.bool]
+    """
+    Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+
+    Change: changes nothing itself.
+    """
+    compress: NotRequired[_builtins.bool]
+    """
+    Whether they are packed as .zip. Default: false.
+
+    Change: rolls through the servers one by one.
+
+    Upstream: k3s' `etcd-snapshot-compress`.
+    """
+    folder: NotRequired[_builtins.str]
+    """
+    Folder on the servers. Default: `/var/lib/rancher/k3s/server/db/snapshots`.
+
+    Change: rolls through the servers one by one.
+
+    Upstream: k3s' `etcd-snapshot-dir`.
+    """
+    retention: NotRequired[_builtins.int]
+    """
+    How many of each server's are kept, 1 to 1000; as many in S3. Default: 5.
+
+    Change: rolls through the servers one by one.
+
+    Upstream: k3s' `etcd-snapshot-retention`.
+    """
+    s3: NotRequired['S3ArgsDict']
+    """
+    Where they are kept away from the cluster, besides. At the first update with it a snapshot is taken, and read again from there. Default: nowhere.
+    """
+    schedule: NotRequired[_builtins.str]
+    """
+    When each server takes one: a cron expression of five fields, by the servers' clock. Default: `0 */12 * * *`.
+
+    Change: rolls through the servers one by one.
+
+    Upstream: k3s' `etcd-snapshot-schedule-cron`.
+    """
+
+@pulumi.input_type
+class BackupArgs:
+    def __init__(__self__, *,
+                 before_changes: Optional[_builtins.bool] = None,
+                 compress: Optional[_builtins.bool] = None,
+                 folder: Optional[_builtins.str] = None,
+                 retention: Optional[_builtins.int] = None,
+                 s3: Optional['S3Args'] = None,
+                 schedule: Optional[_builtins.str] = None):
+        """
+        How k3s keeps snapshots of etcd.
+
+        :param _builtins.bool before_changes: Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+               
+               Change: changes nothing itself.
+        :param _builtins.bool compress: Whether they are packed as .zip. Default: false.
+               
+               Change: rolls through the servers one by one.
+               
+               Upstream: k3s' `etcd-snapshot-compress`.
+        :param _builtins.str folder: Folder on the servers. Default: `/var/lib/rancher/k3s/server/db/snapshots`.
+               
+               Change: rolls through the servers one by one.
+               
+               Upstream: k3s' `etcd-snapshot-dir`.
+        :param _builtins.int retention: How many of each server's are kept, 1 to 1000; as many in S3. Default: 5.
+               
+               Change: rolls through the servers one by one.
+               
+               Upstream: k3s' `etcd-snapshot-retention`.
+        :param 'S3Args' s3: Where they are kept away from the cluster, besides. At the first update with it a snapshot is taken, and read again from there. Default: nowhere.
+        :param _builtins.str schedule: When each server takes one: a cron expression of five fields, by the servers' clock. Default: `0 */12 * * *`.
+               
+               Change: rolls through the servers one by one.
+               
+               Upstream: k3s' `etcd-snapshot-schedule-cron`.
+        """
+        if before_changes is not None:
+            pulumi.set(__self__, "before_changes", before_changes)
+        if compress is not None:
+            pulumi.set(__self__, "compress", compress)
+        if folder is not None:
+            pulumi.set(__self__, "folder", folder)
+        if retention is not None:
+            pulumi.set(__self__, "retention", retention)
+        if s3 is not None:
+            pulumi.set(__self__, "s3", s3)
+        if schedule is not None:
+            pulumi.set(__self__, "schedule", schedule)
+
+    @_builtins.property
+    @pulumi.getter(name="beforeChanges")
+    def before_changes(self) -> Optional[_builtins.bool]:
+        """
+        Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+
+        Change: changes nothing itself.
+        """
+        return pulumi.get(self, "before_changes")
+
+    @before_changes.setter
+    def before_changes(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "before_changes", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def compress(self) -> Optional[_builtins.bool]:
+        """
+        Whether they are packed as .zip. Default: false.
+
+        Change: rolls through the servers one by one.
+
+        Upstream: k3s' `etcd-snapshot-compress`.
+        """
+        return pulumi.get(self, "compress")
+
+    @compress.setter
+    def compress(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "compress", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def folder(self) -> Optional[_builtins.str]:
+        """
+        Folder on the servers. Default: `/var/lib/rancher/k3s/server/db/snapshots`.
+
+        Change: rolls through the servers one by one.
+
+        Upstream: k3s' `etcd-snapshot-dir`.
+        """
+        return pulumi.get(self, "folder")
+
+    @folder.setter
+    def folder(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "folder", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def retention(self) -> Optional[_builtins.int]:
+        """
+        How many of each server's are kept, 1 to 1000; as many in S3. Default: 5.
+
+        Change: rolls through the servers one by one.
+
+        Upstream: k3s' `etcd-snapshot-retention`.
+        """
+        return pulumi.get(self, "retention")
+
+    @retention.setter
+    def retention(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "retention", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def s3(self) -> Optional['S3Args']:
+        """
+        Where they are kept away from the cluster, besides. At the first update with it a snapshot is taken, and read again from there. Default: nowhere.
+        """
+        return pulumi.get(self, "s3")
+
+    @s3.setter
+    def s3(self, value: Optional['S3Args']):
+        pulumi.set(self, "s3", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def schedule(self) -> Optional[_builtins.str]:
+        """
+        When each server takes one: a cron expression of five fields, by the servers' clock. Default: `0 */12 * * *`.
+
+        Change: rolls through the servers one by one.
+
+        Upstream: k3s' `etcd-snapshot-schedule-cron`.
+        """
+        return pulumi.get(self, "schedule")
+
+    @schedule.setter
+    def schedule(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "schedule", value)
+
 
 class BastionArgsDict(TypedDict):
     """
@@ -892,7 +1088,7 @@ class LoadBalancersArgsDict(TypedDict):
     """
     advert_interval: NotRequired[_builtins.float]
     """
-    Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.5.
+    Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.4.
 
     Change: reloads the load balancers, one after the other; nothing else.
 
@@ -1063,7 +1259,7 @@ class LoadBalancersArgs:
         """
         The load balancers: HAProxy, and Keepalived for the VIP.
 
-        :param _builtins.float advert_interval: Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.5.
+        :param _builtins.float advert_interval: Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.4.
                
                Change: reloads the load balancers, one after the other; nothing else.
                
@@ -1195,7 +1391,7 @@ class LoadBalancersArgs:
     @pulumi.getter(name="advertInterval")
     def advert_interval(self) -> Optional[_builtins.float]:
         """
-        Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.5.
+        Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.4.
 
         Change: reloads the load balancers, one after the other; nothing else.
 
@@ -2622,6 +2818,343 @@ class ProxmoxArgs:
         pulumi.set(self, "vlan", value)
 
 
+class RestoreArgsDict(TypedDict):
+    """
+    A snapshot that the cluster goes back to. Everything that was written after it is lost. Wrong ones (of another token, another cluster, a newer minor version of k3s) are refused before anything is stopped; then k3s stops on all servers, the first one starts with the snapshot's data, the others join it. VMs, kubeconfig, CAs and tokens stay. The data before it stay on the servers as `/var/lib/rancher/k3s/server/db-before-restore`.
+    """
+    id: _builtins.str
+    """
+    Any new word: each is restored once.
+
+    Change: another one restores again. Taken out, it has done its work.
+    """
+    snapshot: _builtins.str
+    """
+    Its name, as in the output `snapshots`: it is looked for in `backup.s3`, if that is given, else in `backup.folder` on the first server. Or the absolute path of a file on the first server.
+
+    Change: counts with another `id` alone.
+
+    Upstream: k3s' `cluster-reset-restore-path`.
+    """
+
+@pulumi.input_type
+class RestoreArgs:
+    def __init__(__self__, *,
+                 id: _builtins.str,
+                 snapshot: _builtins.str):
+        """
+        A snapshot that the cluster goes back to. Everything that was written after it is lost. Wrong ones (of another token, another cluster, a newer minor version of k3s) are refused before anything is stopped; then k3s stops on all servers, the first one starts with the snapshot's data, the others join it. VMs, kubeconfig, CAs and tokens stay. The data before it stay on the servers as `/var/lib/rancher/k3s/server/db-before-restore`.
+
+        :param _builtins.str id: Any new word: each is restored once.
+               
+               Change: another one restores again. Taken out, it has done its work.
+        :param _builtins.str snapshot: Its name, as in the output `snapshots`: it is looked for in `backup.s3`, if that is given, else in `backup.folder` on the first server. Or the absolute path of a file on the first server.
+               
+               Change: counts with another `id` alone.
+               
+               Upstream: k3s' `cluster-reset-restore-path`.
+        """
+        pulumi.set(__self__, "id", id)
+        pulumi.set(__self__, "snapshot", snapshot)
+
+    @_builtins.property
+    @pulumi.getter
+    def id(self) -> _builtins.str:
+        """
+        Any new word: each is restored once.
+
+        Change: another one restores again. Taken out, it has done its work.
+        """
+        return pulumi.get(self, "id")
+
+    @id.setter
+    def id(self, value: _builtins.str):
+        pulumi.set(self, "id", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def snapshot(self) -> _builtins.str:
+        """
+        Its name, as in the output `snapshots`: it is looked for in `backup.s3`, if that is given, else in `backup.folder` on the first server. Or the absolute path of a file on the first server.
+
+        Change: counts with another `id` alone.
+
+        Upstream: k3s' `cluster-reset-restore-path`.
+        """
+        return pulumi.get(self, "snapshot")
+
+    @snapshot.setter
+    def snapshot(self, value: _builtins.str):
+        pulumi.set(self, "snapshot", value)
+
+
+class S3ArgsDict(TypedDict):
+    """
+    An S3 bucket, or a compatible one. Servers reach it by HTTPS; the machine that runs Pulumi does not.
+    """
+    access_key: pulumi.Input[_builtins.str]
+    """
+    Access key that may read, write, list and delete there. Kept as a secret.
+
+    Change: rolls through the servers one by one.
+
+    Upstream: k3s' `etcd-s3-access-key`.
+    """
+    bucket: _builtins.str
+    """
+    The bucket, which must exist.
+
+    Change: rolls through the servers one by one.
+
+    Upstream: k3s' `etcd-s3-bucket`.
+    """
+    secret_key: pulumi.Input[_builtins.str]
+    """
+    Its secret key. Kept as a secret.
+
+    Change: rolls through the servers one by one.
+
+    Upstream: k3s' `etcd-s3-secret-key`.
+    """
+    ca: NotRequired[_builtins.str]
+    """
+    Certificate of the CA that signed the endpoint's, PEM. Default: those that the servers' system trusts.
+
+    Change: rolls through the servers one by one.
+
+    Upstream: k3s' `etcd-s3-endpoint-ca`.
+    """
+    endpoint: NotRequired[_builtins.str]
+    """
+    Host, with a port if it is not 443. Default: `s3.amazonaws.com`.
+
+    Change: rolls through the servers one by one.
+
+    Upstream: k3s' `etcd-s3-endpoint`.
+    """
+    folder: NotRequired[_builtins.str]
+    """
+    Folder in the bucket, for this cluster alone. Default: none.
+
+    Change: rolls through the servers one by one.
+
+    Upstream: k3s' `etcd-s3-folder`.
+    """
+    path_style: NotRequired[_builtins.bool]
+    """
+    Whether the bucket stands in the path of URLs and not in their host name. Default: false for Amazon's own endpoints, true for all others, as k3s has it.
+
+    Change: rolls through the servers one by one.
+
+    Upstream: k3s' `etcd-s3-bucket-lookup-type`.
+    """
+    region: NotRequired[_builtins.str]
+    """
+    The region. Default: `us-east-1`.
+
+    Change: rolls through the servers one by one.
+
+    Upstream: k3s' `etcd-s3-region`.
+    """
+
+@pulumi.input_type
+class S3Args:
+    def __init__(__self__, *,
+                 access_key: pulumi.Input[_builtins.str],
+                 bucket: _builtins.str,
+                 secret_key: pulumi.Input[_builtins.str],
+                 ca: Optional[_builtins.str] = None,
+                 endpoint: Optional[_builtins.str] = None,
+                 folder: Optional[_builtins.str] = None,
+                 path_style: Optional[_builtins.bool] = None,
+                 region: Optional[_builtins.str] = None):
+        """
+        An S3 bucket, or a compatible one. Servers reach it by HTTPS; the machine that runs Pulumi does not.
+
+        :param pulumi.Input[_builtins.str] access_key: Access key that may read, write, list and delete there. Kept as a secret.
+               
+               Change: rolls through the servers one by one.
+               
+               Upstream: k3s' `etcd-s3-access-key`.
+        :param _builtins.str bucket: The bucket, which must exist.
+               
+               Change: rolls through the servers one by one.
+               
+               Upstream: k3s' `etcd-s3-bucket`.
+        :param pulumi.Input[_builtins.str] secret_key: Its secret key. Kept as a secret.
+               
+               Change: rolls through the servers one by one.
+               
+               Upstream: k3s' `etcd-s3-secret-key`.
+        :param _builtins.str ca: Certificate of the CA that signed the endpoint's, PEM. Default: those that the servers' system trusts.
+               
+               Change: rolls through the servers one by one.
+               
+               Upstream: k3s' `etcd-s3-endpoint-ca`.
+        :param _builtins.str endpoint: Host, with a port if it is not 443. Default: `s3.amazonaws.com`.
+               
+               Change: rolls through the servers one by one.
+               
+               Upstream: k3s' `etcd-s3-endpoint`.
+        :param _builtins.str folder: Folder in the bucket, for this cluster alone. Default: none.
+               
+               Change: rolls through the servers one by one.
+               
+               Upstream: k3s' `etcd-s3-folder`.
+        :param _builtins.bool path_style: Whether the bucket stands in the path of URLs and not in their host name. Default: false for Amazon's own endpoints, true for all others, as k3s has it.
+               
+               Change: rolls through the servers one by one.
+               
+               Upstream: k3s' `etcd-s3-bucket-lookup-type`.
+        :param _builtins.str region: The region. Default: `us-east-1`.
+               
+               Change: rolls through the servers one by one.
+               
+               Upstream: k3s' `etcd-s3-region`.
+        """
+        pulumi.set(__self__, "access_key", access_key)
+        pulumi.set(__self__, "bucket", bucket)
+        pulumi.set(__self__, "secret_key", secret_key)
+        if ca is not None:
+            pulumi.set(__self__, "ca", ca)
+        if endpoint is not None:
+            pulumi.set(__self__, "endpoint", endpoint)
+        if folder is not None:
+            pulumi.set(__self__, "folder", folder)
+        if path_style is not None:
+            pulumi.set(__self__, "path_style", path_style)
+        if region is not None:
+            pulumi.set(__self__, "region", region)
+
+    @_builtins.property
+    @pulumi.getter(name="accessKey")
+    def access_key(self) -> pulumi.Input[_builtins.str]:
+        """
+        Access key that may read, write, list and delete there. Kept as a secret.
+
+        Change: rolls through the servers one by one.
+
+        Upstream: k3s' `etcd-s3-access-key`.
+        """
+        return pulumi.get(self, "access_key")
+
+    @access_key.setter
+    def access_key(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "access_key", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def bucket(self) -> _builtins.str:
+        """
+        The bucket, which must exist.
+
+        Change: rolls through the servers one by one.
+
+        Upstream: k3s' `etcd-s3-bucket`.
+        """
+        return pulumi.get(self, "bucket")
+
+    @bucket.setter
+    def bucket(self, value: _builtins.str):
+        pulumi.set(self, "bucket", value)
+
+    @_builtins.property
+    @pulumi.getter(name="secretKey")
+    def secret_key(self) -> pulumi.Input[_builtins.str]:
+        """
+        Its secret key. Kept as a secret.
+
+        Change: rolls through the servers one by one.
+
+        Upstream: k3s' `etcd-s3-secret-key`.
+        """
+        return pulumi.get(self, "secret_key")
+
+    @secret_key.setter
+    def secret_key(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "secret_key", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def ca(self) -> Optional[_builtins.str]:
+        """
+        Certificate of the CA that signed the endpoint's, PEM. Default: those that the servers' system trusts.
+
+        Change: rolls through the servers one by one.
+
+        Upstream: k3s' `etcd-s3-endpoint-ca`.
+        """
+        return pulumi.get(self, "ca")
+
+    @ca.setter
+    def ca(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "ca", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def endpoint(self) -> Optional[_builtins.str]:
+        """
+        Host, with a port if it is not 443. Default: `s3.amazonaws.com`.
+
+        Change: rolls through the servers one by one.
+
+        Upstream: k3s' `etcd-s3-endpoint`.
+        """
+        return pulumi.get(self, "endpoint")
+
+    @endpoint.setter
+    def endpoint(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "endpoint", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def folder(self) -> Optional[_builtins.str]:
+        """
+        Folder in the bucket, for this cluster alone. Default: none.
+
+        Change: rolls through the servers one by one.
+
+        Upstream: k3s' `etcd-s3-folder`.
+        """
+        return pulumi.get(self, "folder")
+
+    @folder.setter
+    def folder(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "folder", value)
+
+    @_builtins.property
+    @pulumi.getter(name="pathStyle")
+    def path_style(self) -> Optional[_builtins.bool]:
+        """
+        Whether the bucket stands in the path of URLs and not in their host name. Default: false for Amazon's own endpoints, true for all others, as k3s has it.
+
+        Change: rolls through the servers one by one.
+
+        Upstream: k3s' `etcd-s3-bucket-lookup-type`.
+        """
+        return pulumi.get(self, "path_style")
+
+    @path_style.setter
+    def path_style(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "path_style", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def region(self) -> Optional[_builtins.str]:
+        """
+        The region. Default: `us-east-1`.
+
+        Change: rolls through the servers one by one.
+
+        Upstream: k3s' `etcd-s3-region`.
+        """
+        return pulumi.get(self, "region")
+
+    @region.setter
+    def region(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "region", value)
+
+
 class ServersArgsDict(TypedDict):
     """
     The servers: k3s' control plane with embedded etcd.
@@ -3170,6 +3703,220 @@ class SettledNodeArgs:
     @role.setter
     def role(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "role", value)
+
+
+class SnapshotStoreArgsDict(TypedDict):
+    """
+    An S3 bucket, or a compatible one.
+    """
+    access_key: pulumi.Input[_builtins.str]
+    """
+    Access key.
+
+    Change: proven again.
+    """
+    bucket: pulumi.Input[_builtins.str]
+    """
+    The bucket.
+
+    Change: proven again.
+    """
+    ca: pulumi.Input[_builtins.str]
+    """
+    CA of the endpoint's certificate, PEM; empty for those that the system trusts.
+
+    Change: proven again.
+    """
+    endpoint: pulumi.Input[_builtins.str]
+    """
+    Host and port.
+
+    Change: proven again.
+    """
+    folder: pulumi.Input[_builtins.str]
+    """
+    Folder in the bucket.
+
+    Change: proven again.
+    """
+    path_style: pulumi.Input[_builtins.bool]
+    """
+    Whether the bucket stands in the path of URLs.
+
+    Change: proven again.
+    """
+    region: pulumi.Input[_builtins.str]
+    """
+    The region.
+
+    Change: proven again.
+    """
+    secret_key: pulumi.Input[_builtins.str]
+    """
+    Secret key.
+
+    Change: proven again.
+    """
+
+@pulumi.input_type
+class SnapshotStoreArgs:
+    def __init__(__self__, *,
+                 access_key: pulumi.Input[_builtins.str],
+                 bucket: pulumi.Input[_builtins.str],
+                 ca: pulumi.Input[_builtins.str],
+                 endpoint: pulumi.Input[_builtins.str],
+                 folder: pulumi.Input[_builtins.str],
+                 path_style: pulumi.Input[_builtins.bool],
+                 region: pulumi.Input[_builtins.str],
+                 secret_key: pulumi.Input[_builtins.str]):
+        """
+        An S3 bucket, or a compatible one.
+
+        :param pulumi.Input[_builtins.str] access_key: Access key.
+               
+               Change: proven again.
+        :param pulumi.Input[_builtins.str] bucket: The bucket.
+               
+               Change: proven again.
+        :param pulumi.Input[_builtins.str] ca: CA of the endpoint's certificate, PEM; empty for those that the system trusts.
+               
+               Change: proven again.
+        :param pulumi.Input[_builtins.str] endpoint: Host and port.
+               
+               Change: proven again.
+        :param pulumi.Input[_builtins.str] folder: Folder in the bucket.
+               
+               Change: proven again.
+        :param pulumi.Input[_builtins.bool] path_style: Whether the bucket stands in the path of URLs.
+               
+               Change: proven again.
+        :param pulumi.Input[_builtins.str] region: The region.
+               
+               Change: proven again.
+        :param pulumi.Input[_builtins.str] secret_key: Secret key.
+               
+               Change: proven again.
+        """
+        pulumi.set(__self__, "access_key", access_key)
+        pulumi.set(__self__, "bucket", bucket)
+        pulumi.set(__self__, "ca", ca)
+        pulumi.set(__self__, "endpoint", endpoint)
+        pulumi.set(__self__, "folder", folder)
+        pulumi.set(__self__, "path_style", path_style)
+        pulumi.set(__self__, "region", region)
+        pulumi.set(__self__, "secret_key", secret_key)
+
+    @_builtins.property
+    @pulumi.getter(name="accessKey")
+    def access_key(self) -> pulumi.Input[_builtins.str]:
+        """
+        Access key.
+
+        Change: proven again.
+        """
+        return pulumi.get(self, "access_key")
+
+    @access_key.setter
+    def access_key(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "access_key", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def bucket(self) -> pulumi.Input[_builtins.str]:
+        """
+        The bucket.
+
+        Change: proven again.
+        """
+        return pulumi.get(self, "bucket")
+
+    @bucket.setter
+    def bucket(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "bucket", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def ca(self) -> pulumi.Input[_builtins.str]:
+        """
+        CA of the endpoint's certificate, PEM; empty for those that the system trusts.
+
+        Change: proven again.
+        """
+        return pulumi.get(self, "ca")
+
+    @ca.setter
+    def ca(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "ca", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def endpoint(self) -> pulumi.Input[_builtins.str]:
+        """
+        Host and port.
+
+        Change: proven again.
+        """
+        return pulumi.get(self, "endpoint")
+
+    @endpoint.setter
+    def endpoint(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "endpoint", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def folder(self) -> pulumi.Input[_builtins.str]:
+        """
+        Folder in the bucket.
+
+        Change: proven again.
+        """
+        return pulumi.get(self, "folder")
+
+    @folder.setter
+    def folder(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "folder", value)
+
+    @_builtins.property
+    @pulumi.getter(name="pathStyle")
+    def path_style(self) -> pulumi.Input[_builtins.bool]:
+        """
+        Whether the bucket stands in the path of URLs.
+
+        Change: proven again.
+        """
+        return pulumi.get(self, "path_style")
+
+    @path_style.setter
+    def path_style(self, value: pulumi.Input[_builtins.bool]):
+        pulumi.set(self, "path_style", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def region(self) -> pulumi.Input[_builtins.str]:
+        """
+        The region.
+
+        Change: proven again.
+        """
+        return pulumi.get(self, "region")
+
+    @region.setter
+    def region(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "region", value)
+
+    @_builtins.property
+    @pulumi.getter(name="secretKey")
+    def secret_key(self) -> pulumi.Input[_builtins.str]:
+        """
+        Secret key.
+
+        Change: proven again.
+        """
+        return pulumi.get(self, "secret_key")
+
+    @secret_key.setter
+    def secret_key(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "secret_key", value)
 
 
 class SshArgsDict(TypedDict):

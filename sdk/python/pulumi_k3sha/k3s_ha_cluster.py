@@ -27,8 +27,10 @@ class K3sHaClusterArgs:
                  network: 'NetworkArgs',
                  proxmox: 'ProxmoxArgs',
                  ssh: 'SshArgs',
+                 backup: Optional['BackupArgs'] = None,
                  load_balancers: Optional['LoadBalancersArgs'] = None,
                  reapply: Optional[_builtins.str] = None,
+                 restore: Optional['RestoreArgs'] = None,
                  servers: Optional['ServersArgs'] = None,
                  workers: Optional[Mapping[str, 'WorkerPoolArgs']] = None):
         """
@@ -41,10 +43,16 @@ class K3sHaClusterArgs:
         :param 'NetworkArgs' network: The network that all nodes share.
         :param 'ProxmoxArgs' proxmox: Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
         :param 'SshArgs' ssh: How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.
+        :param 'BackupArgs' backup: Snapshots of etcd: when, how many, where. Default: k3s' own, each 12 hours, the last five, on the servers themselves.
+               
+               Change: rolls through the servers one by one.
         :param 'LoadBalancersArgs' load_balancers: The load balancers: HAProxy, and Keepalived for the VIP. Default: 2 of them.
         :param _builtins.str reapply: Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
                
                Change: in place.
+        :param 'RestoreArgs' restore: A snapshot to go back to, once. Default: none.
+               
+               Change: another `id` restores.
         :param 'ServersArgs' servers: The servers: k3s' control plane with embedded etcd. Default: 3 of them.
         :param Mapping[str, 'WorkerPoolArgs'] workers: Pools of workers by name. A pool's name is part of its nodes' names: `<clusterName>-<pool>-01`. At most 15 lower-case letters, digits and hyphens. Default: no workers.
         """
@@ -53,10 +61,14 @@ class K3sHaClusterArgs:
         pulumi.set(__self__, "network", network)
         pulumi.set(__self__, "proxmox", proxmox)
         pulumi.set(__self__, "ssh", ssh)
+        if backup is not None:
+            pulumi.set(__self__, "backup", backup)
         if load_balancers is not None:
             pulumi.set(__self__, "load_balancers", load_balancers)
         if reapply is not None:
             pulumi.set(__self__, "reapply", reapply)
+        if restore is not None:
+            pulumi.set(__self__, "restore", restore)
         if servers is not None:
             pulumi.set(__self__, "servers", servers)
         if workers is not None:
@@ -125,6 +137,20 @@ class K3sHaClusterArgs:
         pulumi.set(self, "ssh", value)
 
     @_builtins.property
+    @pulumi.getter
+    def backup(self) -> Optional['BackupArgs']:
+        """
+        Snapshots of etcd: when, how many, where. Default: k3s' own, each 12 hours, the last five, on the servers themselves.
+
+        Change: rolls through the servers one by one.
+        """
+        return pulumi.get(self, "backup")
+
+    @backup.setter
+    def backup(self, value: Optional['BackupArgs']):
+        pulumi.set(self, "backup", value)
+
+    @_builtins.property
     @pulumi.getter(name="loadBalancers")
     def load_balancers(self) -> Optional['LoadBalancersArgs']:
         """
@@ -149,6 +175,20 @@ class K3sHaClusterArgs:
     @reapply.setter
     def reapply(self, value: Optional[_builtins.str]):
         pulumi.set(self, "reapply", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def restore(self) -> Optional['RestoreArgs']:
+        """
+        A snapshot to go back to, once. Default: none.
+
+        Change: another `id` restores.
+        """
+        return pulumi.get(self, "restore")
+
+    @restore.setter
+    def restore(self, value: Optional['RestoreArgs']):
+        pulumi.set(self, "restore", value)
 
     @_builtins.property
     @pulumi.getter
@@ -181,12 +221,14 @@ class K3sHaCluster(pulumi.ComponentResource):
     def __init__(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 backup: Optional[Union['BackupArgs', 'BackupArgsDict']] = None,
                  cluster_name: Optional[_builtins.str] = None,
                  k3s: Optional[Union['K3sArgs', 'K3sArgsDict']] = None,
                  load_balancers: Optional[Union['LoadBalancersArgs', 'LoadBalancersArgsDict']] = None,
                  network: Optional[Union['NetworkArgs', 'NetworkArgsDict']] = None,
                  proxmox: Optional[Union['ProxmoxArgs', 'ProxmoxArgsDict']] = None,
                  reapply: Optional[_builtins.str] = None,
+                 restore: Optional[Union['RestoreArgs', 'RestoreArgsDict']] = None,
                  servers: Optional[Union['ServersArgs', 'ServersArgsDict']] = None,
                  ssh: Optional[Union['SshArgs', 'SshArgsDict']] = None,
                  workers: Optional[Mapping[str, Union['WorkerPoolArgs', 'WorkerPoolArgsDict']]] = None,
@@ -203,6 +245,9 @@ class K3sHaCluster(pulumi.ComponentResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
+        :param Union['BackupArgs', 'BackupArgsDict'] backup: Snapshots of etcd: when, how many, where. Default: k3s' own, each 12 hours, the last five, on the servers themselves.
+               
+               Change: rolls through the servers one by one.
         :param _builtins.str cluster_name: Name of the cluster: at most 40 lower-case letters, digits and hyphens, a letter first. Names of VMs (`<clusterName>-server-01`), VM ids and MACs not given, and the default VRRP router id derive from it.
                
                Change: refused at preview.
@@ -213,6 +258,9 @@ class K3sHaCluster(pulumi.ComponentResource):
         :param _builtins.str reapply: Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
                
                Change: in place.
+        :param Union['RestoreArgs', 'RestoreArgsDict'] restore: A snapshot to go back to, once. Default: none.
+               
+               Change: another `id` restores.
         :param Union['ServersArgs', 'ServersArgsDict'] servers: The servers: k3s' control plane with embedded etcd. Default: 3 of them.
         :param Union['SshArgs', 'SshArgsDict'] ssh: How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.
         :param Mapping[str, Union['WorkerPoolArgs', 'WorkerPoolArgsDict']] workers: Pools of workers by name. A pool's name is part of its nodes' names: `<clusterName>-<pool>-01`. At most 15 lower-case letters, digits and hyphens. Default: no workers.
@@ -248,12 +296,14 @@ class K3sHaCluster(pulumi.ComponentResource):
     def _internal_init(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
+                 backup: Optional[Union['BackupArgs', 'BackupArgsDict']] = None,
                  cluster_name: Optional[_builtins.str] = None,
                  k3s: Optional[Union['K3sArgs', 'K3sArgsDict']] = None,
                  load_balancers: Optional[Union['LoadBalancersArgs', 'LoadBalancersArgsDict']] = None,
                  network: Optional[Union['NetworkArgs', 'NetworkArgsDict']] = None,
                  proxmox: Optional[Union['ProxmoxArgs', 'ProxmoxArgsDict']] = None,
                  reapply: Optional[_builtins.str] = None,
+                 restore: Optional[Union['RestoreArgs', 'RestoreArgsDict']] = None,
                  servers: Optional[Union['ServersArgs', 'ServersArgsDict']] = None,
                  ssh: Optional[Union['SshArgs', 'SshArgsDict']] = None,
                  workers: Optional[Mapping[str, Union['WorkerPoolArgs', 'WorkerPoolArgsDict']]] = None,
@@ -268,6 +318,7 @@ class K3sHaCluster(pulumi.ComponentResource):
                 raise TypeError('__props__ is only valid when passed in combination with a valid opts.id to get an existing resource')
             __props__ = K3sHaClusterArgs.__new__(K3sHaClusterArgs)
 
+            __props__.__dict__["backup"] = backup
             if cluster_name is None and not opts.urn:
                 raise TypeError("Missing required property 'cluster_name'")
             __props__.__dict__["cluster_name"] = cluster_name
@@ -282,6 +333,7 @@ class K3sHaCluster(pulumi.ComponentResource):
                 raise TypeError("Missing required property 'proxmox'")
             __props__.__dict__["proxmox"] = proxmox
             __props__.__dict__["reapply"] = reapply
+            __props__.__dict__["restore"] = restore
             __props__.__dict__["servers"] = servers
             if ssh is None and not opts.urn:
                 raise TypeError("Missing required property 'ssh'")
@@ -293,6 +345,7 @@ class K3sHaCluster(pulumi.ComponentResource):
             __props__.__dict__["kubeconfig"] = None
             __props__.__dict__["nodes"] = None
             __props__.__dict__["recovery_bundle"] = None
+            __props__.__dict__["snapshots"] = None
             __props__.__dict__["token"] = None
         secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["kubeconfig", "recoveryBundle", "token"])
         opts = pulumi.ResourceOptions.merge(opts, secret_opts)
@@ -350,6 +403,14 @@ class K3sHaCluster(pulumi.ComponentResource):
         What makes the cluster the one that it is: its name, its tokens, its CAs with their keys. Keep a copy away from the state: with it as `k3s.recoveryBundle` a new stack goes on with this cluster. Who has it is the cluster's administrator for ever.
         """
         return pulumi.get(self, "recovery_bundle")
+
+    @_builtins.property
+    @pulumi.getter
+    def snapshots(self) -> pulumi.Output[Sequence['outputs.Snapshot']]:
+        """
+        Snapshots of etcd, the newest first, as the last `pulumi up --refresh`, or change of `backup`, has found them on servers and in S3. Empty without `backup`.
+        """
+        return pulumi.get(self, "snapshots")
 
     @_builtins.property
     @pulumi.getter

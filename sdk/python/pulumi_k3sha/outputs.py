@@ -22,6 +22,7 @@ __all__ = [
     'NodeInfo',
     'SettledMark',
     'SettledNode',
+    'Snapshot',
 ]
 
 @pulumi.output_type
@@ -492,5 +493,61 @@ class SettledNode(dict):
         What it is for.
         """
         return pulumi.get(self, "role")
+
+
+@pulumi.output_type
+class Snapshot(dict):
+    """
+    A snapshot of etcd.
+    """
+    def __init__(__self__, *,
+                 bytes: _builtins.int,
+                 name: _builtins.str,
+                 place: _builtins.str,
+                 time: _builtins.str):
+        """
+        A snapshot of etcd.
+
+        :param _builtins.int bytes: Its size.
+        :param _builtins.str name: Its name, for `restore.snapshot`.
+        :param _builtins.str place: The server that holds it, or `s3`.
+        :param _builtins.str time: When it was taken, RFC 3339.
+        """
+        pulumi.set(__self__, "bytes", bytes)
+        pulumi.set(__self__, "name", name)
+        pulumi.set(__self__, "place", place)
+        pulumi.set(__self__, "time", time)
+
+    @_builtins.property
+    @pulumi.getter
+    def bytes(self) -> _builtins.int:
+        """
+        Its size.
+        """
+        return pulumi.get(self, "bytes")
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> _builtins.str:
+        """
+        Its name, for `restore.snapshot`.
+        """
+        return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter
+    def place(self) -> _builtins.str:
+        """
+        The server that holds it, or `s3`.
+        """
+        return pulumi.get(self, "place")
+
+    @_builtins.property
+    @pulumi.getter
+    def time(self) -> _builtins.str:
+        """
+        When it was taken, RFC 3339.
+        """
+        return pulumi.get(self, "time")
 
 

@@ -231,6 +231,21 @@ func (p *place) logins() int {
 	return n
 }
 
+// powerOff takes a VM's power away; powerOn starts it.
+func powerOff(p *place, node string) {
+	p.t.Helper()
+	if err := p.Kill(node); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func powerOn(p *place, node string) {
+	p.t.Helper()
+	if err := p.PowerOn(node); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // holders lists the running nodes that have an address.
 func (p *place) holders(ip string) []string {
 	p.t.Helper()

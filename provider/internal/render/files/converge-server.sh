@@ -1,9 +1,11 @@
 # Brings a server to what it should be: started or joined, configured, at the wanted release.
 # Every server runs this same script. Whether a blank one may start the cluster is not said here: one machine has been given the right.
 role=$etc/config.yaml.d/k3sha-role.yaml
+s3=$etc/config.yaml.d/k3sha-s3.yaml
 right=/var/lib/k3sha/right
 SECRETS="$TOKEN
-$AGENT_TOKEN" # what no journal line may show
+$AGENT_TOKEN
+$(printf '%s\n' "${S3_KEYS:-}" | sed -n 's/^[^:]*: "\(.*\)"$/\1/p')" # what no journal line may show
 lock
 
 # proven: something behind the VIP proves by TLS, to the CA that the state has, that it is a server of this cluster.
@@ -132,6 +134,8 @@ bury() {
 put 0644 $etc/cluster-ca.pem "$CA"
 configure
 put 0600 $etc/agent-token "$AGENT_TOKEN"
+if [ -n "$S3_KEYS" ]; then put 0600 $s3 "$S3_KEYS"; else rm -f $s3; fi
+[ -z "$S3_CA" ] || put 0644 $etc/s3-ca.pem "$S3_CA"
 # A server that has left the cluster must not come back by itself, which k3s would do as long as it knows a server to join.
 put 0644 "/etc/systemd/system/$UNIT.service.d/k3sha.conf" "$K3S_UNIT"
 bad=

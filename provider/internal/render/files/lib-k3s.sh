@@ -1,4 +1,5 @@
 # Shared by the steps that install and start k3s.
+: "${RESTORE:=}" "${S3_KEYS:=}" "${S3_CA:=}"
 data=/var/lib/rancher/k3s
 etc=/etc/rancher/k3s
 started=/var/lib/k3sha/started     # hash of what the running k3s was started with
@@ -30,7 +31,7 @@ leads_to_etcd36() {
 }
 
 # wanted: hash of everything that a start of k3s reads from this node.
-wanted() { { printf '%s\n' "$K3S_VERSION"; lasting <$etc/config.yaml; cat $etc/token; } | sha256sum; }
+wanted() { { printf '%s\n' "$K3S_VERSION"; lasting <$etc/config.yaml; cat $etc/token; printf '%s%s' "$S3_KEYS" "$S3_CA"; } | sha256sum; }
 
 # lasting: a configuration without what counts at a node's registration only. A registered one gets its labels and taints through the API.
 lasting() { sed '/^node-label: /d; /^node-taint: /d'; }
@@ -41,12 +42,18 @@ configure() {
 	put 0600 $etc/config.yaml "$CONFIG"
 }
 
-# asked: a restart is asked for by a word that is new here.
-asked() { [ -n "$RESTART" ] && [ "$RESTART" != "$(cat /var/lib/k3sha/restarted 2>/dev/null)" ]; }
+# asked: a restart is asked for by a word that is new here, or the cluster has gone back to a snapshot: what k3s has in memory is of a time that
+# never was.
+asked() {
+	{ [ -n "$RESTART" ] && [ "$RESTART" != "$(cat /var/lib/k3sha/restarted 2>/dev/null)" ]; } ||
+		{ [ -n "$RESTORE" ] && [ "$RESTORE" != "$(cat /var/lib/k3sha/restored 2>/dev/null)" ]; }
+}
 
 # noted: k3s has come up, at this release and with this configuration. Of other releases the one before it is kept, and no older one.
 noted() {
 	[ -z "$RESTART" ] || put 0600 /var/lib/k3sha/restarted "$RESTART"
+	[ -z "$RESTORE" ] || put 0600 /var/lib/k3sha/restored "$RESTORE"
+	rm -f /var/lib/k3sha/restored-first
 	now=$(cat $reached 2>/dev/null) || now=
 	if [ "$now" != "$K3S_VERSION" ]; then
 		[ -z "$now" ] || put 0644 $previous "$now"

@@ -30,6 +30,8 @@ const usage = `usage: lab COMMAND
   run CMD          run a command in the lab's network, with Pulumi set up for it
   demo             run pulumi up of the root Pulumi.yaml in the lab and show what came of it
   demo-shell       a shell in the lab's network, with KUBECONFIG set
+  drill            a cluster in a lab of its own: every failure caused, and what a client of the VIP sees, beside a naive configuration
+                   (--only TEXT: failures whose name holds it; --idle TIME: how long a watch idles, 10m)
 
 LAB_NAME names the lab (default: lab), so that several can run side by side.
 LAB_BUILD is the folder that make build fills (default: build).
@@ -105,6 +107,8 @@ func command(ctx context.Context, args []string) error {
 		return attach(l.Command(rest[0], rest[1:]...))
 	case "demo":
 		return l.Demo(ctx)
+	case "drill":
+		return runDrill(ctx, l, rest)
 	case "demo-shell":
 		return attach(l.Command(env("SHELL", "/bin/sh")))
 	}

@@ -10,7 +10,9 @@ import com.pulumi.core.internal.Codegen;
 import io.github.k3sha.K3sHaClusterArgs;
 import io.github.k3sha.Utilities;
 import io.github.k3sha.outputs.NodeInfo;
+import io.github.k3sha.outputs.Snapshot;
 import java.lang.String;
+import java.util.List;
 import java.util.Map;
 import javax.annotation.Nullable;
 
@@ -109,6 +111,20 @@ public class K3sHaCluster extends com.pulumi.resources.ComponentResource {
      */
     public Output<String> recoveryBundle() {
         return this.recoveryBundle;
+    }
+    /**
+     * Snapshots of etcd, the newest first, as the last `pulumi up --refresh`, or change of `backup`, has found them on servers and in S3. Empty without `backup`.
+     * 
+     */
+    @Export(name="snapshots", refs={List.class,Snapshot.class}, tree="[0,1]")
+    private Output<List<Snapshot>> snapshots;
+
+    /**
+     * @return Snapshots of etcd, the newest first, as the last `pulumi up --refresh`, or change of `backup`, has found them on servers and in S3. Empty without `backup`.
+     * 
+     */
+    public Output<List<Snapshot>> snapshots() {
+        return this.snapshots;
     }
     /**
      * The servers&#39; token in full, `K10&lt;hash of the CA&gt;::server:&lt;password&gt;`. Restoring an etcd snapshot needs it.

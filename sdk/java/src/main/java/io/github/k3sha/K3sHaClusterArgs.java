@@ -5,10 +5,12 @@ package io.github.k3sha;
 
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
+import io.github.k3sha.inputs.BackupArgs;
 import io.github.k3sha.inputs.K3sArgs;
 import io.github.k3sha.inputs.LoadBalancersArgs;
 import io.github.k3sha.inputs.NetworkArgs;
 import io.github.k3sha.inputs.ProxmoxArgs;
+import io.github.k3sha.inputs.RestoreArgs;
 import io.github.k3sha.inputs.ServersArgs;
 import io.github.k3sha.inputs.SshArgs;
 import io.github.k3sha.inputs.WorkerPoolArgs;
@@ -22,6 +24,25 @@ import javax.annotation.Nullable;
 public final class K3sHaClusterArgs extends com.pulumi.resources.ResourceArgs {
 
     public static final K3sHaClusterArgs Empty = new K3sHaClusterArgs();
+
+    /**
+     * Snapshots of etcd: when, how many, where. Default: k3s&#39; own, each 12 hours, the last five, on the servers themselves.
+     * 
+     * Change: rolls through the servers one by one.
+     * 
+     */
+    @Import(name="backup")
+    private @Nullable BackupArgs backup;
+
+    /**
+     * @return Snapshots of etcd: when, how many, where. Default: k3s&#39; own, each 12 hours, the last five, on the servers themselves.
+     * 
+     * Change: rolls through the servers one by one.
+     * 
+     */
+    public Optional<BackupArgs> backup() {
+        return Optional.ofNullable(this.backup);
+    }
 
     /**
      * Name of the cluster: at most 40 lower-case letters, digits and hyphens, a letter first. Names of VMs (`&lt;clusterName&gt;-server-01`), VM ids and MACs not given, and the default VRRP router id derive from it.
@@ -122,6 +143,25 @@ public final class K3sHaClusterArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * A snapshot to go back to, once. Default: none.
+     * 
+     * Change: another `id` restores.
+     * 
+     */
+    @Import(name="restore")
+    private @Nullable RestoreArgs restore;
+
+    /**
+     * @return A snapshot to go back to, once. Default: none.
+     * 
+     * Change: another `id` restores.
+     * 
+     */
+    public Optional<RestoreArgs> restore() {
+        return Optional.ofNullable(this.restore);
+    }
+
+    /**
      * The servers: k3s&#39; control plane with embedded etcd. Default: 3 of them.
      * 
      */
@@ -169,12 +209,14 @@ public final class K3sHaClusterArgs extends com.pulumi.resources.ResourceArgs {
     private K3sHaClusterArgs() {}
 
     private K3sHaClusterArgs(K3sHaClusterArgs $) {
+        this.backup = $.backup;
         this.clusterName = $.clusterName;
         this.k3s = $.k3s;
         this.loadBalancers = $.loadBalancers;
         this.network = $.network;
         this.proxmox = $.proxmox;
         this.reapply = $.reapply;
+        this.restore = $.restore;
         this.servers = $.servers;
         this.ssh = $.ssh;
         this.workers = $.workers;
@@ -196,6 +238,19 @@ public final class K3sHaClusterArgs extends com.pulumi.resources.ResourceArgs {
 
         public Builder(K3sHaClusterArgs defaults) {
             $ = new K3sHaClusterArgs(Objects.requireNonNull(defaults));
+        }
+
+        /**
+         * @param backup Snapshots of etcd: when, how many, where. Default: k3s&#39; own, each 12 hours, the last five, on the servers themselves.
+         * 
+         * Change: rolls through the servers one by one.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder backup(@Nullable BackupArgs backup) {
+            $.backup = backup;
+            return this;
         }
 
         /**
@@ -265,6 +320,19 @@ public final class K3sHaClusterArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder reapply(@Nullable String reapply) {
             $.reapply = reapply;
+            return this;
+        }
+
+        /**
+         * @param restore A snapshot to go back to, once. Default: none.
+         * 
+         * Change: another `id` restores.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder restore(@Nullable RestoreArgs restore) {
+            $.restore = restore;
             return this;
         }
 

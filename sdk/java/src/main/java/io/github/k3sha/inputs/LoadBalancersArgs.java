@@ -26,7 +26,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     public static final LoadBalancersArgs Empty = new LoadBalancersArgs();
 
     /**
-     * Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.5.
+     * Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.4.
      * 
      * Change: reloads the load balancers, one after the other; nothing else.
      * 
@@ -37,7 +37,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable Double advertInterval;
 
     /**
-     * @return Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.5.
+     * @return Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.4.
      * 
      * Change: reloads the load balancers, one after the other; nothing else.
      * 
@@ -501,7 +501,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param advertInterval Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.5.
+         * @param advertInterval Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: 0.4.
          * 
          * Change: reloads the load balancers, one after the other; nothing else.
          * 
