@@ -73,7 +73,7 @@ func (a Access) host(way Way) contact.Host {
 func (a Access) toCluster(first ...Way) cluster.Access {
 	out := cluster.Access{
 		Cluster: a.Cluster, VIP: a.VIP, APIPort: a.APIPort, Servers: a.Servers, Jump: a.Jump,
-		DrainTimeout: time.Duration(a.Drain) * time.Second, DrainForce: a.DrainForce, Run: cluster.Run(a.Owner),
+		DrainTimeout: time.Duration(a.Drain) * time.Second, DrainForce: a.DrainForce, Run: cluster.Run(a.Owner), Token: a.Bundle.Token,
 		ServerCA: a.Bundle.Authorities.Server.Certificate, ClientCA: a.Bundle.Authorities.Client,
 	}
 	for _, way := range first {

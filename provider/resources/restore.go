@@ -76,11 +76,15 @@ func (r ClusterRestore) restore(ctx context.Context, in ClusterRestoreArgs) erro
 		return err
 	}
 	do := func(server Way, part render.RestorePart) (string, error) {
+		waits := restoreWaits
+		if part == render.RestoreLook {
+			waits = stateWaits // it should answer now
+		}
 		script := render.RestoreScript(part, render.RestoreInput{
 			Node: server.Node, IP: server.Address, Version: in.Version, Snapshot: in.Snapshot, ID: in.RestoreID, Start: access.StartOver,
 			Token: access.Bundle.Token, CA: access.Bundle.Authorities.Server.Certificate,
 		}, where(in.Folder, in.S3))
-		out, err := access.run(ctx, topology.Restore, server, script, restoreWaits)
+		out, err := access.run(ctx, topology.Restore, server, script, waits)
 		return strings.TrimSpace(out), err
 	}
 	each := func(part render.RestorePart) error {

@@ -35,6 +35,7 @@ type Access struct {
 	DrainTimeout time.Duration // how long a node may take to be drained; 0 means 300 s
 	DrainForce   bool          // what is left then is deleted, whatever budgets say
 	Run          string        // which run of Pulumi this is
+	Token        string        // of servers: their supervisor tells who is in etcd
 }
 
 // Way is a node through whose SSH the cluster can be reached. API is where the API answers there: empty for the VIP, a server's own address for
@@ -159,6 +160,7 @@ func (a Access) cluster(ctx context.Context, t *tunnel, roots *x509.CertPool, ce
 		c.drainFor = 300 * time.Second
 	}
 	c.answers = c.ask
+	c.members = func(ctx context.Context) (map[string]bool, error) { return c.list(ctx, endpoint+"/db/info", a.Token) }
 	c.kubelet = func(ctx context.Context, ip string) bool {
 		conn, err := t.dial(ctx, "tcp", net.JoinHostPort(ip, kubeletPort))
 		if err == nil {

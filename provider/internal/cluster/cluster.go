@@ -19,10 +19,11 @@ type Cluster struct {
 	force    bool          // pods that are left then are deleted
 	run      string        // which run of Pulumi this is
 	kube     kubernetes.Interface
-	web      *http.Client                               // trusts the API's CA, shows no certificate
-	answers  func(ctx context.Context, ip string) error // whether the API of one server answers
-	kubelet  func(ctx context.Context, ip string) bool  // whether there may be a kubelet at an address
-	now      func() time.Time                           // by the cluster's clock
+	web      *http.Client                                       // trusts the API's CA, shows no certificate
+	answers  func(ctx context.Context, ip string) error         // whether the API of one server answers
+	kubelet  func(ctx context.Context, ip string) bool          // whether there may be a kubelet at an address
+	members  func(ctx context.Context) (map[string]bool, error) // the nodes that are in etcd
+	now      func() time.Time                                   // by the cluster's clock
 	waits    waits
 	close    func()
 }

@@ -41,6 +41,7 @@ type world struct {
 	linger map[string]bool // pods that accept an eviction and stay
 	mute   map[string]bool // addresses of servers whose API does not answer
 	lost   map[string]bool // addresses at which no kubelet listens
+	etcd   map[string]bool // nodes that are in etcd; nobody knows them if there are none
 }
 
 func newWorld(servers int, objects ...runtime.Object) *world {
@@ -54,6 +55,7 @@ func newWorld(servers int, objects ...runtime.Object) *world {
 			return nil
 		},
 		kubelet: func(_ context.Context, ip string) bool { return !w.lost[ip] },
+		members: func(context.Context) (map[string]bool, error) { return w.etcd, nil },
 	}
 	w.fake.PrependReactor("create", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		if action.GetSubresource() != "eviction" {

@@ -52,7 +52,8 @@ func (c *Cluster) Take(ctx context.Context, m Machine) (string, error) {
 
 // removeStale removes the Node of another machine. That machine is gone: there is nothing to drain.
 func (c *Cluster) removeStale(ctx context.Context, node *corev1.Node, m Machine) error {
-	if (m.Server || isServer(node)) && node.DeletionTimestamp == nil {
+	// One that is not in etcd any more takes no vote away: after a restore all servers but one are such.
+	if (m.Server || isServer(node)) && node.DeletionTimestamp == nil && c.isMember(ctx, node.Name) {
 		if err := c.mayGo(ctx, node.Name, false); err != nil {
 			return err
 		}

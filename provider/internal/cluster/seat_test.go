@@ -20,6 +20,14 @@ const (
 	serverSecret = "k3s-server-03.node-password.k3s"
 )
 
+func inEtcd(w *world, nodes ...string) *world {
+	w.etcd = map[string]bool{}
+	for _, name := range nodes {
+		w.etcd[name] = true
+	}
+	return w
+}
+
 func TestTake(t *testing.T) {
 	t.Parallel()
 	one, two := server("1"), server("2")
@@ -52,6 +60,13 @@ func TestTake(t *testing.T) {
 			Machine{"k3s-server-03", true, "machine-3"},
 			"",
 			"will not take server k3s-server-03 away, for quorum would be lost: k3s-server-02: not Ready, has not renewed its lease for 95 s; bring that back first, then run pulumi up again", nil, true,
+		},
+		"another one is ill, and neither is in etcd: a snapshot was restored": {
+			inEtcd(newWorld(3, all(one, server("2", stale, dead), server("3", stale, dead))...), "k3s-server-01"),
+			Machine{"k3s-server-03", true, "machine-3"},
+			"removed the stale node k3s-server-03 of another machine", "",
+			[]string{"delete k3s-server-03", "delete " + serverSecret},
+			false,
 		},
 		"its machine is unknown": {newWorld(3, all(one, server("3"))...), Machine{"k3s-server-03", true, ""}, "", "node k3s-server-03: the id of its machine is not known", nil, true},
 	} {

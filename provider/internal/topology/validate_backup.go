@@ -52,7 +52,9 @@ func (v *validator) s3() {
 	} else if host, _, _ := strings.Cut(s.Endpoint, ":"); host == v.spec.Network.VIP {
 		v.add("backup.s3.endpoint", "%s is the VIP, at which no S3 answers; give its own address", host)
 	}
-	if !bucketName.MatchString(s.Bucket) {
+	if s.Bucket == "" {
+		v.add("backup.s3.bucket", "is missing; name the bucket, which must exist")
+	} else if !bucketName.MatchString(s.Bucket) {
 		v.add("backup.s3.bucket", "%q is not a bucket's name; give the one that there is, 3 to 63 lower-case letters, digits, dots and hyphens", s.Bucket)
 	}
 	if !regionName.MatchString(s.Region) {
