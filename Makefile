@@ -55,6 +55,9 @@ $(B)/bin/golangci-lint: tests/tools/lint/go.mod
 $(B)/bin/lab: $(call SOURCES,tests/lab)
 	cd tests/lab && $(GO_BUILD) -o $@ ./cmd/lab
 
+$(B)/bin/s3: $(call SOURCES,tests/s3)
+	cd tests/s3 && $(GO_BUILD) -o $@ .
+
 $(B)/k3s/%/k3s: $(call SOURCES,tests/k3s) tests/k3s/build.sh tests/k3s/install.sh
 	tests/k3s/build.sh $* $(B)/k3s
 
@@ -86,7 +89,7 @@ sdk-packages: $(B)/sdk/ready ## the SDKs as npm tarball, wheel and Maven artifac
 
 .PHONY: lab-parts
 lab-parts: host-packages $(B)/plugins/pulumi-resource-command $(B)/plugins/pulumi-resource-proxmoxve $(B)/bin/pulumi \
-	$(B)/bin/pulumi-language-yaml $(B)/bin/lab $(B)/bin/kubectl $(B)/k3s/$(K3S_NEXT)/k3s $(B)/rootfs/etc
+	$(B)/bin/pulumi-language-yaml $(B)/bin/lab $(B)/bin/s3 $(B)/bin/kubectl $(B)/k3s/$(K3S_NEXT)/k3s $(B)/rootfs/etc
 
 .PHONY: host-packages
 host-packages:
@@ -173,7 +176,7 @@ mutate-e2e: build $(B)/bin/langhost $(B)/sdk/ready ## and those lines that a lab
 .PHONY: lint
 lint: host-packages $(B)/bin/golangci-lint ## linters, shellcheck, haproxy -c, keepalived -t
 	golangci-lint run ./...
-	for module in tests/lab tests/tools/sdkgen tests/tools/langhost; do (cd $$module && golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
+	for module in tests/lab tests/s3 tests/tools/sdkgen tests/tools/langhost; do (cd $$module && golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
 	shellcheck tests/*.sh tests/lab/*.sh tests/k3s/*.sh
 	go test -count=1 -tags checks ./provider/internal/render/
 

@@ -33,8 +33,16 @@ const (
 	Gateway   = "192.168.1.1"
 	ProxmoxAt = Gateway + ":8006"
 	FilesAt   = Gateway + ":8080"
+	S3At      = Gateway + ":9000"
 	Mirror    = "http://" + FilesAt + "/k3s"
 	Token     = "root@pam!lab=00000000-0000-0000-0000-000000000000"
+)
+
+// The lab's bucket, behind S3At with TLS, and who may use it.
+const (
+	S3Bucket    = "k3sha"
+	S3AccessKey = "lab-access-key"
+	S3SecretKey = "lab-secret-key"
 )
 
 // Lab is one lab on this machine; several can run side by side under different names.
@@ -97,6 +105,9 @@ func (l *Lab) Up(null bool) error {
 		return err
 	}
 	if err := l.newKey(); err != nil {
+		return err
+	}
+	if err := l.newS3CA(); err != nil {
 		return err
 	}
 	if err := l.installPlugins(); err != nil {

@@ -39,6 +39,10 @@ func (l *Lab) Daemon(ctx context.Context, null bool) error {
 	if err != nil {
 		return err
 	}
+	errs := make(chan error, 5)
+	if err := l.startS3(ctx, errs); err != nil {
+		return err
+	}
 	_ = os.Remove(l.socket())
 	control, err := net.Listen("unix", l.socket())
 	if err != nil {
@@ -48,7 +52,6 @@ func (l *Lab) Daemon(ctx context.Context, null bool) error {
 	mux.Handle("/k3s/", http.StripPrefix("/k3s/", http.FileServer(http.Dir(l.Releases()))))
 	mux.Handle("/apt/", http.StripPrefix("/apt/", http.FileServer(http.Dir(l.system("apt")))))
 
-	errs := make(chan error, 4)
 	if null {
 		machines, err := l.listen("0.0.0.0:22")
 		if err != nil {
