@@ -17,7 +17,6 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
-	"go.etcd.io/etcd/server/v3/wal"
 )
 
 const (
@@ -63,18 +62,22 @@ func (s *server) memberName(create bool) (string, error) {
 }
 
 func (s *server) etcdClient(endpoints ...string) (*clientv3.Client, error) {
-	tls, err := transport.TLSInfo{
-		CertFile: s.tls("etcd/client.crt"), KeyFile: s.tls("etcd/client.key"), TrustedCAFile: s.tls("etcd/server-ca.crt"),
-	}.ClientConfig()
+	config, err := s.etcdClientConfig(endpoints...)
 	if err != nil {
 		return nil, err
 	}
-	return clientv3.New(clientv3.Config{Endpoints: endpoints, TLS: tls, DialTimeout: 5 * time.Second})
+	return clientv3.New(config)
 }
 
-// startEtcd starts the member: anew, joining, or from its disk.
-func (s *server) startEtcd(ctx context.Context, join bool) error {
-	wal.SegmentSizeBytes = 8 << 20
+func (s *server) etcdClientConfig(endpoints ...string) (clientv3.Config, error) {
+	tls, err := transport.TLSInfo{
+		CertFile: s.tls("etcd/client.crt"), KeyFile: s.tls("etcd/client.key"), TrustedCAFile: s.tls("etcd/server-ca.crt"),
+	}.ClientConfig()
+	return clientv3.Config{Endpoints: endpoints, TLS: tls, DialTimeout: 5 * time.Second}, err
+}
+
+// etcdConfig is the member's configuration but for its name and its cluster.
+func (s *server) etcdConfig() *embed.Config {
 	cfg := embed.NewConfig()
 	cfg.Dir = s.etcdDir()
 	cfg.LogLevel = "error"
@@ -94,6 +97,12 @@ func (s *server) startEtcd(ctx context.Context, join bool) error {
 	cfg.ListenMetricsUrls = urls("http://127.0.0.1:2381")
 	cfg.ClientTLSInfo = transport.TLSInfo{CertFile: s.tls("etcd/server-client.crt"), KeyFile: s.tls("etcd/server-client.key"), TrustedCAFile: s.tls("etcd/server-ca.crt"), ClientCertAuth: true}
 	cfg.PeerTLSInfo = transport.TLSInfo{CertFile: s.tls("etcd/peer-server-client.crt"), KeyFile: s.tls("etcd/peer-server-client.key"), TrustedCAFile: s.tls("etcd/peer-ca.crt"), ClientCertAuth: true}
+	return cfg
+}
+
+// startEtcd starts the member: anew, joining, or from its disk.
+func (s *server) startEtcd(ctx context.Context, join bool) error {
+	cfg := s.etcdConfig()
 	if join {
 		cluster, err := s.joinEtcd(ctx)
 		if err != nil {

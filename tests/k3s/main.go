@@ -22,7 +22,7 @@ func main() {
 		args = append([]string{"k3s", "kubectl"}, args[1:]...)
 	}
 	if len(args) < 2 {
-		fatal(fmt.Errorf("usage: k3s server|agent|kubectl|--version"))
+		fatal(fmt.Errorf("usage: k3s server|agent|kubectl|etcd-snapshot|--version"))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -39,6 +39,8 @@ func main() {
 			err = runAgent(ctx, o)
 		}
 		fatal(err)
+	case "etcd-snapshot":
+		fatal(runSnapshot(ctx, args[2:]))
 	case "kubectl":
 		if os.Getenv("KUBECONFIG") == "" {
 			os.Setenv("KUBECONFIG", "/etc/rancher/k3s/k3s.yaml")
@@ -73,6 +75,10 @@ func shutdown(cause error) {
 	os.Exit(0)
 }
 
-func logf(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "level=info msg=%q\n", fmt.Sprintf(format, args...))
+func logf(format string, args ...any)   { logAt("info", format, args) }
+func warnf(format string, args ...any)  { logAt("warning", format, args) }
+func errorf(format string, args ...any) { logAt("error", format, args) }
+
+func logAt(level, format string, args []any) {
+	fmt.Fprintf(os.Stderr, "level=%s msg=%q\n", level, fmt.Sprintf(format, args...))
 }

@@ -26,7 +26,7 @@ var known = map[string][]string{
 		"secrets-encryption", "data-dir", "etcd-arg", "kube-apiserver-arg", "kube-controller-manager-arg", "kube-scheduler-arg", "kubelet-arg",
 		"kube-proxy-arg", "cluster-cidr", "service-cidr", "cluster-dns", "cluster-domain", "flannel-backend", "flannel-iface", "flannel-external-ip", "flannel-ipv6-masq", "disable-network-policy",
 		"disable-cloud-controller", "disable-helm-controller", "disable-kube-proxy", "embedded-registry", "egress-selector-mode", "https-listen-port",
-		"bind-address", "etcd-expose-metrics", "etcd-snapshot-schedule-cron", "etcd-snapshot-retention", "etcd-disable-snapshots",
+		"bind-address", "etcd-expose-metrics", "cluster-reset", "cluster-reset-restore-path",
 		"protect-kernel-defaults", "resolv-conf", "debug", "v", "supervisor-metrics", "service-node-port-range", "selinux", "prefer-bundled-bin",
 	},
 	"agent": {
@@ -38,16 +38,8 @@ var known = map[string][]string{
 // readOptions reads config.yaml, config.yaml.d, the environment and the command line, the later ones win.
 func readOptions(mode string, args []string) (*options, error) {
 	o := &options{mode: mode, values: map[string][]string{}}
-	files := []string{"/etc/rancher/k3s/config.yaml"}
-	dropIns, err := filepath.Glob("/etc/rancher/k3s/config.yaml.d/*.y*ml")
-	if err != nil {
+	if err := o.readFiles(); err != nil {
 		return nil, err
-	}
-	sort.Strings(dropIns)
-	for _, file := range append(files, dropIns...) {
-		if err := o.readFile(file); err != nil {
-			return nil, err
-		}
 	}
 	for name, key := range map[string]string{"K3S_URL": "server", "K3S_TOKEN": "token", "K3S_TOKEN_FILE": "token-file", "K3S_AGENT_TOKEN": "agent-token", "K3S_NODE_NAME": "node-name"} {
 		if v := os.Getenv(name); v != "" && len(o.values[key]) == 0 {
@@ -70,17 +62,35 @@ func readOptions(mode string, args []string) (*options, error) {
 		o.values[key] = value
 	}
 	for key := range given {
-		if !slices.Contains(known[mode], key) {
+		if !o.knows(key) {
 			return nil, fmt.Errorf("flag provided but not defined: -%s", key)
 		}
 	}
 	for key := range o.values {
-		if !slices.Contains(known[mode], key) {
+		if !o.knows(key) {
 			logf("Unknown flag --%s found in config.yaml, skipping", key)
 			delete(o.values, key)
 		}
 	}
 	return o, o.readTokens()
+}
+
+func (o *options) knows(key string) bool {
+	return slices.Contains(known[o.mode], key) || o.mode == "server" && slices.Contains(snapshotOptions, key)
+}
+
+func (o *options) readFiles() error {
+	dropIns, err := filepath.Glob("/etc/rancher/k3s/config.yaml.d/*.y*ml")
+	if err != nil {
+		return err
+	}
+	sort.Strings(dropIns)
+	for _, file := range append([]string{"/etc/rancher/k3s/config.yaml"}, dropIns...) {
+		if err := o.readFile(file); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (o *options) readFile(file string) error {

@@ -163,10 +163,10 @@ func sign(tls string, r request) (certPEM, keyPEM []byte, err error) {
 	return append(pemBlock("CERTIFICATE", der), pemBlock("CERTIFICATE", ca.Raw)...), keyPEM, err
 }
 
-// issue signs a certificate into files, anew at each start unless keep says that the old one stays.
+// issue signs a certificate into files, anew at each start unless keep says that the old one stays, if it is the CA's.
 func issue(tls string, keep bool, r request) error {
 	path := filepath.Join(tls, r.name)
-	if _, err := os.Stat(path + ".crt"); err == nil && keep {
+	if keep && isOf(tls, r.ca, path+".crt") {
 		return nil
 	}
 	if r.grows {
@@ -182,6 +182,21 @@ func issue(tls string, keep bool, r request) error {
 		return err
 	}
 	return writeFile(path+".crt", cert)
+}
+
+// isOf says whether there is a certificate and the CA, which may be another one since, has signed it.
+func isOf(tls, ca, path string) bool {
+	data, _ := os.ReadFile(path)
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return false
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return false
+	}
+	signer, _, err := loadCA(tls, ca)
+	return err == nil && cert.CheckSignatureFrom(signer) == nil
 }
 
 // sansOf are the names of a certificate, if there is one.

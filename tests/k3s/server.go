@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/wal"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/component-base/version"
@@ -35,17 +36,31 @@ type server struct {
 	kube       *kubernetes.Clientset // as supervisor
 	api        atomic.Pointer[http.Handler]
 	ready      atomic.Bool
+	wasReset   bool // by the start before this one
+	snapshots  *snapshotter
 }
 
 func (s *server) path(name string) string { return filepath.Join(s.dir, name) }
 func (s *server) tls(name string) string  { return filepath.Join(s.dir, "tls", name) }
 
 func runServer(ctx context.Context, o *options) error {
+	wal.SegmentSizeBytes = 8 << 20
 	ip, err := o.nodeIP()
 	if err != nil {
 		return err
 	}
 	s := &server{o: o, name: o.nodeName(), ip: ip, dir: filepath.Join(o.dataDir(), "server")}
+	s.snapshots = &snapshotter{s: s}
+	config, err := o.snapshots()
+	if err != nil {
+		return err
+	}
+	if o.is("cluster-reset") {
+		if err := s.mayReset(); err != nil {
+			return err
+		}
+		return s.clusterReset(ctx)
+	}
 	if err := s.buryMember(); err != nil {
 		return err
 	}
@@ -82,6 +97,7 @@ func runServer(ctx context.Context, o *options) error {
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
+	s.wasReset = os.Remove(s.resetFlag()) == nil
 	if err := s.startEtcd(ctx, join); err != nil {
 		return err
 	}
@@ -107,6 +123,9 @@ func runServer(ctx context.Context, o *options) error {
 	s.ready.Store(true)
 	notifyReady() // the API is up; the kubelet comes later
 	logf("k3s is up and running")
+	if !o.is("etcd-disable-snapshots") {
+		go s.snapshots.schedule(ctx, o.get("etcd-snapshot-schedule-cron", defaultCron), config)
+	}
 	go s.elected(ctx, "k3s", s.each(s.ownNode))
 	go s.elected(ctx, "k3s-etcd", s.each(s.ownMember))
 	member, err := s.memberName(false)
@@ -117,6 +136,7 @@ func runServer(ctx context.Context, o *options) error {
 	if n.client, err = s.client("client-kubelet"); err != nil {
 		return err
 	}
+	s.afterReset(ctx)
 	if err := s.ensureOwnPassword(ctx); err != nil {
 		logf("Deferred node password secret validation failed: %v", err)
 	}
@@ -172,13 +192,24 @@ func (s *server) ensureOwnPassword(ctx context.Context) error {
 
 // prepare writes everything that a start needs: CAs, certificates, tokens, credentials.
 func (s *server) prepare() error {
-	if err := newCAs(s.dir); err != nil {
+	if err := s.prepareCertificates(); err != nil {
 		return err
 	}
 	if err := s.prepareTokens(); err != nil {
 		return err
 	}
 	if err := s.prepareEncryption(); err != nil {
+		return err
+	}
+	if err := s.kubeconfig(s.path("cred/controller.kubeconfig"), "client-controller", "https://127.0.0.1:6444"); err != nil {
+		return err
+	}
+	return s.kubeconfig(s.path("cred/supervisor.kubeconfig"), "client-supervisor", "https://127.0.0.1:6444")
+}
+
+// prepareCertificates makes CAs, unless there are any, and issues certificates.
+func (s *server) prepareCertificates() error {
+	if err := newCAs(s.dir); err != nil {
 		return err
 	}
 	serving := append([]string{
@@ -202,13 +233,7 @@ func (s *server) prepare() error {
 			return err
 		}
 	}
-	if err := issue(filepath.Join(s.dir, "tls"), true, request{ca: "client-ca", name: "client-admin", cn: "system:admin", orgs: []string{"system:masters"}}); err != nil {
-		return err
-	}
-	if err := s.kubeconfig(s.path("cred/controller.kubeconfig"), "client-controller", "https://127.0.0.1:6444"); err != nil {
-		return err
-	}
-	return s.kubeconfig(s.path("cred/supervisor.kubeconfig"), "client-supervisor", "https://127.0.0.1:6444")
+	return issue(filepath.Join(s.dir, "tls"), true, request{ca: "client-ca", name: "client-admin", cn: "system:admin", orgs: []string{"system:masters"}})
 }
 
 // prepareTokens keeps the tokens on disk in their full form.

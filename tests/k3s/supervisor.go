@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -44,8 +45,12 @@ func (s *server) listen(ctx context.Context) error {
 		Addr: ":6443", Handler: s.handler(), ReadHeaderTimeout: 30 * time.Second, ErrorLog: log.New(io.Discard, "", 0),
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequestClientCert, ClientCAs: pool, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}},
 	}
+	listener, err := net.Listen("tcp", srv.Addr)
+	if err != nil {
+		return err
+	}
 	go func() {
-		if err := srv.ListenAndServeTLS("", ""); !errors.Is(err, http.ErrServerClosed) {
+		if err := srv.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
 			fatal(err)
 		}
 	}()
@@ -87,6 +92,7 @@ func (s *server) handler() http.Handler {
 		data, err := json.Marshal(memberList{s.members()})
 		answer(w, data, err)
 	})))
+	mux.HandleFunc("/db/snapshot", s.auth("server", s.whenReady(s.snapshots.handle)))
 	mux.HandleFunc("POST /v1-k3s/client-kubelet.crt", s.auth("node", s.whenReady(s.kubeletCert)))
 	mux.HandleFunc("GET /v1-k3s/apiservers", s.auth("node", s.whenReady(s.apiservers)))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
