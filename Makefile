@@ -176,7 +176,7 @@ mutate-e2e: build $(B)/bin/langhost $(B)/sdk/ready ## and those lines that a lab
 .PHONY: lint
 lint: host-packages $(B)/bin/golangci-lint ## linters, shellcheck, haproxy -c, keepalived -t
 	golangci-lint run ./...
-	for module in tests/lab tests/s3 tests/tools/sdkgen tests/tools/langhost; do (cd $$module && golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
+	for module in tests/lab tests/tools/sdkgen tests/tools/langhost; do (cd $$module && golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
 	shellcheck tests/*.sh tests/lab/*.sh tests/k3s/*.sh
 	go test -count=1 -tags checks ./provider/internal/render/
 

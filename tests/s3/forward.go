@@ -4,27 +4,19 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 )
 
 // forward hands the connections of an inherited socket to the gateway's: it opens its own, and takes no other.
-func forward(inherited *os.File, socket string) error {
-	listener, err := net.FileListener(inherited)
-	if err != nil {
-		return err
-	}
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			if err == nil {
-				go pipe(conn, socket)
-			}
+func forward(listener net.Listener, socket string) {
+	for {
+		conn, err := listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
 		}
-	}()
-	return nil
+		if err == nil {
+			go pipe(conn, socket)
+		}
+	}
 }
 
 func pipe(conn net.Conn, socket string) {

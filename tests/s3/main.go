@@ -10,6 +10,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/embedgw"
+	"github.com/versity/versitygw/s3api"
 )
 
 // What the gateway may do at once: a lab has a handful of servers.
@@ -55,12 +57,15 @@ func run() error {
 		return err
 	}
 	socket := filepath.Join(*dir, "s3.sock")
-	if err := forward(os.NewFile(3, "listener"), socket); err != nil {
+	listener, err := net.FileListener(os.NewFile(3, "listener"))
+	if err != nil {
 		return err
 	}
 	return embedgw.RunVersityGW(ctx, backend, &embedgw.Config{
 		RootUserAccess: os.Getenv("S3_ACCESS_KEY"), RootUserSecret: os.Getenv("S3_SECRET_KEY"),
 		Ports: []string{socket}, CertFile: *cert, KeyFile: *key,
 		MaxConnections: atOnce, MaxRequests: atOnce, MultipartMaxParts: 10000, KeepAlive: true, Quiet: true,
+		// Who connects before that waits.
+		S3Options: []s3api.Option{s3api.WithOnListen(func() { go forward(listener, socket) })},
 	})
 }
