@@ -94,16 +94,17 @@ func TestPlainAndSecret(t *testing.T) {
 	spec := packageSpec(t)
 	inputs := map[string]bool{
 		"Proxmox.templateId": true, "K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true,
-		"Bastion.privateKey": true, "Bastion.hostKey": true, "Ssh.publicKeys": true, "K3s.recoveryBundle": true,
+		"Bastion.privateKey": true, "Bastion.hostKey": true, "Ssh.publicKeys": true, "K3s.recoveryBundle": true, "S3.accessKey": true, "S3.secretKey": true,
 	}
 	secrets := map[string]bool{
 		"K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true, "Bastion.privateKey": true,
 		"K3sHaCluster.kubeconfig": true, "K3sHaCluster.token": true,
 		"K3s.recoveryBundle": true, "K3sHaCluster.recoveryBundle": true, "ClusterIdentity.recoveryBundle": true, "AdminCertificate.key": true,
 		"ClusterIdentity.token": true, "ClusterIdentity.agentToken": true,
+		"S3.accessKey": true, "S3.secretKey": true, "SnapshotStore.accessKey": true, "SnapshotStore.secretKey": true,
 	}
 	// What the package's own resources have, not programs.
-	internal := []string{"NodeInfo", "Machine", "ContactVm", "SettledNode", "SettledMark", "MachineSeed", "MachineChange"}
+	internal := []string{"NodeInfo", "Machine", "ContactVm", "SettledNode", "SettledMark", "MachineSeed", "MachineChange", "Snapshot", "SnapshotStore"}
 	look := func(name string, props map[string]schema.PropertySpec, wantPlain bool) {
 		for prop, s := range props {
 			at := name + "." + prop

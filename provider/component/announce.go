@@ -28,11 +28,12 @@ func (b *bootstrap) announce() {
 	if !b.ctx.DryRun() {
 		return
 	}
-	b.machines.Change.ApplyT(func(machineChange) (string, error) {
+	b.coming.ApplyT(func(snapshot string) (string, error) {
 		c, err := b.change()
 		if err != nil {
 			return "", nil //nolint:nilerr // what everything depends on has failed, and says so itself
 		}
+		c.Restores = snapshot
 		if text := b.plan.Announce(c); text != "" {
 			_ = b.ctx.Log.Info(text, &pulumi.LogArgs{Resource: b.cluster})
 		}

@@ -29,6 +29,7 @@ type bootstrap struct {
 	done       map[string]pulumi.Resource
 	ends       ends
 	snapshots  SnapshotArrayOutput
+	coming     pulumi.StringOutput // the snapshot that this update goes back to
 }
 
 func (b *bootstrap) run() error {
@@ -44,6 +45,7 @@ func (b *bootstrap) run() error {
 	if b.commands, err = newCommandProvider(b.ctx, b.cluster, b.name); err != nil {
 		return err
 	}
+	b.coming = pulumi.String("").ToStringOutput()
 	b.vms, b.done = map[string]virtualMachine{}, map[string]pulumi.Resource{}
 	b.ends = newEnds(b.plan)
 	for _, step := range b.plan.Steps {

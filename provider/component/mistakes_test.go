@@ -148,7 +148,7 @@ func put(in any, path []any, value any, remove bool) any {
 }
 
 // secretPaths are marked as secrets, as programs do.
-var secretPaths = []string{"ssh.privateKey", "ssh.bastion.privateKey", "k3s.token", "k3s.agentToken", "k3s.recoveryBundle"}
+var secretPaths = []string{"ssh.privateKey", "ssh.bastion.privateKey", "k3s.token", "k3s.agentToken", "k3s.recoveryBundle", "backup.s3.accessKey", "backup.s3.secretKey"}
 
 func (m mistake) inputs(t *testing.T, keys *strings.Replacer) resource.PropertyMap {
 	t.Helper()

@@ -30,6 +30,7 @@ type (
 	clusterRestore struct {
 		pulumi.CustomResourceState
 		RestoreID pulumi.StringOutput `pulumi:"restoreId"`
+		Coming    pulumi.StringOutput `pulumi:"coming"`
 	}
 )
 
@@ -77,6 +78,7 @@ func (b *bootstrap) ofSnapshots(step topology.Step) error {
 		var r clusterRestore
 		err := b.register(resources.RestoreToken, b.childName(step), inputs, &r, b.reaching(step)...)
 		b.finish(step, &r, r.RestoreID)
+		b.coming = r.Coming
 		return err
 	default:
 		inputs["compress"] = pulumi.Bool(s.Backup.Compress)

@@ -341,4 +341,5 @@ func (c *ClusterRestoreArgs) Annotate(a infer.Annotator) {
 func (c *ClusterRestoreState) Annotate(a infer.Annotator) {
 	a.Describe(&c.RestoreID, "The word for what was restored last.")
 	a.Describe(&c.Snapshot, "The snapshot.")
+	a.Describe(&c.Coming, "What this update goes back to, in a preview; nothing afterwards.")
 }

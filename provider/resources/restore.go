@@ -32,6 +32,15 @@ type ClusterRestoreArgs struct {
 type ClusterRestoreState struct {
 	RestoreID string `pulumi:"restoreId"`
 	Snapshot  string `pulumi:"snapshot"`
+	// Coming is the snapshot that a preview's update goes back to; nothing afterwards.
+	Coming string `pulumi:"coming"`
+}
+
+// WireDependencies has a preview know what is about to happen.
+func (ClusterRestore) WireDependencies(f infer.FieldSelector, args *ClusterRestoreArgs, state *ClusterRestoreState) {
+	f.OutputField(&state.RestoreID).DependsOn(f.InputField(&args.RestoreID))
+	f.OutputField(&state.Snapshot).DependsOn(f.InputField(&args.Snapshot))
+	f.OutputField(&state.Coming).AlwaysKnown()
 }
 
 var (
@@ -44,6 +53,7 @@ var (
 func (r ClusterRestore) Create(ctx context.Context, req infer.CreateRequest[ClusterRestoreArgs]) (infer.CreateResponse[ClusterRestoreState], error) {
 	resp := infer.CreateResponse[ClusterRestoreState]{ID: "restore", Output: ClusterRestoreState{RestoreID: req.Inputs.RestoreID, Snapshot: req.Inputs.Snapshot}}
 	if req.DryRun {
+		resp.Output.Coming = req.Inputs.Snapshot
 		return resp, nil
 	}
 	return resp, r.restore(ctx, req.Inputs)
@@ -61,6 +71,7 @@ func (ClusterRestore) Diff(_ context.Context, req infer.DiffRequest[ClusterResto
 func (r ClusterRestore) Update(ctx context.Context, req infer.UpdateRequest[ClusterRestoreArgs, ClusterRestoreState]) (infer.UpdateResponse[ClusterRestoreState], error) {
 	resp := infer.UpdateResponse[ClusterRestoreState]{Output: ClusterRestoreState{RestoreID: req.Inputs.RestoreID, Snapshot: req.Inputs.Snapshot}}
 	if req.DryRun {
+		resp.Output.Coming = req.Inputs.Snapshot
 		return resp, nil
 	}
 	return resp, r.restore(ctx, req.Inputs)

@@ -38,6 +38,10 @@ export class ClusterRestore extends pulumi.CustomResource {
     }
 
     /**
+     * What this update goes back to, in a preview; nothing afterwards.
+     */
+    declare public /*out*/ readonly coming: pulumi.Output<string>;
+    /**
      * The word for what was restored last.
      */
     declare public readonly restoreId: pulumi.Output<string>;
@@ -82,7 +86,9 @@ export class ClusterRestore extends pulumi.CustomResource {
             resourceInputs["restoreId"] = args?.restoreId;
             resourceInputs["s3"] = args?.s3;
             resourceInputs["snapshot"] = args?.snapshot;
+            resourceInputs["coming"] = undefined /*out*/;
         } else {
+            resourceInputs["coming"] = undefined /*out*/;
             resourceInputs["restoreId"] = undefined /*out*/;
             resourceInputs["snapshot"] = undefined /*out*/;
         }

@@ -14,6 +14,7 @@ type Change struct {
 	VMs           []string // whose VM restarts
 	K3s           []string // on which k3s restarts
 	Reloads       []string // load balancers that take another configuration over as they run
+	Restores      string   // the snapshot that the cluster goes back to
 }
 
 // Compare says what becomes of machines. What load balancers take over as they run is not in it.
@@ -50,6 +51,9 @@ func (p Plan) Announce(c Change) string {
 		if len(names) > 0 {
 			parts = append(parts, fmt.Sprintf(format, groups(names)))
 		}
+	}
+	if c.Restores != "" {
+		parts = append(parts, "goes back to the snapshot "+c.Restores+", for which k3s stops on all servers")
 	}
 	say("takes %s away", c.Leaves, short)
 	say("adds %s", c.Joins, p.grouped(" and ", false))

@@ -16,6 +16,8 @@ import (
 type ClusterRestore struct {
 	pulumi.CustomResourceState
 
+	// What this update goes back to, in a preview; nothing afterwards.
+	Coming pulumi.StringOutput `pulumi:"coming"`
 	// The word for what was restored last.
 	RestoreId pulumi.StringOutput `pulumi:"restoreId"`
 	// The snapshot.
@@ -227,6 +229,11 @@ func (o ClusterRestoreOutput) ToClusterRestoreOutput() ClusterRestoreOutput {
 
 func (o ClusterRestoreOutput) ToClusterRestoreOutputWithContext(ctx context.Context) ClusterRestoreOutput {
 	return o
+}
+
+// What this update goes back to, in a preview; nothing afterwards.
+func (o ClusterRestoreOutput) Coming() pulumi.StringOutput {
+	return o.ApplyT(func(v *ClusterRestore) pulumi.StringOutput { return v.Coming }).(pulumi.StringOutput)
 }
 
 // The word for what was restored last.

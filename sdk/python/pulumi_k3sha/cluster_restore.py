@@ -260,6 +260,7 @@ class ClusterRestore(pulumi.CustomResource):
             if snapshot is None and not opts.urn:
                 raise TypeError("Missing required property 'snapshot'")
             __props__.__dict__["snapshot"] = snapshot
+            __props__.__dict__["coming"] = None
         super(ClusterRestore, __self__).__init__(
             'k3sha:index:ClusterRestore',
             resource_name,
@@ -282,9 +283,18 @@ class ClusterRestore(pulumi.CustomResource):
 
         __props__ = ClusterRestoreArgs.__new__(ClusterRestoreArgs)
 
+        __props__.__dict__["coming"] = None
         __props__.__dict__["restore_id"] = None
         __props__.__dict__["snapshot"] = None
         return ClusterRestore(resource_name, opts=opts, __props__=__props__)
+
+    @_builtins.property
+    @pulumi.getter
+    def coming(self) -> pulumi.Output[_builtins.str]:
+        """
+        What this update goes back to, in a preview; nothing afterwards.
+        """
+        return pulumi.get(self, "coming")
 
     @_builtins.property
     @pulumi.getter(name="restoreId")

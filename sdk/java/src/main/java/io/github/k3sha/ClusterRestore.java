@@ -19,6 +19,20 @@ import javax.annotation.Nullable;
 @ResourceType(type="k3sha:index:ClusterRestore")
 public class ClusterRestore extends com.pulumi.resources.CustomResource {
     /**
+     * What this update goes back to, in a preview; nothing afterwards.
+     * 
+     */
+    @Export(name="coming", refs={String.class}, tree="[0]")
+    private Output<String> coming;
+
+    /**
+     * @return What this update goes back to, in a preview; nothing afterwards.
+     * 
+     */
+    public Output<String> coming() {
+        return this.coming;
+    }
+    /**
      * The word for what was restored last.
      * 
      */
