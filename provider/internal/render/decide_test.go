@@ -169,8 +169,8 @@ func (m machine) starts() string {
 }
 
 const (
-	refusal = ", and this machine, whose disk is empty, has no right to start the cluster; it will not start a second one. Bring a server or a load balancer back, or restore a server " +
-		"from an etcd snapshot (k3s server --cluster-reset --cluster-reset-restore-path=FILE). If the cluster is lost for good, set servers.startOver to a new word to start it anew, empty"
+	refusal = ", and this machine, whose disk is empty, has no right to start the cluster; it will not start a second one. Bring a server or a load balancer back, or go back " +
+		"to a snapshot of etcd by restore. If the cluster is lost for good, set servers.startOver to a new word to start it anew, empty"
 	silence = "no server of cluster k3s has answered at the VIP 192.168.1.220 for 1 s" + refusal
 	liar    = "something answers at the VIP 192.168.1.220 that is no server of cluster k3s" + refusal
 	givenUp = "this machine holds the data of the cluster that servers.startOver has given up; make its VM anew: pulumi up --replace '**::prod-vm-k3s-server-01'"

@@ -266,6 +266,19 @@ var changes = []change{
 		},
 	},
 	{
+		"`backup`",
+		[]string{"      ssh:\n", "      backup: {retention: 7}\n      ssh:\n"},
+		rollsServer, nil,
+		func(p *place) string {
+			for _, place := range []string{p.in("k3s-server-01", "", "ls", "/var/lib/rancher/k3s/server/db/snapshots"), p.in("k3s-server-02", "", "grep", "snapshot-retention: 7", "/etc/rancher/k3s/config.yaml")} {
+				if !strings.Contains(place, "proof-k3s-server-01-") && !strings.Contains(place, "retention: 7") {
+					return place
+				}
+			}
+			return ""
+		},
+	},
+	{
 		"`proxmox.tags`, `pool`",
 		[]string{"proxmox:\n", "proxmox:\n        tags: [blue]\n"},
 		quiet, nil, config(everybody, "tags", "blue"),

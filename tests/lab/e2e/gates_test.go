@@ -84,18 +84,13 @@ func TestLongGates(t *testing.T) {
 		p.within(s, 3*time.Second) // naive: each restart of a server is 20 s for those that it served
 		p.cluster(release, kubernetesNodes()...)
 	})
-	t.Run("a learner that takes 40 s is waited for", func(t *testing.T) {
+	t.Run("a learner does not wait for k3s to promote it", func(t *testing.T) {
 		p.t = t
 		for _, s := range servers {
-			p.in(s, "", "sh", "-c", "mkdir -p /run/k3s-standin && echo 40 >/run/k3s-standin/promote-after")
+			p.in(s, "", "sh", "-c", "mkdir -p /run/k3s-standin && echo 400 >/run/k3s-standin/promote-after")
 		}
 		p.program("        version: v1.31.6+k3s1\n", "        version: v1.31.6+k3s1\n        tlsSans: [b.example.org]\n", "firstAddress: 192.168.1.201\n", "firstAddress: 192.168.1.201\n        count: 5\n")
-		r, _ := p.up()
-		for _, s := range r.Steps {
-			if strings.HasSuffix(s.Name, "-converge-k3s-server-04") && s.End-s.Start < 40 {
-				t.Errorf("%s took %.0f s: nobody waited", s.Name, s.End-s.Start)
-			}
-		}
+		p.up() // the steps of the new ones ask etcd themselves
 		p.cluster(release, kubernetesNodes("k3s-server-04", "k3s-server-05")...)
 		if n := p.members("k3s-server-05"); n != 5 {
 			t.Errorf("etcd has %d members", n)

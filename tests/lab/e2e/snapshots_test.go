@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -66,7 +67,7 @@ func (p *place) named(place, begin string) []string {
 
 const (
 	sshLines   = "      ssh:\n"
-	snapshotsO = "outputs:\n  snapshots: ${k3s.snapshots}\n  bundle: ${k3s.recoveryBundle}\n"
+	snapshotsO = "outputs:\n  snapshots: ${k3s.snapshots}\n  recoveryBundle: ${k3s.recoveryBundle}\n"
 )
 
 // TestLongSnapshots takes snapshots to S3, and goes back to them: on a living cluster, when all servers are lost, and with a new stack when the
@@ -76,7 +77,20 @@ func TestLongSnapshots(t *testing.T) {
 	program := func(restore string, more ...string) {
 		p.program(append([]string{sshLines, p.backup(lab.S3SecretKey) + restore + sshLines, "outputs:\n", snapshotsO}, more...)...)
 	}
-	restore := func(name, id string) string { return fmt.Sprintf("      restore: {snapshot: %q, id: %q}\n", name, id) }
+	// The line of docs/disaster-recovery.md, as a reader takes it over.
+	doc, err := os.ReadFile("../../../docs/disaster-recovery.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const line = `    restore: {snapshot: SNAPSHOT, id: "2026-11-26"}` + "\n"
+	for _, text := range []string{line, "    pulumi up --refresh\n", "    pulumi up\n", "    pulumi config set recoveryBundle --secret < recovery-bundle\n", "    pulumi stack output recoveryBundle --show-secrets > recovery-bundle\n"} {
+		if !strings.Contains(string(doc), text) {
+			t.Errorf("docs/disaster-recovery.md does not hold what this test does: %s", text)
+		}
+	}
+	restore := func(name, id string) string {
+		return "  " + strings.NewReplacer("SNAPSHOT", name, "2026-11-26", id).Replace(line)
+	}
 
 	t.Run("keys that S3 refuses end the first update", func(t *testing.T) {
 		p.t = t
@@ -212,7 +226,7 @@ echo nothing >junk; head -c 100000 whole >half`)
 		}
 	})
 	t.Run("the state is lost too", func(t *testing.T) {
-		bundle, err := p.Pulumi(t.Context(), p.project, p.stack, "stack", "output", "bundle", "--show-secrets").Output()
+		bundle, err := p.Pulumi(t.Context(), p.project, p.stack, "stack", "output", "recoveryBundle", "--show-secrets").Output()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,7 @@ decide() {
 		51 | 60) what="something answers at the VIP $VIP that is no server of cluster $CLUSTER" ;;
 		*) what="no server of cluster $CLUSTER has answered at the VIP $VIP for $VIP_WAIT s" ;;
 		esac
-		die "$what, and this machine, whose disk is empty, has no right to start the cluster; it will not start a second one. Bring a server or a load balancer back, or restore a server from an etcd snapshot (k3s server --cluster-reset --cluster-reset-restore-path=FILE). If the cluster is lost for good, set servers.startOver to a new word to start it anew, empty"
+		die "$what, and this machine, whose disk is empty, has no right to start the cluster; it will not start a second one. Bring a server or a load balancer back, or go back to a snapshot of etcd by restore. If the cluster is lost for good, set servers.startOver to a new word to start it anew, empty"
 	fi
 }
 

@@ -7,7 +7,7 @@ $S3_SECRET_KEY"
 s3() {
 	if [ -n "$S3_CA" ]; then put 0644 /run/k3sha-s3-ca.pem "$S3_CA"; fi
 	code=$(printf 'user = "%s:%s"\n' "$S3_ACCESS_KEY" "$S3_SECRET_KEY" |
-		curl -sS -K - --aws-sigv4 "aws:amz:$S3_REGION:s3" --connect-timeout 10 --max-time 240 ${S3_CA:+--cacert /run/k3sha-s3-ca.pem} -o "$2" -w '%{http_code}' "$S3_URL$1" 2>/run/k3sha-s3.err) || {
+		curl -sS -K - --aws-sigv4 "aws:amz:$S3_REGION:s3" -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --connect-timeout 10 --max-time 240 ${S3_CA:+--cacert /run/k3sha-s3-ca.pem} -o "$2" -w '%{http_code}' "$S3_URL$1" 2>/run/k3sha-s3.err) || {
 		s3_error=$(redact </run/k3sha-s3.err | tail -n 1)
 		return 1
 	}
