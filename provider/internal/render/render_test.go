@@ -232,7 +232,7 @@ func TestStepsAndToolkitAreTheWholeScript(t *testing.T) {
 			used[name] = true
 			return string(text)
 		})
-		for _, program := range regexp.MustCompile(`(?m)^LB_[A-Z]+='/usr/local/lib/k3sha/steps/(lb-[a-z]+-[0-9a-f]{12})'$`).FindAllStringSubmatch(sent, -1) {
+		for _, program := range regexp.MustCompile(`(?m)^[A-Z_]+='/usr/local/lib/k3sha/steps/((?:lb|vrrp)-[a-z]+-[0-9a-f]{12})'$`).FindAllStringSubmatch(sent, -1) {
 			used[program[1]] = true
 		}
 		if whole != render.Script(p, step, secrets) {

@@ -141,7 +141,8 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"INTERFACE", s.LoadBalancers.Interface}, variable{"CA", secrets.CA}, variable{"HAPROXY", HAProxy(p)},
 			variable{"HAPROXY_UNIT", HAProxyUnit(p)}, variable{"LB_SERVERS", toolPath("lb-servers")},
 			variable{"KEEPALIVED", Keepalived(p, n)}, variable{"KEEPALIVED_UNIT", file("keepalived-unit.conf")},
-			variable{"LB_CHECK", toolPath("lb-check")})
+			variable{"LB_CHECK", toolPath("lb-check")}, variable{"VRRP_LISTEN", toolPath("vrrp-listen")},
+			variable{"ROUTER_ID", fmt.Sprint(s.LoadBalancers.VirtualRouterID)}, variable{"LB_ADDRESSES", addresses(p)})
 	case topology.Server:
 		return []string{"lib.sh", "lib-k3s.sh", "converge-server.sh"}, append(append(append(vars, k3s...), s3Vars(s, secrets)...),
 			variable{"VIP_WAIT", "120"}, variable{"VM", s.Name + "-" + topology.StepName(topology.VM, n.Name)}, variable{"START", s.Servers.StartOver},
@@ -175,6 +176,14 @@ func macs(p topology.Plan) string {
 		out = append(out, strings.ToUpper(lb.MAC))
 	}
 	return strings.Join(out, "\n")
+}
+
+func addresses(p topology.Plan) string {
+	var out []string
+	for _, lb := range p.LoadBalancers() {
+		out = append(out, lb.IP)
+	}
+	return strings.Join(out, " ")
 }
 
 // workerVars: with the CA's hash in its token k3s verifies the cluster before it sends it.

@@ -127,6 +127,7 @@ func TestLongSnapshots(t *testing.T) {
 			t.Errorf("the second update changes %v\n%s", changedNames(r), tail(out))
 		}
 	})
+	p.t = t
 	kubeconfig := p.kubeconfig()
 	p.kubectl("create", "configmap", "before", "--from-literal=a=b")
 	p.kubectl("create", "deployment", "web", "--image=web", "--replicas=2")

@@ -1,6 +1,18 @@
 # Configures HAProxy and Keepalived. The last load balancer is done when HAProxy answers on the VIP, from exactly one of
 # them: while they change one after the other, they may disagree about a router id or a peer.
 lock
+
+# alone: before Keepalived's first start here, nobody else on this network has the VIP or speaks VRRP by the same router id. Other load
+# balancers of this cluster may.
+alone() {
+	other=$(arping -D -c 2 -w 2 -I "$interface" "$VIP" | sed -n 's/.*\[\(.*\)\].*/\1/p' | tr a-f A-F | sort -u | grep -vxF "$LB_MACS" | head -n 1) || true
+	[ -z "$other" ] || die "another machine has the VIP $VIP already (MAC $other); free it there, or choose another network.vip"
+	command -v python3 >/dev/null || return 0 # cloud images have it: cloud-init is made of it
+	# shellcheck disable=SC2086 # a list of words
+	other=$(python3 "$VRRP_LISTEN" "$NODE_IP" "$ROUTER_ID" 3.5 $LB_ADDRESSES) || true
+	[ -z "$other" ] || die "$other speaks VRRP with the router id $ROUTER_ID on this network; set loadBalancers.virtualRouterId to one that nobody else has"
+}
+
 mkdir -p $conf
 chmod 0755 $conf
 apply_haproxy
@@ -34,6 +46,7 @@ if [ "$(keepalived_sum)" != "$(cat /etc/keepalived/k3sha-applied 2>/dev/null)" ]
 	! cmp -s /etc/keepalived/k3sha-candidate.conf /etc/keepalived/keepalived.conf; then
 	found=$(keepalived --config-test=/run/k3sha-keepalived-test --use-file=/etc/keepalived/k3sha-candidate.conf 2>&1) ||
 		die "Keepalived rejects its new configuration, the old one stays: $found $(cat /run/k3sha-keepalived-test 2>/dev/null)"
+	[ -s /etc/keepalived/k3sha-applied ] || alone
 	take_keepalived
 fi
 

@@ -12,6 +12,8 @@ programs() {
 	export DEBIAN_FRONTEND=noninteractive
 	log=$(mktemp)
 	# At first boot the machine's own apt run may hold the lock of the lists, for which apt itself does not wait.
+	# An earlier installation may have been killed in the middle.
+	dpkg --configure -a --force-confold >"$log" 2>&1 || true # what is wrong then, the installation says
 	update_lists() { apt-get -q -o Acquire::Retries=3 update >"$log" 2>&1 || ! grep -q 'Could not get lock' "$log"; }
 	wait_until 300 update_lists || true # what is missing then, the installation says
 	# shellcheck disable=SC2086 # a list of words
