@@ -283,6 +283,32 @@ func TestPrepareFetchesAndVerifies(t *testing.T) {
 	}
 }
 
+// A template that has HAProxy or Keepalived for something else is refused; one that has them as they are installed is not.
+func TestForeignPrograms(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ installed, changed, version, want string }{
+		"nothing":            {"", "", "HAProxy version 2.6.12-1+deb12u4 2025/10/02", ""},
+		"as installed":       {"haproxy", "", "HAProxy version 3.0.1 2024/06/10", ""},
+		"configured already": {"haproxy", "??5?????? c /etc/haproxy/haproxy.cfg", "HAProxy version 2.6.12", "haproxy on this machine is configured for something else already (/etc/haproxy/haproxy.cfg), which would be overwritten; take it out of the template"},
+		"too old":            {"haproxy", "", "HA-Proxy version 2.2.9-2+deb11u6 2023/12/03", "HAProxy here is 2.2, and 2.6 is the oldest that has what its configuration uses; use a newer template"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			program(t, dir, "haproxy", "echo '"+c.version+"'")
+			for _, there := range []string{"keepalived", "arping", "flock"} {
+				program(t, dir, there, "")
+			}
+			program(t, dir, "dpkg-query", `for word; do package=$word; done; case " `+c.installed+` " in *" $package "*) echo 'install ok installed' ;; *) exit 1 ;; esac`)
+			program(t, dir, "dpkg", `echo '`+c.changed+`'`)
+			_, stderr, err := shell(t, dir, "", []string{"lib.sh", "lib-packages.sh", "prepare-loadbalancer.sh"}, "")
+			if got := strings.TrimSpace(stderr); !strings.HasSuffix(got, c.want) || (err != nil) != (c.want != "") {
+				t.Errorf("%v, said %q, want %q", err, got, c.want)
+			}
+		})
+	}
+}
+
 // What a load balancer's check says to Keepalived: HAProxy dead: give the VIP up. No server in sight: only if a peer sees one.
 func TestCheckOfALoadBalancer(t *testing.T) {
 	t.Parallel()

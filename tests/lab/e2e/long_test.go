@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -191,22 +192,37 @@ func TestLongGrowAndUpgrade(t *testing.T) {
 
 	t.Run("a version rolls", func(t *testing.T) {
 		p.t = t
-		p.program("firstAddress: 192.168.1.201\n", "firstAddress: 192.168.1.201\n        count: 5\n", release, minor)
+		rolled := []string{"firstAddress: 192.168.1.201\n", "firstAddress: 192.168.1.201\n        count: 5\n", release, minor}
+		p.program(append(slices.Clone(rolled), oneWorker, "          count: 3\n")...) // one is added meanwhile
 		s := p.service(func() {
 			r, _ := p.up()
 			var order []string
+			servers, added := 0.0, 0.0
+			for _, s := range r.Steps {
+				if strings.Contains(s.Name, "-converge-k3s-server-") {
+					servers = max(servers, s.End)
+				}
+				if strings.HasSuffix(s.Name, "-converge-k3s-worker-03") {
+					added = s.Start
+				}
+			}
+			if added < servers {
+				t.Errorf("the added worker joined after %.1f s, and the last server had the release after %.1f s", added, servers)
+			}
 			for _, s := range r.Steps {
 				if strings.Contains(s.Name, "-converge-") && s.Op == "update" && s.End > s.Start {
 					order = append(order, strings.TrimPrefix(s.Name, "k3s-converge-k3s-"))
 				}
 			}
-			servers := []string{"server-01", "server-02", "server-03", "server-04", "server-05"}
 			if len(order) != 7 {
 				t.Fatalf("converged %v", order)
 			}
-			expect(t, "servers in order", order[:5], servers)
+			expect(t, "servers in order", order[:5], []string{"server-01", "server-02", "server-03", "server-04", "server-05"})
 		})
 		p.within(s, 3*time.Second) // naive: 20 s for those whom a restarting server has served
+		p.cluster(minor, kubernetesNodes("k3s-server-04", "k3s-server-05", "k3s-worker-03")...)
+		p.program(rolled...)
+		p.up()
 		p.cluster(minor, kubernetesNodes("k3s-server-04", "k3s-server-05")...)
 	})
 
