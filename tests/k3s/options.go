@@ -38,7 +38,7 @@ var known = map[string][]string{
 // readOptions reads config.yaml, config.yaml.d, the environment and the command line, the later ones win.
 func readOptions(mode string, args []string) (*options, error) {
 	o := &options{mode: mode, values: map[string][]string{}}
-	if err := o.readFiles(); err != nil {
+	if err := o.readFiles(configFile(args)); err != nil {
 		return nil, err
 	}
 	for name, key := range map[string]string{"K3S_URL": "server", "K3S_TOKEN": "token", "K3S_TOKEN_FILE": "token-file", "K3S_AGENT_TOKEN": "agent-token", "K3S_NODE_NAME": "node-name"} {
@@ -62,6 +62,10 @@ func readOptions(mode string, args []string) (*options, error) {
 		o.values[key] = value
 	}
 	for key := range given {
+		if key == "config" || key == "c" {
+			delete(o.values, key) // read already
+			continue
+		}
 		if !o.knows(key) {
 			return nil, fmt.Errorf("flag provided but not defined: -%s", key)
 		}
@@ -79,13 +83,31 @@ func (o *options) knows(key string) bool {
 	return slices.Contains(known[o.mode], key) || o.mode == "server" && slices.Contains(snapshotOptions, key)
 }
 
-func (o *options) readFiles() error {
-	dropIns, err := filepath.Glob("/etc/rancher/k3s/config.yaml.d/*.y*ml")
+// configFile is the configuration's, by the command line or the environment.
+func configFile(args []string) string {
+	for i, arg := range args {
+		switch key, value, found := strings.Cut(arg, "="); {
+		case strings.TrimLeft(key, "-") != "config" && strings.TrimLeft(key, "-") != "c":
+		case found:
+			return value
+		case i+1 < len(args):
+			return args[i+1]
+		}
+	}
+	if file := os.Getenv("K3S_CONFIG_FILE"); file != "" {
+		return file
+	}
+	return "/etc/rancher/k3s/config.yaml"
+}
+
+// readFiles reads the configuration and the files in the folder beside it.
+func (o *options) readFiles(config string) error {
+	dropIns, err := filepath.Glob(config + ".d/*.y*ml")
 	if err != nil {
 		return err
 	}
 	sort.Strings(dropIns)
-	for _, file := range append([]string{"/etc/rancher/k3s/config.yaml"}, dropIns...) {
+	for _, file := range append([]string{config}, dropIns...) {
 		if err := o.readFile(file); err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ cluster-reset-restore-path: $file
 "
 	# k3s unpacks what is packed where it stands.
 	command='cd "$4" && ip link set lo up && ip addr add "$1/32" dev lo && ip route add default dev lo && exec "$2" server --config "$3"'
-	K3S_CONFIG_FILE="$work/config.yaml" timeout -k 5 200 unshare --net sh -c "$command" sh "$NODE_IP" "$release" "$work/config.yaml" "$work" >"$work/log" 2>&1 || true # its status proves nothing
+	timeout -k 5 200 unshare --net sh -c "$command" sh "$NODE_IP" "$release" "$work/config.yaml" "$work" >"$work/log" 2>&1 || true # its status proves nothing
 	if [ ! -d "$work/data/server/db/etcd/member" ] || [ ! -e "$work/data/server/db/reset-flag" ]; then
 		why=$(redact <"$work/log" | cut -c 1-400 | cause)
 		die "k3s does not take $SNAPSHOT: ${why:-$(redact <"$work/log" | cut -c 1-400 | tail -n 1)}; nothing was stopped"
