@@ -53,7 +53,7 @@ func newSnapshotCommand(verb string, args []string) (*snapshotCommand, error) {
 		return nil, err
 	}
 	o := &options{mode: "etcd-snapshot", values: map[string][]string{}}
-	if err := o.readFiles(); err != nil {
+	if err := o.readFiles(configFile(nil)); err != nil {
 		return nil, err
 	}
 	known := func(key string) bool { return key != "output" && flags.Lookup(key) != nil }

@@ -110,7 +110,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 	if s.Reapply != "" {
 		vars = append(vars, variable{"REAPPLY", s.Reapply}) // has the step run again
 	}
-	if s.Restore != nil && step.Verb == topology.Converge {
+	if s.Restore != nil && step.Verb == topology.Converge && n.Role != topology.LoadBalancer {
 		vars = append(vars, variable{"RESTORE", s.Restore.ID})
 	}
 	unit := "k3s"

@@ -118,8 +118,8 @@ var changes = []change{
 	},
 	{
 		"`loadBalancers.advertInterval`",
-		[]string{"loadBalancers:\n", "loadBalancers:\n        advertInterval: 0.4\n"},
-		reloads, nil, file(balancers, "/etc/keepalived/keepalived.conf", "advert_int 0.4"),
+		[]string{"loadBalancers:\n", "loadBalancers:\n        advertInterval: 0.3\n"},
+		reloads, nil, file(balancers, "/etc/keepalived/keepalived.conf", "advert_int 0.3"),
 	},
 	{
 		"`loadBalancers.preempt`",

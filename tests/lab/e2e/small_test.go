@@ -28,7 +28,7 @@ func TestLongSmallCluster(t *testing.T) {
 		}
 		for _, want := range []string{
 			"last lines of k3s on k3s-server-01:",
-			`k3s-server-01: converge: k3s ends again and again; mend that, then run pulumi up again; cause: level=fatal msg="unknown flag: --nonsense"`,
+			`k3s-server-01: converge: k3s v1.31.6+k3s1 ends again and again; mend that, then run pulumi up again; cause: level=fatal msg="unknown flag: --nonsense"`,
 		} {
 			if !strings.Contains(out, want) {
 				t.Errorf("the error lacks %q:\n%s", want, tail(out))

@@ -5,7 +5,7 @@ lock
 # alone: before Keepalived's first start here, nobody else on this network has the VIP or speaks VRRP by the same router id. Other load
 # balancers of this cluster may.
 alone() {
-	other=$(arping -D -c 2 -w 2 -I "$interface" "$VIP" | sed -n 's/.*\[\(.*\)\].*/\1/p' | tr a-f A-F | sort -u | grep -vxF "$LB_MACS" | head -n 1) || true
+	other=$(arping -D -c 2 -w 2 -I "$interface" "$VIP" | sed -n 's/^[^[]*\[\([^]]*\)\].*/\1/p' | tr a-f A-F | sort -u | grep -vxF "$LB_MACS" | head -n 1) || true
 	[ -z "$other" ] || die "another machine has the VIP $VIP already (MAC $other); free it there, or choose another network.vip"
 	command -v python3 >/dev/null || return 0 # cloud images have it: cloud-init is made of it
 	# shellcheck disable=SC2086 # a list of words
@@ -67,7 +67,7 @@ holders() {
 	else
 		answers=$(arping -c 2 -w 2 -I "$interface" -s "$NODE_IP" "$VIP") || true
 	fi
-	others=$(printf '%s\n' "$answers" | sed -n 's/.*\[\(.*\)\].*/\1/p' | tr a-f A-F | sort -u | grep -cxF "$LB_MACS") || true
+	others=$(printf '%s\n' "$answers" | sed -n 's/^[^[]*\[\([^]]*\)\].*/\1/p' | tr a-f A-F | sort -u | grep -cxF "$LB_MACS") || true
 	echo $((own + others))
 }
 one_holder() { [ "$(holders)" -eq 1 ]; }
