@@ -165,7 +165,7 @@ func (b *bootstrap) newAccess(step topology.Step) (pulumi.ProviderResource, erro
 	s := b.plan.Spec
 	base := resources.Access{
 		Cluster: s.ClusterName, VIP: s.Network.VIP, APIPort: s.LoadBalancers.APIPort, StatusPort: s.LoadBalancers.StatusPort, Servers: len(b.plan.Servers()), Others: slices.Clone(s.Servers.Others),
-		StartOver: s.Servers.StartOver, User: s.SSH.User, Port: s.SSH.Port, Drain: s.K3s.DrainTimeout, DrainForce: s.K3s.DrainForce,
+		StartOver: s.Servers.StartOver, RestoreID: b.restoreID(), User: s.SSH.User, Port: s.SSH.Port, Drain: s.K3s.DrainTimeout, DrainForce: s.K3s.DrainForce,
 		Owner: b.ctx.Project() + "/" + b.ctx.Stack() + "/" + b.name,
 	}
 	var jump *contact.Host
@@ -224,7 +224,7 @@ func (b *bootstrap) newSeat(step topology.Step) (*seat, error) {
 	var s seat
 	return &s, b.register(resources.SeatToken, b.childName(step), pulumi.Map{
 		"node": pulumi.String(n.Name), "role": pulumi.String(string(n.Role)), "instance": b.vms[n.Name].Instance,
-		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "address": pulumi.String(n.IP),
+		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "restoreId": pulumi.String(b.restoreID()), "address": pulumi.String(n.IP),
 	}, &s, append(b.reaching(step), pulumi.DeletedWith(b.identity), pulumi.DeleteBeforeReplace(true))...)
 }
 

@@ -42,6 +42,14 @@ func (b *bootstrap) s3Keys() (access, secret pulumi.StringOutput) {
 	return pulumi.String("").ToStringOutput(), pulumi.String("").ToStringOutput()
 }
 
+// restoreID is the word of the restore that the program asks for.
+func (b *bootstrap) restoreID() string {
+	if r := b.plan.Spec.Restore; r != nil {
+		return r.ID
+	}
+	return ""
+}
+
 // folder is where servers keep snapshots.
 func (b *bootstrap) folder() string {
 	if backup := b.plan.Spec.Backup; backup != nil {

@@ -28,6 +28,7 @@ type Access struct {
 	Servers    int           `json:"servers"` // how many the cluster is meant to have
 	Others     []string      `json:"others"`  // addresses of all servers
 	StartOver  string        `json:"startOver,omitempty"`
+	RestoreID  string        `json:"restoreId,omitempty"`
 	User       string        `json:"user"`
 	Port       int           `json:"port"`
 	PrivateKey string        `json:"privateKey"`

@@ -224,6 +224,7 @@ func (s *SeatArgs) Annotate(a infer.Annotator) {
 	a.Describe(&s.Role, "What it is for.")
 	a.Describe(&s.Instance, "The machine's instance.\n\nChange: the seat is left and taken again.")
 	a.Describe(&s.StartOver, "The cluster's `servers.startOver`.\n\nChange: a new mark takes the seat in the cluster that was started anew.")
+	a.Describe(&s.RestoreID, "The cluster's `restore.id`.\n\nChange: a new one takes the seat in the cluster that has gone back to a snapshot.")
 	a.Describe(&s.Address, "The machine's address."+stays)
 }
 
@@ -234,6 +235,7 @@ func (s *SeatState) Annotate(a infer.Annotator) {
 	a.Describe(&s.Address, "The machine's address.")
 	a.Describe(&s.Instance, "The machine's instance.")
 	a.Describe(&s.StartOver, "The mark of the cluster in which it is.")
+	a.Describe(&s.RestoreID, "The restore after which it was taken.")
 	a.Describe(&s.MachineID, "The machine's own id, as Kubernetes shows it.")
 }
 

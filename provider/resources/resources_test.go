@@ -409,6 +409,7 @@ func TestASeatIsItsMachines(t *testing.T) {
 		"another machine":       {map[string]property.Value{"instance": text("k3sha-2")}, "instance update&replace, deleted before"},
 		"started over":          {map[string]property.Value{"startOver": text("second")}, "startOver update"},
 		"the mark is taken out": {map[string]property.Value{"startOver": text("")}, ""},
+		"gone back":             {map[string]property.Value{"restoreId": text("monday")}, "restoreId update"},
 		"both":                  {map[string]property.Value{"startOver": text("second"), "instance": text("k3sha-2")}, "instance update&replace, deleted before"},
 	} {
 		diff, err := server.Diff(p.DiffRequest{Urn: urn("Seat"), ID: "k3s-server-02", OldInputs: inputs, State: state, Inputs: with(inputs, c.change)})
@@ -419,6 +420,10 @@ func TestASeatIsItsMachines(t *testing.T) {
 	// The seat was in a cluster that has been given up: there is nothing to leave, and nobody to ask.
 	over := configured(t, resources.Access{Cluster: "k3s", StartOver: "second", Bundle: newBundle(t, "k3s")})
 	if err := over.Delete(p.DeleteRequest{Urn: urn("Seat"), ID: "k3s-server-02", Properties: state, OldInputs: inputs}); err != nil {
+		t.Error(err)
+	}
+	back := configured(t, resources.Access{Cluster: "k3s", StartOver: "first", RestoreID: "monday", Bundle: newBundle(t, "k3s")})
+	if err := back.Delete(p.DeleteRequest{Urn: urn("Seat"), ID: "k3s-server-02", Properties: state, OldInputs: inputs}); err != nil {
 		t.Error(err)
 	}
 	// In the living one there is, and without a way to it nobody is taken out.

@@ -93,7 +93,7 @@ func (r ClusterRestore) restore(ctx context.Context, in ClusterRestoreArgs) erro
 		}
 		script := render.RestoreScript(part, render.RestoreInput{
 			Node: server.Node, IP: server.Address, Version: in.Version, Snapshot: in.Snapshot, ID: in.RestoreID, Start: access.StartOver,
-			Token: access.Bundle.Token, CA: access.Bundle.Authorities.Server.Certificate,
+			Token: access.Bundle.Token, AgentToken: access.Bundle.AgentToken, CA: access.Bundle.Authorities.Server.Certificate,
 		}, where(in.Folder, in.S3))
 		out, err := access.run(ctx, topology.Restore, server, script, waits)
 		return strings.TrimSpace(out), err

@@ -25,6 +25,7 @@ type SeatArgs struct {
 	Role      string `pulumi:"role"`
 	Instance  string `pulumi:"instance"`
 	StartOver string `pulumi:"startOver"`
+	RestoreID string `pulumi:"restoreId,optional"`
 	Address   string `pulumi:"address"`
 }
 
@@ -34,7 +35,8 @@ type SeatState struct {
 	Role      string `pulumi:"role"`
 	Address   string `pulumi:"address"`
 	Instance  string `pulumi:"instance"`
-	StartOver string `pulumi:"startOver"` // the mark of the cluster in which it is
+	StartOver string `pulumi:"startOver"`          // the mark of the cluster in which it is
+	RestoreID string `pulumi:"restoreId,optional"` // the restore after which it was taken
 	MachineID string `pulumi:"machineId"`
 }
 
@@ -51,7 +53,7 @@ const reachWait = 2 * time.Minute
 // Create takes the seat.
 func (s Seat) Create(ctx context.Context, req infer.CreateRequest[SeatArgs]) (infer.CreateResponse[SeatState], error) {
 	in := req.Inputs
-	resp := infer.CreateResponse[SeatState]{ID: in.Node, Output: SeatState{Node: in.Node, Role: in.Role, Address: in.Address, Instance: in.Instance, StartOver: in.StartOver}}
+	resp := infer.CreateResponse[SeatState]{ID: in.Node, Output: SeatState{Node: in.Node, Role: in.Role, Address: in.Address, Instance: in.Instance, StartOver: in.StartOver, RestoreID: in.RestoreID}}
 	if req.DryRun {
 		return resp, nil
 	}
@@ -60,7 +62,7 @@ func (s Seat) Create(ctx context.Context, req infer.CreateRequest[SeatArgs]) (in
 	return resp, err
 }
 
-// Update takes a seat in the cluster that was started anew.
+// Update takes a seat in the cluster that was started anew, or has gone back to a snapshot.
 func (s Seat) Update(ctx context.Context, req infer.UpdateRequest[SeatArgs, SeatState]) (infer.UpdateResponse[SeatState], error) {
 	resp := infer.UpdateResponse[SeatState]{Output: req.State}
 	if req.DryRun {
@@ -68,7 +70,7 @@ func (s Seat) Update(ctx context.Context, req infer.UpdateRequest[SeatArgs, Seat
 	}
 	id, err := s.take(ctx, req.Inputs)
 	if err == nil {
-		resp.Output.StartOver, resp.Output.MachineID = req.Inputs.StartOver, id
+		resp.Output.StartOver, resp.Output.RestoreID, resp.Output.MachineID = req.Inputs.StartOver, req.Inputs.RestoreID, id
 	}
 	return resp, err
 }
@@ -114,9 +116,13 @@ const withoutReplace = " (if it is set already, or ssh has changed: run pulumi u
 // Diff says that another machine needs the seat anew.
 func (Seat) Diff(_ context.Context, req infer.DiffRequest[SeatArgs, SeatState]) (infer.DiffResponse, error) {
 	diff := replacedWith("instance", req.Inputs.Instance, req.State.Instance)
-	// Taken out again, the mark has done its work.
-	if !diff.HasChanges && req.Inputs.StartOver != "" && req.Inputs.StartOver != req.State.StartOver {
-		diff = infer.DiffResponse{HasChanges: true, DetailedDiff: map[string]p.PropertyDiff{"startOver": {Kind: p.Update, InputDiff: true}}}
+	// Taken out again, a mark has done its work.
+	for _, mark := range []struct{ name, now, old string }{
+		{"startOver", req.Inputs.StartOver, req.State.StartOver}, {"restoreId", req.Inputs.RestoreID, req.State.RestoreID},
+	} {
+		if !diff.HasChanges && mark.now != "" && mark.now != mark.old {
+			diff = infer.DiffResponse{HasChanges: true, DetailedDiff: map[string]p.PropertyDiff{mark.name: {Kind: p.Update, InputDiff: true}}}
+		}
 	}
 	return diff, nil
 }
@@ -133,6 +139,9 @@ func (s Seat) Delete(ctx context.Context, req infer.DeleteRequest[SeatState]) (i
 	}
 	if access.StartOver != "" && access.StartOver != req.State.StartOver {
 		return infer.DeleteResponse{}, nil // the cluster in which it was has been given up
+	}
+	if access.RestoreID != "" && access.RestoreID != req.State.RestoreID {
+		return infer.DeleteResponse{}, nil // so have its data; what the snapshot has of this machine goes when the next one takes its seat
 	}
 	c, err := cluster.Reach(ctx, access.toCluster(), reachWait)
 	if err != nil {

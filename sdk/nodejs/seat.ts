@@ -51,6 +51,10 @@ export class Seat extends pulumi.CustomResource {
      */
     declare public readonly node: pulumi.Output<string>;
     /**
+     * The restore after which it was taken.
+     */
+    declare public readonly restoreId: pulumi.Output<string | undefined>;
+    /**
      * What it is for.
      */
     declare public readonly role: pulumi.Output<string>;
@@ -88,6 +92,7 @@ export class Seat extends pulumi.CustomResource {
             resourceInputs["address"] = args?.address;
             resourceInputs["instance"] = args?.instance;
             resourceInputs["node"] = args?.node;
+            resourceInputs["restoreId"] = args?.restoreId;
             resourceInputs["role"] = args?.role;
             resourceInputs["startOver"] = args?.startOver;
             resourceInputs["machineId"] = undefined /*out*/;
@@ -96,6 +101,7 @@ export class Seat extends pulumi.CustomResource {
             resourceInputs["instance"] = undefined /*out*/;
             resourceInputs["machineId"] = undefined /*out*/;
             resourceInputs["node"] = undefined /*out*/;
+            resourceInputs["restoreId"] = undefined /*out*/;
             resourceInputs["role"] = undefined /*out*/;
             resourceInputs["startOver"] = undefined /*out*/;
         }
@@ -124,6 +130,12 @@ export interface SeatArgs {
      * The node's name.
      */
     node: pulumi.Input<string>;
+    /**
+     * The cluster's `restore.id`.
+     *
+     * Change: a new one takes the seat in the cluster that has gone back to a snapshot.
+     */
+    restoreId?: pulumi.Input<string | undefined>;
     /**
      * What it is for.
      */

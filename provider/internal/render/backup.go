@@ -57,7 +57,7 @@ const (
 
 // RestoreInput is what a restore is made of.
 type RestoreInput struct {
-	Node, IP, Version, Snapshot, ID, Start, Token, CA string
+	Node, IP, Version, Snapshot, ID, Start, Token, AgentToken, CA string
 }
 
 // RestoreScript has a server do its part of a restore.
@@ -71,6 +71,7 @@ func RestoreScript(part RestorePart, in RestoreInput, s Snapshots) string {
 		{"ID", in.ID},
 		{"START", in.Start},
 		{"TOKEN", in.Token},
+		{"AGENT_TOKEN", in.AgentToken},
 		{"CA", strings.TrimRight(in.CA, "\n")},
 		{"DO", string(part)},
 	}, s.vars()...))

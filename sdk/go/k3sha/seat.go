@@ -24,6 +24,8 @@ type Seat struct {
 	MachineId pulumi.StringOutput `pulumi:"machineId"`
 	// The node's name.
 	Node pulumi.StringOutput `pulumi:"node"`
+	// The restore after which it was taken.
+	RestoreId pulumi.StringPtrOutput `pulumi:"restoreId"`
 	// What it is for.
 	Role pulumi.StringOutput `pulumi:"role"`
 	// The mark of the cluster in which it is.
@@ -95,6 +97,10 @@ type seatArgs struct {
 	Instance string `pulumi:"instance"`
 	// The node's name.
 	Node string `pulumi:"node"`
+	// The cluster's `restore.id`.
+	//
+	// Change: a new one takes the seat in the cluster that has gone back to a snapshot.
+	RestoreId *string `pulumi:"restoreId"`
 	// What it is for.
 	Role string `pulumi:"role"`
 	// The cluster's `servers.startOver`.
@@ -115,6 +121,10 @@ type SeatArgs struct {
 	Instance pulumi.StringInput
 	// The node's name.
 	Node pulumi.StringInput
+	// The cluster's `restore.id`.
+	//
+	// Change: a new one takes the seat in the cluster that has gone back to a snapshot.
+	RestoreId pulumi.StringPtrInput
 	// What it is for.
 	Role pulumi.StringInput
 	// The cluster's `servers.startOver`.
@@ -228,6 +238,11 @@ func (o SeatOutput) MachineId() pulumi.StringOutput {
 // The node's name.
 func (o SeatOutput) Node() pulumi.StringOutput {
 	return o.ApplyT(func(v *Seat) pulumi.StringOutput { return v.Node }).(pulumi.StringOutput)
+}
+
+// The restore after which it was taken.
+func (o SeatOutput) RestoreId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Seat) pulumi.StringPtrOutput { return v.RestoreId }).(pulumi.StringPtrOutput)
 }
 
 // What it is for.

@@ -23,7 +23,8 @@ class SeatArgs:
                  instance: pulumi.Input[_builtins.str],
                  node: pulumi.Input[_builtins.str],
                  role: pulumi.Input[_builtins.str],
-                 start_over: pulumi.Input[_builtins.str]):
+                 start_over: pulumi.Input[_builtins.str],
+                 restore_id: pulumi.Input[Optional[_builtins.str]] = None):
         """
         The set of arguments for constructing a Seat resource.
 
@@ -38,12 +39,17 @@ class SeatArgs:
         :param pulumi.Input[_builtins.str] start_over: The cluster's `servers.startOver`.
                
                Change: a new mark takes the seat in the cluster that was started anew.
+        :param pulumi.Input[_builtins.str] restore_id: The cluster's `restore.id`.
+               
+               Change: a new one takes the seat in the cluster that has gone back to a snapshot.
         """
         pulumi.set(__self__, "address", address)
         pulumi.set(__self__, "instance", instance)
         pulumi.set(__self__, "node", node)
         pulumi.set(__self__, "role", role)
         pulumi.set(__self__, "start_over", start_over)
+        if restore_id is not None:
+            pulumi.set(__self__, "restore_id", restore_id)
 
     @_builtins.property
     @pulumi.getter
@@ -111,6 +117,20 @@ class SeatArgs:
     def start_over(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "start_over", value)
 
+    @_builtins.property
+    @pulumi.getter(name="restoreId")
+    def restore_id(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The cluster's `restore.id`.
+
+        Change: a new one takes the seat in the cluster that has gone back to a snapshot.
+        """
+        return pulumi.get(self, "restore_id")
+
+    @restore_id.setter
+    def restore_id(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "restore_id", value)
+
 
 @pulumi.type_token("k3sha:index:Seat")
 class Seat(pulumi.CustomResource):
@@ -121,6 +141,7 @@ class Seat(pulumi.CustomResource):
                  address: pulumi.Input[Optional[_builtins.str]] = None,
                  instance: pulumi.Input[Optional[_builtins.str]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
+                 restore_id: pulumi.Input[Optional[_builtins.str]] = None,
                  role: pulumi.Input[Optional[_builtins.str]] = None,
                  start_over: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
@@ -136,6 +157,9 @@ class Seat(pulumi.CustomResource):
                
                Change: the seat is left and taken again.
         :param pulumi.Input[_builtins.str] node: The node's name.
+        :param pulumi.Input[_builtins.str] restore_id: The cluster's `restore.id`.
+               
+               Change: a new one takes the seat in the cluster that has gone back to a snapshot.
         :param pulumi.Input[_builtins.str] role: What it is for.
         :param pulumi.Input[_builtins.str] start_over: The cluster's `servers.startOver`.
                
@@ -168,6 +192,7 @@ class Seat(pulumi.CustomResource):
                  address: pulumi.Input[Optional[_builtins.str]] = None,
                  instance: pulumi.Input[Optional[_builtins.str]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
+                 restore_id: pulumi.Input[Optional[_builtins.str]] = None,
                  role: pulumi.Input[Optional[_builtins.str]] = None,
                  start_over: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
@@ -188,6 +213,7 @@ class Seat(pulumi.CustomResource):
             if node is None and not opts.urn:
                 raise TypeError("Missing required property 'node'")
             __props__.__dict__["node"] = node
+            __props__.__dict__["restore_id"] = restore_id
             if role is None and not opts.urn:
                 raise TypeError("Missing required property 'role'")
             __props__.__dict__["role"] = role
@@ -221,6 +247,7 @@ class Seat(pulumi.CustomResource):
         __props__.__dict__["instance"] = None
         __props__.__dict__["machine_id"] = None
         __props__.__dict__["node"] = None
+        __props__.__dict__["restore_id"] = None
         __props__.__dict__["role"] = None
         __props__.__dict__["start_over"] = None
         return Seat(resource_name, opts=opts, __props__=__props__)
@@ -256,6 +283,14 @@ class Seat(pulumi.CustomResource):
         The node's name.
         """
         return pulumi.get(self, "node")
+
+    @_builtins.property
+    @pulumi.getter(name="restoreId")
+    def restore_id(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        The restore after which it was taken.
+        """
+        return pulumi.get(self, "restore_id")
 
     @_builtins.property
     @pulumi.getter

@@ -192,7 +192,9 @@ echo nothing >junk; head -c 100000 whole >half`)
 		p.kubectl("get", "configmap", "before")
 		p.cluster(next, kubernetesNodes()...)
 		p.tidy()
-		p.livePods()
+		p.eventually("two replicas", time.Minute, func() bool {
+			return p.kubectl("get", "deployment", "web", "-o", "jsonpath={.status.availableReplicas}") == "2"
+		})
 		if got := p.boots(); fmt.Sprint(got) != fmt.Sprint(boots) {
 			t.Errorf("VMs have restarted: %v, before %v", got, boots)
 		}

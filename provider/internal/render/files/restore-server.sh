@@ -8,7 +8,8 @@ work=/var/lib/k3sha/restore
 restored=/var/lib/k3sha/restored
 release=/var/lib/k3sha/releases/$K3S_VERSION/k3s
 SECRETS="$SECRETS
-$TOKEN"
+$TOKEN
+$AGENT_TOKEN"
 lock
 has() { [ "$ID" = "$(cat "$1" 2>/dev/null)" ]; }
 
@@ -48,8 +49,10 @@ check() {
 make() {
 	rm -rf "$work/data"
 	put 0600 "$work/token" "$TOKEN"
+	put 0600 "$work/agent-token" "$AGENT_TOKEN"
 	put 0600 "$work/config.yaml" "data-dir: $work/data
 token-file: $work/token
+agent-token-file: $work/agent-token
 node-name: $NODE
 node-ip: $NODE_IP
 advertise-address: $NODE_IP

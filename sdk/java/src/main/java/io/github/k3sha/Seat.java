@@ -10,6 +10,7 @@ import com.pulumi.core.internal.Codegen;
 import io.github.k3sha.SeatArgs;
 import io.github.k3sha.Utilities;
 import java.lang.String;
+import java.util.Optional;
 import javax.annotation.Nullable;
 
 /**
@@ -73,6 +74,20 @@ public class Seat extends com.pulumi.resources.CustomResource {
      */
     public Output<String> node() {
         return this.node;
+    }
+    /**
+     * The restore after which it was taken.
+     * 
+     */
+    @Export(name="restoreId", refs={String.class}, tree="[0]")
+    private Output</* @Nullable */ String> restoreId;
+
+    /**
+     * @return The restore after which it was taken.
+     * 
+     */
+    public Output<Optional<String>> restoreId() {
+        return Codegen.optional(this.restoreId);
     }
     /**
      * What it is for.

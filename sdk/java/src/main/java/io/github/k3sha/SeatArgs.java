@@ -8,6 +8,8 @@ import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
 import java.lang.String;
 import java.util.Objects;
+import java.util.Optional;
+import javax.annotation.Nullable;
 
 
 public final class SeatArgs extends com.pulumi.resources.ResourceArgs {
@@ -68,6 +70,25 @@ public final class SeatArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * The cluster&#39;s `restore.id`.
+     * 
+     * Change: a new one takes the seat in the cluster that has gone back to a snapshot.
+     * 
+     */
+    @Import(name="restoreId")
+    private @Nullable Output<String> restoreId;
+
+    /**
+     * @return The cluster&#39;s `restore.id`.
+     * 
+     * Change: a new one takes the seat in the cluster that has gone back to a snapshot.
+     * 
+     */
+    public Optional<Output<String>> restoreId() {
+        return Optional.ofNullable(this.restoreId);
+    }
+
+    /**
      * What it is for.
      * 
      */
@@ -107,6 +128,7 @@ public final class SeatArgs extends com.pulumi.resources.ResourceArgs {
         this.address = $.address;
         this.instance = $.instance;
         this.node = $.node;
+        this.restoreId = $.restoreId;
         this.role = $.role;
         this.startOver = $.startOver;
     }
@@ -198,6 +220,31 @@ public final class SeatArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder node(String node) {
             return node(Output.of(node));
+        }
+
+        /**
+         * @param restoreId The cluster&#39;s `restore.id`.
+         * 
+         * Change: a new one takes the seat in the cluster that has gone back to a snapshot.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder restoreId(@Nullable Output<String> restoreId) {
+            $.restoreId = restoreId;
+            return this;
+        }
+
+        /**
+         * @param restoreId The cluster&#39;s `restore.id`.
+         * 
+         * Change: a new one takes the seat in the cluster that has gone back to a snapshot.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder restoreId(String restoreId) {
+            return restoreId(Output.of(restoreId));
         }
 
         /**
