@@ -188,7 +188,7 @@ echo nothing >junk; head -c 100000 whole >half`)
 		s := p.service(func() { p.up() })
 		p.within(s, 60*time.Second)
 		t.Logf("figure: a living cluster goes back: %.1f s without API", s.Without.Seconds())
-		p.gone("after")
+		p.wentBack()
 		p.kubectl("get", "configmap", "before")
 		p.cluster(next, kubernetesNodes()...)
 		p.tidy()
@@ -219,7 +219,7 @@ echo nothing >junk; head -c 100000 whole >half`)
 		}
 		p.cluster(next, kubernetesNodes()...)
 		p.tidy()
-		p.gone("after")
+		p.wentBack()
 		p.kubectl("get", "configmap", "before")
 		if p.kubeconfig() != kubeconfig {
 			t.Error("the kubeconfig has changed")
@@ -259,12 +259,12 @@ echo nothing >junk; head -c 100000 whole >half`)
 	})
 }
 
-// gone fails when there is such a ConfigMap.
-func (p *place) gone(name string) {
+// wentBack fails when what was written after the snapshot is there.
+func (p *place) wentBack() {
 	p.t.Helper()
 	p.forgetKubeconfig()
-	if out, err := p.tryKubectl("get", "configmap", name); err == nil || !strings.Contains(out, "NotFound") {
-		p.t.Errorf("configmap %s: %v %s", name, err, out)
+	if out, err := p.tryKubectl("get", "configmap", "after"); err == nil || !strings.Contains(out, "NotFound") {
+		p.t.Errorf("configmap after: %v %s", err, out)
 	}
 }
 
