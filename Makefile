@@ -128,7 +128,7 @@ test-unit: ## the part that needs neither root nor Linux
 test: lint test-unit build $(B)/bin/sdkgen $(B)/bin/langhost $(B)/sdk/ready ## all that a change must pass
 	cd tests/tools/sdkgen && go test ./...
 	$(MAKE) --no-print-directory release-snapshot
-	cd tests/lab && go test -count=1 -timeout 30m -run 'TestLab' -v ./e2e/
+	cd tests/lab && go test -count=1 -timeout 40m -run 'TestLab' -v ./e2e/
 
 .PHONY: bench-preview
 bench-preview: build $(B)/bin/langhost ## preview and up of hundreds of workers, beside a plain program
