@@ -206,14 +206,6 @@ type K3sHaCluster struct {
 	Snapshots SnapshotArrayOutput `pulumi:"snapshots"`
 }
 
-// Snapshot is a snapshot of etcd.
-type Snapshot struct {
-	Name  string `pulumi:"name"`
-	Place string `pulumi:"place"`
-	Bytes int    `pulumi:"bytes"`
-	Time  string `pulumi:"time"`
-}
-
 // NodeInfo is what the outputs say of a node.
 type NodeInfo struct {
 	Role        NodeRole `pulumi:"role"`

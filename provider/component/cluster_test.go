@@ -651,6 +651,7 @@ func TestProblemsStopEverythingAtOnce(t *testing.T) {
 // laneMocks see how many VMs are cloned at a time.
 type laneMocks struct {
 	*mocks
+	lanes     int32 // a clone goes on until there have been as many, on a machine however busy
 	now, most atomic.Int32
 }
 
@@ -661,7 +662,10 @@ func (m *laneMocks) NewResource(args pulumi.MockResourceArgs) (string, resource.
 				break
 			}
 		}
-		time.Sleep(20 * time.Millisecond)
+		for end := time.Now().Add(10 * time.Second); m.most.Load() < m.lanes && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(20 * time.Millisecond) // for one too many
 		defer m.now.Add(-1)
 	}
 	return m.mocks.NewResource(args)
@@ -674,7 +678,7 @@ func TestCloneLanes(t *testing.T) {
 		private, _ := newKey(t)
 		args := reference(private)
 		args.Proxmox.CloneLanes = ptr(lanes)
-		m := &laneMocks{mocks: &mocks{resources: map[string]recorded{}}}
+		m := &laneMocks{lanes: int32(lanes), mocks: &mocks{resources: map[string]recorded{}}}
 		if err := pulumi.RunErr(func(ctx *pulumi.Context) error {
 			_, err := component.New(ctx, "0.1.0", "prod", args)
 			return err

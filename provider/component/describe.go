@@ -205,7 +205,7 @@ func (b *BackupArgs) Annotate(a infer.Annotator) {
 	a.Describe(&b.Retention, fmt.Sprintf("How many of each server's are kept, 1 to 1000; as many in S3. Default: %d.", topology.DefaultSnapshotRetention)+ofServers+"\n\nUpstream: k3s' `etcd-snapshot-retention`.")
 	a.Describe(&b.Compress, "Whether they are packed as .zip. Default: false."+ofServers+"\n\nUpstream: k3s' `etcd-snapshot-compress`.")
 	a.Describe(&b.Folder, "Folder on the servers. Default: `"+topology.DefaultSnapshotFolder+"`."+ofServers+"\n\nUpstream: k3s' `etcd-snapshot-dir`.")
-	a.Describe(&b.BeforeChanges, "Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.\n\nChange: changes nothing itself.")
+	a.Describe(&b.BeforeChanges, "Whether the first server that can takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away; it is read again from `s3`. Without `s3` it stays on that server, and goes with its VM. The update ends if none can; not in the update that brings `backup`. Default: true.\n\nChange: changes nothing itself.")
 	a.Describe(&b.S3, "Where they are kept away from the cluster, besides. At the first update with it a snapshot is taken, and read again from there. Default: nowhere.")
 }
 
@@ -229,16 +229,6 @@ func (r *RestoreArgs) Annotate(a infer.Annotator) {
 	a.Describe(r, "A snapshot that the cluster goes back to. Everything that was written after it is lost. Wrong ones (of another token, another cluster, a newer minor version of k3s) are refused before anything is stopped; then k3s stops on all servers, the first one starts with the snapshot's data, the others join it. VMs, kubeconfig, CAs and tokens stay. The data before it stay on the servers as `/var/lib/rancher/k3s/server/db-before-restore`.")
 	a.Describe(&r.Snapshot, "Its name, as in the output `snapshots`: it is looked for in `backup.s3`, if that is given, else in `backup.folder` on the first server. Or the absolute path of a file on the first server.\n\nChange: counts with another `id` alone.\n\nUpstream: k3s' `cluster-reset-restore-path`.")
 	a.Describe(&r.ID, "Any new word: each is restored once.\n\nChange: another one restores again. Taken out, it has done its work.")
-}
-
-// Annotate describes a snapshot of the outputs.
-func (s *Snapshot) Annotate(a infer.Annotator) {
-	a.SetToken("index", "Snapshot")
-	a.Describe(s, "A snapshot of etcd.")
-	a.Describe(&s.Name, "Its name, for `restore.snapshot`.")
-	a.Describe(&s.Place, "The server that holds it, or `s3`.")
-	a.Describe(&s.Bytes, "Its size.")
-	a.Describe(&s.Time, "When it was taken, RFC 3339.")
 }
 
 // Annotate describes etcd's timers.

@@ -98,15 +98,16 @@ func (b *bootstrap) itsTurn(ctx context.Context, step topology.Step) error {
 
 // fetched is what the release waits for: all servers have fetched it, but those that are made anew, one after the other, after it.
 func (b *bootstrap) fetched(step topology.Step) pulumi.ResourceOption {
-	all := pulumi.DependsOn(append(b.predecessors(step), b.machines))
+	before := b.predecessors(step) // as step.After lists them
+	all := pulumi.DependsOn(append(slices.Clone(before), b.machines))
 	if b.ctx.DryRun() {
 		return all
 	}
 	return pulumi.DependsOnInputs(b.machines.Renewed.ApplyT(func(names []string) []pulumi.Resource {
 		var out []pulumi.Resource
-		for _, name := range step.After {
+		for i, name := range step.After {
 			if !slices.ContainsFunc(names, func(n string) bool { return name == topology.StepName(topology.Prepare, n) }) {
-				out = append(out, b.done[name])
+				out = append(out, before[i])
 			}
 		}
 		return out

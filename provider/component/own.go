@@ -285,7 +285,7 @@ func (b *bootstrap) newOutputs() error {
 	c.Endpoint = pulumi.String(render.Endpoint(s)).ToStringOutput()
 	c.Snapshots = b.snapshots
 	if s.Backup == nil {
-		c.Snapshots = pulumi.ToOutput([]Snapshot{}).ApplyT(func([]Snapshot) []Snapshot { return []Snapshot{} }).(SnapshotArrayOutput)
+		c.Snapshots = pulumi.ToOutput([]resources.Snapshot{}).ApplyT(func(none []resources.Snapshot) []resources.Snapshot { return none }).(SnapshotArrayOutput)
 	}
 	c.Nodes = nodeInfos(b.plan, b.vms)
 	return nil

@@ -13,7 +13,7 @@ import (
 type SnapshotArrayOutput struct{ *pulumi.OutputState }
 
 // ElementType tells the SDK and the schema what the output holds.
-func (SnapshotArrayOutput) ElementType() reflect.Type { return reflect.TypeFor[[]Snapshot]() }
+func (SnapshotArrayOutput) ElementType() reflect.Type { return reflect.TypeFor[[]resources.Snapshot]() }
 
 func init() { pulumi.RegisterOutputType(SnapshotArrayOutput{}) }
 
@@ -24,7 +24,6 @@ type (
 	}
 	clusterBackup struct {
 		pulumi.CustomResourceState
-		Proven    pulumi.StringOutput `pulumi:"proven"`
 		Snapshots SnapshotArrayOutput `pulumi:"snapshots"`
 	}
 	clusterRestore struct {
@@ -58,11 +57,14 @@ func (b *bootstrap) folder() string {
 	return topology.DefaultSnapshotFolder
 }
 
-// ofSnapshots makes a resource that takes, proves or restores snapshots. The first server does the work.
+// ofSnapshots makes a resource that takes, proves or restores snapshots. The first server proves and restores.
 func (b *bootstrap) ofSnapshots(step topology.Step) error {
 	s, first := b.plan.Spec, b.plan.Servers()[0]
-	inputs := pulumi.Map{"node": pulumi.String(first.Name), "address": pulumi.String(first.IP), "folder": pulumi.String(b.folder())}
-	if backup := s.Backup; backup != nil && backup.S3 != nil && step.Verb != topology.Snapshot {
+	inputs := pulumi.Map{"folder": pulumi.String(b.folder())}
+	if step.Verb != topology.Snapshot {
+		inputs["node"], inputs["address"] = pulumi.String(first.Name), pulumi.String(first.IP)
+	}
+	if backup := s.Backup; backup != nil && backup.S3 != nil {
 		access, secret := b.s3Keys()
 		t := backup.S3
 		inputs["s3"] = pulumi.Map{
@@ -92,7 +94,7 @@ func (b *bootstrap) ofSnapshots(step topology.Step) error {
 		inputs["compress"] = pulumi.Bool(s.Backup.Compress)
 		var r clusterBackup
 		err := b.register(resources.BackupToken, b.childName(step), inputs, &r, b.reaching(step)...)
-		b.finish(step, &r, r.Proven)
+		b.finish(step, &r, idOf(&r))
 		b.snapshots = r.Snapshots
 		return err
 	}

@@ -42,7 +42,7 @@ type S3Args struct {
 
 // ClusterBackupState is what was proven, and what there was.
 type ClusterBackupState struct {
-	Proven    string     `pulumi:"proven"` // a hash of the inputs
+	Proven    string     `pulumi:"proven" provider:"secret"` // a hash of the inputs, keys included
 	Snapshots []Snapshot `pulumi:"snapshots"`
 }
 
@@ -61,7 +61,7 @@ var (
 	_ infer.CustomRead[ClusterBackupArgs, ClusterBackupState]   = ClusterBackup{}
 )
 
-// proof is a hash of all that must be right for a snapshot to be kept. Its keys are secrets, and good enough to be hashed.
+// proof is a hash of all that must be right for a snapshot to be kept. It is a secret, for keys may be short enough to be guessed by it.
 func (in ClusterBackupArgs) proof() string {
 	text := fmt.Sprint(in.Folder, in.Compress)
 	if in.S3 != nil {
@@ -129,7 +129,7 @@ func (b ClusterBackup) prove(ctx context.Context, in ClusterBackupArgs) (Cluster
 		return out, err
 	}
 	way := Way{Node: in.Node, Address: in.Address}
-	if _, err := access.run(ctx, topology.Backup, way, render.TakeSnapshotScript(in.Node, topology.Backup, "proof", in.where()), stepWaits); err != nil {
+	if _, err := access.run(ctx, topology.Backup, way, render.TakeSnapshotScript(in.Node, topology.Backup, "proof", in.where()), snapshotWaits); err != nil {
 		return out, err
 	}
 	out.Snapshots, err = access.snapshots(ctx, in)

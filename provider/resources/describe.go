@@ -267,8 +267,7 @@ func (c *ClusterSnapshotArgs) Annotate(a infer.Annotator) {
 	a.Describe(&c.Version, "The release.\n\nChange: a snapshot is taken.")
 	a.Describe(&c.Generations, "The nodes, and how often each was made anew.\n\nChange: a snapshot is taken, unless nodes are only added.")
 	a.Describe(&c.Folder, "Folder on the servers."+stays)
-	a.Describe(&c.Node, "The server that takes it."+stays)
-	a.Describe(&c.Address, "Its address."+stays)
+	a.Describe(&c.S3, "Where it is read again from."+stays)
 }
 
 // Annotate describes its outputs.

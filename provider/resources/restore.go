@@ -8,7 +8,6 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 
-	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
@@ -77,9 +76,6 @@ func (r ClusterRestore) Update(ctx context.Context, req infer.UpdateRequest[Clus
 	return resp, r.restore(ctx, req.Inputs)
 }
 
-// restoreWaits leave time for k3s to read a snapshot.
-var restoreWaits = contact.Waits{Answer: stepWaits.Answer, Login: stepWaits.Login, Script: 2 * stepWaits.Script, Dial: stepWaits.Dial, Pause: stepWaits.Pause}
-
 // restore goes on where an interrupted one stopped: each part does nothing when it is done.
 func (r ClusterRestore) restore(ctx context.Context, in ClusterRestoreArgs) error {
 	access, err := r.config.get()
@@ -87,7 +83,7 @@ func (r ClusterRestore) restore(ctx context.Context, in ClusterRestoreArgs) erro
 		return err
 	}
 	do := func(server Way, part render.RestorePart) (string, error) {
-		waits := restoreWaits
+		waits := snapshotWaits
 		if part == render.RestoreLook {
 			waits = stateWaits // it should answer now
 		}
@@ -111,9 +107,11 @@ func (r ClusterRestore) restore(ctx context.Context, in ClusterRestoreArgs) erro
 	if found, err := do(first, render.RestoreCheck); err != nil || found == "restored" {
 		return err
 	}
-	if err := each(render.RestoreStop); err != nil {
-		return fmt.Errorf("%w. k3s is stopped on servers; run pulumi up again, it goes on here", err)
+	if err = each(render.RestoreStop); err == nil {
+		_, err = do(first, render.RestoreSwap)
 	}
-	_, err = do(first, render.RestoreSwap)
-	return err
+	if err != nil {
+		return fmt.Errorf("%w. k3s is stopped on servers; mend that, then run pulumi up again, it goes on here", err)
+	}
+	return nil
 }

@@ -2,18 +2,22 @@ package resources
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 
+	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
-// ClusterSnapshot has the first server take a snapshot before what cannot be taken back: another release, VMs made anew, machines that go. All
+// ClusterSnapshot has a server take a snapshot before what cannot be taken back: another release, VMs made anew, machines that go. All
 // VMs come after it. At creation there is nothing to keep yet.
 type ClusterSnapshot struct{ config *Config }
 
@@ -23,8 +27,7 @@ type ClusterSnapshotArgs struct {
 	Version     string         `pulumi:"k3sVersion"`
 	Generations map[string]int `pulumi:"generations"` // by node; load balancers hold no data
 	Folder      string         `pulumi:"folder"`
-	Node        string         `pulumi:"node"`
-	Address     string         `pulumi:"address"`
+	S3          *S3Args        `pulumi:"s3,optional"`
 }
 
 // ClusterSnapshotState is what was there when the last one was taken.
@@ -86,12 +89,26 @@ func (s ClusterSnapshot) Update(ctx context.Context, req infer.UpdateRequest[Clu
 	if err != nil {
 		return resp, err
 	}
-	way := Way{Node: in.Node, Address: in.Address}
-	// Without the keys of S3: k3s itself has them, and whether they are right was found out when they came.
-	resp.Output.Last, err = access.run(ctx, topology.Snapshot, way, render.TakeSnapshotScript(in.Node, topology.Snapshot, "before-"+why, render.Snapshots{Folder: in.Folder}), stepWaits)
+	resp.Output.Last, err = access.saved(ctx, "before-"+why, where(in.Folder, in.S3))
 	if err != nil {
 		resp.Output = req.State
 		return resp, fmt.Errorf("%w. Nothing was changed; to go on without a snapshot set backup.beforeChanges to false for this update", err)
 	}
 	return resp, nil
+}
+
+// snapshotWaits fit a machine that should answer now, and leave k3s time for a large snapshot.
+var snapshotWaits = contact.Waits{Answer: stateWaits.Answer, Login: stateWaits.Login, Script: 12 * time.Minute, Dial: stateWaits.Dial, Pause: stateWaits.Pause}
+
+// saved has the first server that can take a snapshot, and returns its name: one may be lost, or be none yet.
+func (a Access) saved(ctx context.Context, name string, at render.Snapshots) (string, error) {
+	var seen []error
+	for _, server := range a.ways(false) {
+		out, err := a.run(ctx, topology.Snapshot, server, render.TakeSnapshotScript(server.Node, topology.Snapshot, name, at), snapshotWaits)
+		if err == nil {
+			return strings.TrimSpace(out), nil
+		}
+		seen = append(seen, err)
+	}
+	return "", errors.Join(seen...)
 }

@@ -115,3 +115,19 @@ func TestRestoreInOrder(t *testing.T) {
 		})
 	}
 }
+
+// A first server that is lost does not keep the others from taking the snapshot.
+func TestSnapshotOfAnotherServer(t *testing.T) {
+	t.Parallel()
+	there := node(topology.Server, "k3s-server-02", "127.6.0.2")
+	f := &fleet{states: map[string]string{"k3s-server-02": "before-upgrade-k3s-server-02-1\n"}}
+	access := f.start(t, there)
+	// Nobody answers there: the wait for it is the test's time.
+	access.Ways = append(access.Ways, Way{Node: "k3s-server-01", Address: "127.6.0.1"}, Way{Node: there.Name, Address: there.IP})
+	resp, err := ClusterSnapshot{&Config{access: &access}}.Update(t.Context(), infer.UpdateRequest[ClusterSnapshotArgs, ClusterSnapshotState]{
+		Inputs: ClusterSnapshotArgs{Version: "b"}, State: ClusterSnapshotState{Version: "a"},
+	})
+	if err != nil || resp.Output.Last != "before-upgrade-k3s-server-02-1" {
+		t.Errorf("%+v %v", resp.Output, err)
+	}
+}

@@ -81,6 +81,8 @@ export class ClusterBackup extends pulumi.CustomResource {
             resourceInputs["snapshots"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
+        const secretOpts = { additionalSecretOutputs: ["proven"] };
+        opts = pulumi.mergeOptions(opts, secretOpts);
         super(ClusterBackup.__pulumiType, name, resourceInputs, opts);
     }
 }

@@ -2,6 +2,9 @@
 // *** Do not edit by hand unless you're certain you know what you are doing! ***
 
 import * as pulumi from "@pulumi/pulumi";
+import * as inputs from "./types/input";
+import * as outputs from "./types/output";
+import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
@@ -58,9 +61,6 @@ export class ClusterSnapshot extends pulumi.CustomResource {
         let resourceInputs: pulumi.Inputs = {};
         opts = opts || {};
         if (!opts.id) {
-            if (args?.address === undefined && !opts.urn) {
-                throw new Error("Missing required property 'address'");
-            }
             if (args?.folder === undefined && !opts.urn) {
                 throw new Error("Missing required property 'folder'");
             }
@@ -70,14 +70,10 @@ export class ClusterSnapshot extends pulumi.CustomResource {
             if (args?.k3sVersion === undefined && !opts.urn) {
                 throw new Error("Missing required property 'k3sVersion'");
             }
-            if (args?.node === undefined && !opts.urn) {
-                throw new Error("Missing required property 'node'");
-            }
-            resourceInputs["address"] = args?.address;
             resourceInputs["folder"] = args?.folder;
             resourceInputs["generations"] = args?.generations;
             resourceInputs["k3sVersion"] = args?.k3sVersion;
-            resourceInputs["node"] = args?.node;
+            resourceInputs["s3"] = args?.s3;
             resourceInputs["last"] = undefined /*out*/;
         } else {
             resourceInputs["generations"] = undefined /*out*/;
@@ -93,12 +89,6 @@ export class ClusterSnapshot extends pulumi.CustomResource {
  * The set of arguments for constructing a ClusterSnapshot resource.
  */
 export interface ClusterSnapshotArgs {
-    /**
-     * Its address.
-     *
-     * Change: none; what was done stays done.
-     */
-    address: pulumi.Input<string>;
     /**
      * Folder on the servers.
      *
@@ -118,9 +108,9 @@ export interface ClusterSnapshotArgs {
      */
     k3sVersion: pulumi.Input<string>;
     /**
-     * The server that takes it.
+     * Where it is read again from.
      *
      * Change: none; what was done stays done.
      */
-    node: pulumi.Input<string>;
+    s3?: pulumi.Input<inputs.SnapshotStoreArgs | undefined>;
 }

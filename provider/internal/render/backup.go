@@ -18,8 +18,7 @@ type Snapshots struct {
 func (s Snapshots) vars() []variable {
 	out := []variable{{"FOLDER", s.Folder}}
 	if s.S3 == nil {
-		return append(out, variable{"S3_URL", ""}, variable{"S3_FOLDER", ""}, variable{"S3_PREFIX", ""}, variable{"S3_REGION", ""}, variable{"S3_CA", ""},
-			variable{"S3_ACCESS_KEY", ""}, variable{"S3_SECRET_KEY", ""})
+		return out
 	}
 	at := "https://" + s.S3.Bucket + "." + s.S3.Endpoint
 	if *s.S3.PathStyle {

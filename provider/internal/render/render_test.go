@@ -298,3 +298,27 @@ func TestConfigurationHidesCredentials(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// Other keys of S3, or another CA of it, restart k3s: the step takes a turn for them, as for every restart.
+func TestLaunchKnowsTheKeysOfS3(t *testing.T) {
+	t.Parallel()
+	launch := func(ca, key string) render.Launch {
+		p := cluster(func(s *topology.Spec) { s.Backup = &topology.Backups{S3: &topology.S3{Bucket: "b", CA: ca}} })
+		for _, step := range p.Steps {
+			if step.Name() == "converge-k3s-server-02" {
+				return render.LaunchOf(render.Step(p, step, render.Secrets{S3AccessKey: "a", S3SecretKey: key}))
+			}
+		}
+		t.Fatal("there is no such step")
+		return render.Launch{}
+	}
+	old := launch("one", "one")
+	if launch("one", "one").After(old) {
+		t.Error("the same launch comes after itself")
+	}
+	for _, other := range []render.Launch{launch("one", "two"), launch("two", "one")} {
+		if !other.After(old) {
+			t.Errorf("%+v does not come after %+v", other, old)
+		}
+	}
+}

@@ -91,8 +91,10 @@ func Deadline(v topology.Verb) int {
 	case topology.Contact, topology.Prepare, topology.Converge:
 		return 900
 	case topology.VM, topology.Admit, topology.Release, topology.Access, topology.Start, topology.Reach, topology.Settle:
-	case topology.Restart, topology.Snapshot, topology.Backup, topology.Restore:
+	case topology.Restart:
 		return 400
+	case topology.Snapshot, topology.Backup, topology.Restore: // k3s gives S3 five minutes, and so much is read again
+		return 660
 	}
 	return 300
 }
@@ -159,7 +161,15 @@ func s3Vars(s topology.Spec, secrets Secrets) []variable {
 	if s.Backup == nil || s.Backup.S3 == nil {
 		return nil
 	}
-	return []variable{{"S3_KEYS", s3Keys(secrets)}, {"S3_CA", s.Backup.S3.CA}}
+	return []variable{{"S3_KEYS", s3Keys(secrets)}, {"S3_CA", s3CA(s)}}
+}
+
+// s3CA is the certificate of the CA that signed S3's; "" for those that the system trusts.
+func s3CA(s topology.Spec) string {
+	if s.Backup == nil || s.Backup.S3 == nil {
+		return ""
+	}
+	return s.Backup.S3.CA
 }
 
 // last is "yes" for the load balancer that changes last: it looks at the result of all.

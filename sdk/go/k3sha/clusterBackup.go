@@ -41,6 +41,10 @@ func NewClusterBackup(ctx *pulumi.Context,
 	if args.Node == nil {
 		return nil, errors.New("invalid value for required argument 'Node'")
 	}
+	secrets := pulumi.AdditionalSecretOutputs([]string{
+		"proven",
+	})
+	opts = append(opts, secrets)
 	opts = internal.PkgResourceDefaultOpts(opts)
 	var resource ClusterBackup
 	err := ctx.RegisterResource("k3sha:index:ClusterBackup", name, args, &resource, opts...)

@@ -31,9 +31,6 @@ func NewClusterSnapshot(ctx *pulumi.Context,
 		return nil, errors.New("missing one or more required arguments")
 	}
 
-	if args.Address == nil {
-		return nil, errors.New("invalid value for required argument 'Address'")
-	}
 	if args.Folder == nil {
 		return nil, errors.New("invalid value for required argument 'Folder'")
 	}
@@ -42,9 +39,6 @@ func NewClusterSnapshot(ctx *pulumi.Context,
 	}
 	if args.K3sVersion == nil {
 		return nil, errors.New("invalid value for required argument 'K3sVersion'")
-	}
-	if args.Node == nil {
-		return nil, errors.New("invalid value for required argument 'Node'")
 	}
 	opts = internal.PkgResourceDefaultOpts(opts)
 	var resource ClusterSnapshot
@@ -79,10 +73,6 @@ func (ClusterSnapshotState) ElementType() reflect.Type {
 }
 
 type clusterSnapshotArgs struct {
-	// Its address.
-	//
-	// Change: none; what was done stays done.
-	Address string `pulumi:"address"`
 	// Folder on the servers.
 	//
 	// Change: none; what was done stays done.
@@ -95,18 +85,14 @@ type clusterSnapshotArgs struct {
 	//
 	// Change: a snapshot is taken.
 	K3sVersion string `pulumi:"k3sVersion"`
-	// The server that takes it.
+	// Where it is read again from.
 	//
 	// Change: none; what was done stays done.
-	Node string `pulumi:"node"`
+	S3 *SnapshotStore `pulumi:"s3"`
 }
 
 // The set of arguments for constructing a ClusterSnapshot resource.
 type ClusterSnapshotArgs struct {
-	// Its address.
-	//
-	// Change: none; what was done stays done.
-	Address pulumi.StringInput
 	// Folder on the servers.
 	//
 	// Change: none; what was done stays done.
@@ -119,10 +105,10 @@ type ClusterSnapshotArgs struct {
 	//
 	// Change: a snapshot is taken.
 	K3sVersion pulumi.StringInput
-	// The server that takes it.
+	// Where it is read again from.
 	//
 	// Change: none; what was done stays done.
-	Node pulumi.StringInput
+	S3 SnapshotStorePtrInput
 }
 
 func (ClusterSnapshotArgs) ElementType() reflect.Type {

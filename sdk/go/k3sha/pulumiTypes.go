@@ -15,7 +15,7 @@ var _ = internal.GetEnvOrDefault
 
 // How k3s keeps snapshots of etcd.
 type Backup struct {
-	// Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+	// Whether the first server that can takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away; it is read again from `s3`. Without `s3` it stays on that server, and goes with its VM. The update ends if none can; not in the update that brings `backup`. Default: true.
 	//
 	// Change: changes nothing itself.
 	BeforeChanges *bool `pulumi:"beforeChanges"`
@@ -60,7 +60,7 @@ type BackupInput interface {
 
 // How k3s keeps snapshots of etcd.
 type BackupArgs struct {
-	// Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+	// Whether the first server that can takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away; it is read again from `s3`. Without `s3` it stays on that server, and goes with its VM. The update ends if none can; not in the update that brings `backup`. Default: true.
 	//
 	// Change: changes nothing itself.
 	BeforeChanges *bool `pulumi:"beforeChanges"`
@@ -170,7 +170,7 @@ func (o BackupOutput) ToBackupPtrOutputWithContext(ctx context.Context) BackupPt
 	}).(BackupPtrOutput)
 }
 
-// Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+// Whether the first server that can takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away; it is read again from `s3`. Without `s3` it stays on that server, and goes with its VM. The update ends if none can; not in the update that brings `backup`. Default: true.
 //
 // Change: changes nothing itself.
 func (o BackupOutput) BeforeChanges() pulumi.BoolPtrOutput {
@@ -242,7 +242,7 @@ func (o BackupPtrOutput) Elem() BackupOutput {
 	}).(BackupOutput)
 }
 
-// Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+// Whether the first server that can takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away; it is read again from `s3`. Without `s3` it stays on that server, and goes with its VM. The update ends if none can; not in the update that brings `backup`. Default: true.
 //
 // Change: changes nothing itself.
 func (o BackupPtrOutput) BeforeChanges() pulumi.BoolPtrOutput {

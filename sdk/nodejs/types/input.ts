@@ -11,7 +11,7 @@ import * as enums from "../types/enums";
  */
 export interface BackupArgs {
     /**
-     * Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+     * Whether the first server that can takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away; it is read again from `s3`. Without `s3` it stays on that server, and goes with its VM. The update ends if none can; not in the update that brings `backup`. Default: true.
      *
      * Change: changes nothing itself.
      */

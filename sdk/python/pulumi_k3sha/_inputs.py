@@ -62,7 +62,7 @@ class BackupArgsDict(TypedDict):
     """
     before_changes: NotRequired[_builtins.bool]
     """
-    Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+    Whether the first server that can takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away; it is read again from `s3`. Without `s3` it stays on that server, and goes with its VM. The update ends if none can; not in the update that brings `backup`. Default: true.
 
     Change: changes nothing itself.
     """
@@ -115,7 +115,7 @@ class BackupArgs:
         """
         How k3s keeps snapshots of etcd.
 
-        :param _builtins.bool before_changes: Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+        :param _builtins.bool before_changes: Whether the first server that can takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away; it is read again from `s3`. Without `s3` it stays on that server, and goes with its VM. The update ends if none can; not in the update that brings `backup`. Default: true.
                
                Change: changes nothing itself.
         :param _builtins.bool compress: Whether they are packed as .zip. Default: false.
@@ -157,7 +157,7 @@ class BackupArgs:
     @pulumi.getter(name="beforeChanges")
     def before_changes(self) -> Optional[_builtins.bool]:
         """
-        Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+        Whether the first server that can takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away; it is read again from `s3`. Without `s3` it stays on that server, and goes with its VM. The update ends if none can; not in the update that brings `backup`. Default: true.
 
         Change: changes nothing itself.
         """

@@ -209,6 +209,8 @@ class ClusterBackup(pulumi.CustomResource):
             __props__.__dict__["s3"] = s3
             __props__.__dict__["proven"] = None
             __props__.__dict__["snapshots"] = None
+        secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["proven"])
+        opts = pulumi.ResourceOptions.merge(opts, secret_opts)
         super(ClusterBackup, __self__).__init__(
             'k3sha:index:ClusterBackup',
             resource_name,

@@ -13,23 +13,20 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import NotRequired, TypedDict, TypeAlias
 from . import _utilities
+from ._inputs import *
 
 __all__ = ['ClusterSnapshotArgs', 'ClusterSnapshot']
 
 @pulumi.input_type
 class ClusterSnapshotArgs:
     def __init__(__self__, *,
-                 address: pulumi.Input[_builtins.str],
                  folder: pulumi.Input[_builtins.str],
                  generations: pulumi.Input[Mapping[str, pulumi.Input[_builtins.int]]],
                  k3s_version: pulumi.Input[_builtins.str],
-                 node: pulumi.Input[_builtins.str]):
+                 s3: pulumi.Input[Optional['SnapshotStoreArgs']] = None):
         """
         The set of arguments for constructing a ClusterSnapshot resource.
 
-        :param pulumi.Input[_builtins.str] address: Its address.
-               
-               Change: none; what was done stays done.
         :param pulumi.Input[_builtins.str] folder: Folder on the servers.
                
                Change: none; what was done stays done.
@@ -39,29 +36,15 @@ class ClusterSnapshotArgs:
         :param pulumi.Input[_builtins.str] k3s_version: The release.
                
                Change: a snapshot is taken.
-        :param pulumi.Input[_builtins.str] node: The server that takes it.
+        :param pulumi.Input['SnapshotStoreArgs'] s3: Where it is read again from.
                
                Change: none; what was done stays done.
         """
-        pulumi.set(__self__, "address", address)
         pulumi.set(__self__, "folder", folder)
         pulumi.set(__self__, "generations", generations)
         pulumi.set(__self__, "k3s_version", k3s_version)
-        pulumi.set(__self__, "node", node)
-
-    @_builtins.property
-    @pulumi.getter
-    def address(self) -> pulumi.Input[_builtins.str]:
-        """
-        Its address.
-
-        Change: none; what was done stays done.
-        """
-        return pulumi.get(self, "address")
-
-    @address.setter
-    def address(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "address", value)
+        if s3 is not None:
+            pulumi.set(__self__, "s3", s3)
 
     @_builtins.property
     @pulumi.getter
@@ -107,17 +90,17 @@ class ClusterSnapshotArgs:
 
     @_builtins.property
     @pulumi.getter
-    def node(self) -> pulumi.Input[_builtins.str]:
+    def s3(self) -> pulumi.Input[Optional['SnapshotStoreArgs']]:
         """
-        The server that takes it.
+        Where it is read again from.
 
         Change: none; what was done stays done.
         """
-        return pulumi.get(self, "node")
+        return pulumi.get(self, "s3")
 
-    @node.setter
-    def node(self, value: pulumi.Input[_builtins.str]):
-        pulumi.set(self, "node", value)
+    @s3.setter
+    def s3(self, value: pulumi.Input[Optional['SnapshotStoreArgs']]):
+        pulumi.set(self, "s3", value)
 
 
 @pulumi.type_token("k3sha:index:ClusterSnapshot")
@@ -126,20 +109,16 @@ class ClusterSnapshot(pulumi.CustomResource):
     def __init__(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
-                 address: pulumi.Input[Optional[_builtins.str]] = None,
                  folder: pulumi.Input[Optional[_builtins.str]] = None,
                  generations: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.int]]]] = None,
                  k3s_version: pulumi.Input[Optional[_builtins.str]] = None,
-                 node: pulumi.Input[Optional[_builtins.str]] = None,
+                 s3: pulumi.Input[Optional[Union['SnapshotStoreArgs', 'SnapshotStoreArgsDict']]] = None,
                  __props__=None):
         """
         A snapshot of etcd before what cannot be taken back: another release, VMs made anew, nodes that go. A K3sHaCluster with `backup` makes its own, before its VMs; it is not meant for programs. At creation it takes none.
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[_builtins.str] address: Its address.
-               
-               Change: none; what was done stays done.
         :param pulumi.Input[_builtins.str] folder: Folder on the servers.
                
                Change: none; what was done stays done.
@@ -149,7 +128,7 @@ class ClusterSnapshot(pulumi.CustomResource):
         :param pulumi.Input[_builtins.str] k3s_version: The release.
                
                Change: a snapshot is taken.
-        :param pulumi.Input[_builtins.str] node: The server that takes it.
+        :param pulumi.Input[Union['SnapshotStoreArgs', 'SnapshotStoreArgsDict']] s3: Where it is read again from.
                
                Change: none; what was done stays done.
         """
@@ -177,11 +156,10 @@ class ClusterSnapshot(pulumi.CustomResource):
     def _internal_init(__self__,
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
-                 address: pulumi.Input[Optional[_builtins.str]] = None,
                  folder: pulumi.Input[Optional[_builtins.str]] = None,
                  generations: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.int]]]] = None,
                  k3s_version: pulumi.Input[Optional[_builtins.str]] = None,
-                 node: pulumi.Input[Optional[_builtins.str]] = None,
+                 s3: pulumi.Input[Optional[Union['SnapshotStoreArgs', 'SnapshotStoreArgsDict']]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
         if not isinstance(opts, pulumi.ResourceOptions):
@@ -191,9 +169,6 @@ class ClusterSnapshot(pulumi.CustomResource):
                 raise TypeError('__props__ is only valid when passed in combination with a valid opts.id to get an existing resource')
             __props__ = ClusterSnapshotArgs.__new__(ClusterSnapshotArgs)
 
-            if address is None and not opts.urn:
-                raise TypeError("Missing required property 'address'")
-            __props__.__dict__["address"] = address
             if folder is None and not opts.urn:
                 raise TypeError("Missing required property 'folder'")
             __props__.__dict__["folder"] = folder
@@ -203,9 +178,7 @@ class ClusterSnapshot(pulumi.CustomResource):
             if k3s_version is None and not opts.urn:
                 raise TypeError("Missing required property 'k3s_version'")
             __props__.__dict__["k3s_version"] = k3s_version
-            if node is None and not opts.urn:
-                raise TypeError("Missing required property 'node'")
-            __props__.__dict__["node"] = node
+            __props__.__dict__["s3"] = s3
             __props__.__dict__["last"] = None
         super(ClusterSnapshot, __self__).__init__(
             'k3sha:index:ClusterSnapshot',

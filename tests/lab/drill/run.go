@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/k3sha/pulumi-k3sha/tests/lab"
@@ -54,12 +55,8 @@ func (c *Cluster) Run(ctx context.Context, setup string, f Failure) (Result, err
 		r.Node = node
 	}
 	p, stop := c.watchers(ctx, fmt.Sprintf("drill-%d", time.Now().UnixMilli()))
-	stopped := false
-	defer func() {
-		if !stopped {
-			stop()
-		}
-	}()
+	stop = sync.OnceValue(stop)
+	defer stop()
 	time.Sleep(1500 * time.Millisecond)
 	r.Caused = p.now()
 	if err := f.cause(ctx, c, r.Node); err != nil {
@@ -89,9 +86,7 @@ func (c *Cluster) Run(ctx context.Context, setup string, f Failure) (Result, err
 	r.Back = back
 	time.Sleep(time.Second)
 	r.Seconds = p.now()
-	requests := stop()
-	stopped = true
-	r.count(p, requests)
+	r.count(p, stop())
 	if ill != nil {
 		return r, fmt.Errorf("%s: %w", f.Name, ill)
 	}
@@ -181,6 +176,9 @@ func (r Result) Short(f Failure, naive *Result, factor float64) []string {
 	over("failed requests", float64(r.Failed), few(f.Reach.Failed))
 	over("seconds between acknowledged writes", r.Writes, f.Reach.Writes)
 	over("seconds until served again", r.Served, f.Reach.Back)
+	if f.Reach.Back >= 0 && r.Served < 0 {
+		out = append(out, "nobody was served again")
+	}
 	if f.Reach.Moves >= 0 && r.Moves > f.Reach.Moves {
 		out = append(out, fmt.Sprintf("moves of the VIP: %d, at most %d", r.Moves, f.Reach.Moves))
 	}

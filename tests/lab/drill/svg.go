@@ -13,7 +13,6 @@ const (
 	left    = 250 // where time begins
 	perSec  = 16
 	lane    = 12
-	row     = 3*lane + 22
 	seconds = 40 // what is shown of each failure
 )
 

@@ -1,4 +1,5 @@
-# Shared by the scripts that speak to S3: curl signs the requests, and reads the keys from its standard input.
+# Shared by the scripts that speak to S3, if they are given one: curl signs the requests, and reads the keys from its standard input.
+: "${S3_URL:=}" "${S3_FOLDER:=}" "${S3_ACCESS_KEY:=}" "${S3_SECRET_KEY:=}" "${S3_CA:=}"
 SECRETS="${SECRETS}
 $S3_ACCESS_KEY
 $S3_SECRET_KEY"
@@ -6,7 +7,7 @@ $S3_SECRET_KEY"
 # s3 PATH FILE: fetches an object, or a list, into a file.
 s3() {
 	if [ -n "$S3_CA" ]; then put 0644 /run/k3sha-s3-ca.pem "$S3_CA"; fi
-	code=$(printf 'user = "%s:%s"\n' "$S3_ACCESS_KEY" "$S3_SECRET_KEY" |
+	code=$(printf '%s:%s\n' "$S3_ACCESS_KEY" "$S3_SECRET_KEY" | sed 's/[\\"]/\\&/g; s/.*/user = "&"/' |
 		curl -sS -K - --aws-sigv4 "aws:amz:$S3_REGION:s3" -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --connect-timeout 10 --max-time 240 ${S3_CA:+--cacert /run/k3sha-s3-ca.pem} -o "$2" -w '%{http_code}' "$S3_URL$1" 2>/run/k3sha-s3.err) || {
 		s3_error=$(redact </run/k3sha-s3.err | tail -n 1)
 		return 1

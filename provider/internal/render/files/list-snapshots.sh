@@ -5,6 +5,6 @@ done
 if [ -n "$S3_URL" ]; then
 	list=$(mktemp)
 	trap 'rm -f "$list"' EXIT
-	s3 "/?list-type=2&prefix=$S3_PREFIX" "$list" || die "cannot list snapshots in S3: $s3_error"
+	s3 "/?delimiter=%2F&list-type=2&prefix=$S3_PREFIX" "$list" || die "cannot list snapshots in S3: $s3_error"
 	cat "$list"
 fi

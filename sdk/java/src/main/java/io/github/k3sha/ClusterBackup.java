@@ -89,6 +89,9 @@ public class ClusterBackup extends com.pulumi.resources.CustomResource {
         var defaultOptions = com.pulumi.resources.CustomResourceOptions.builder()
             .version(Utilities.getVersion())
             .pluginDownloadURL("github://api.github.com/k3sha/pulumi-k3sha")
+            .additionalSecretOutputs(List.of(
+                "proven"
+            ))
             .build();
         return com.pulumi.resources.CustomResourceOptions.merge(defaultOptions, options, id);
     }

@@ -6,34 +6,18 @@ package io.github.k3sha;
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
+import io.github.k3sha.inputs.SnapshotStoreArgs;
 import java.lang.Integer;
 import java.lang.String;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
+import javax.annotation.Nullable;
 
 
 public final class ClusterSnapshotArgs extends com.pulumi.resources.ResourceArgs {
 
     public static final ClusterSnapshotArgs Empty = new ClusterSnapshotArgs();
-
-    /**
-     * Its address.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    @Import(name="address", required=true)
-    private Output<String> address;
-
-    /**
-     * @return Its address.
-     * 
-     * Change: none; what was done stays done.
-     * 
-     */
-    public Output<String> address() {
-        return this.address;
-    }
 
     /**
      * Folder on the servers.
@@ -93,32 +77,31 @@ public final class ClusterSnapshotArgs extends com.pulumi.resources.ResourceArgs
     }
 
     /**
-     * The server that takes it.
+     * Where it is read again from.
      * 
      * Change: none; what was done stays done.
      * 
      */
-    @Import(name="node", required=true)
-    private Output<String> node;
+    @Import(name="s3")
+    private @Nullable Output<SnapshotStoreArgs> s3;
 
     /**
-     * @return The server that takes it.
+     * @return Where it is read again from.
      * 
      * Change: none; what was done stays done.
      * 
      */
-    public Output<String> node() {
-        return this.node;
+    public Optional<Output<SnapshotStoreArgs>> s3() {
+        return Optional.ofNullable(this.s3);
     }
 
     private ClusterSnapshotArgs() {}
 
     private ClusterSnapshotArgs(ClusterSnapshotArgs $) {
-        this.address = $.address;
         this.folder = $.folder;
         this.generations = $.generations;
         this.k3sVersion = $.k3sVersion;
-        this.node = $.node;
+        this.s3 = $.s3;
     }
 
     public static Builder builder() {
@@ -137,31 +120,6 @@ public final class ClusterSnapshotArgs extends com.pulumi.resources.ResourceArgs
 
         public Builder(ClusterSnapshotArgs defaults) {
             $ = new ClusterSnapshotArgs(Objects.requireNonNull(defaults));
-        }
-
-        /**
-         * @param address Its address.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder address(Output<String> address) {
-            $.address = address;
-            return this;
-        }
-
-        /**
-         * @param address Its address.
-         * 
-         * Change: none; what was done stays done.
-         * 
-         * @return builder
-         * 
-         */
-        public Builder address(String address) {
-            return address(Output.of(address));
         }
 
         /**
@@ -240,34 +198,31 @@ public final class ClusterSnapshotArgs extends com.pulumi.resources.ResourceArgs
         }
 
         /**
-         * @param node The server that takes it.
+         * @param s3 Where it is read again from.
          * 
          * Change: none; what was done stays done.
          * 
          * @return builder
          * 
          */
-        public Builder node(Output<String> node) {
-            $.node = node;
+        public Builder s3(@Nullable Output<SnapshotStoreArgs> s3) {
+            $.s3 = s3;
             return this;
         }
 
         /**
-         * @param node The server that takes it.
+         * @param s3 Where it is read again from.
          * 
          * Change: none; what was done stays done.
          * 
          * @return builder
          * 
          */
-        public Builder node(String node) {
-            return node(Output.of(node));
+        public Builder s3(SnapshotStoreArgs s3) {
+            return s3(Output.of(s3));
         }
 
         public ClusterSnapshotArgs build() {
-            if ($.address == null) {
-                throw new MissingRequiredPropertyException("ClusterSnapshotArgs", "address");
-            }
             if ($.folder == null) {
                 throw new MissingRequiredPropertyException("ClusterSnapshotArgs", "folder");
             }
@@ -276,9 +231,6 @@ public final class ClusterSnapshotArgs extends com.pulumi.resources.ResourceArgs
             }
             if ($.k3sVersion == null) {
                 throw new MissingRequiredPropertyException("ClusterSnapshotArgs", "k3sVersion");
-            }
-            if ($.node == null) {
-                throw new MissingRequiredPropertyException("ClusterSnapshotArgs", "node");
             }
             return $;
         }

@@ -22,7 +22,7 @@ public final class BackupArgs extends com.pulumi.resources.ResourceArgs {
     public static final BackupArgs Empty = new BackupArgs();
 
     /**
-     * Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+     * Whether the first server that can takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away; it is read again from `s3`. Without `s3` it stays on that server, and goes with its VM. The update ends if none can; not in the update that brings `backup`. Default: true.
      * 
      * Change: changes nothing itself.
      * 
@@ -31,7 +31,7 @@ public final class BackupArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable Boolean beforeChanges;
 
     /**
-     * @return Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+     * @return Whether the first server that can takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away; it is read again from `s3`. Without `s3` it stays on that server, and goes with its VM. The update ends if none can; not in the update that brings `backup`. Default: true.
      * 
      * Change: changes nothing itself.
      * 
@@ -177,7 +177,7 @@ public final class BackupArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param beforeChanges Whether the first server takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away. The update ends if it cannot. Default: true.
+         * @param beforeChanges Whether the first server that can takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away; it is read again from `s3`. Without `s3` it stays on that server, and goes with its VM. The update ends if none can; not in the update that brings `backup`. Default: true.
          * 
          * Change: changes nothing itself.
          * 
