@@ -322,6 +322,8 @@ func TestCheckOfALoadBalancer(t *testing.T) {
 		"HAProxy restarts":                       {"127.0.0.1/alive-later 127.0.0.1/UP", 0},
 		"HAProxy hangs":                          {"127.0.0.1/hangs", 1},
 		"no server, peer sees one":               {"127.0.0.1/alive 127.0.0.1/DOWN 192.168.1.222/UP", 1},
+		"no server, peer sees one since now":     {"127.0.0.1/alive 127.0.0.1/DOWN 192.168.1.222/UP-new", 0},
+		"the only server since now":              {"127.0.0.1/alive 127.0.0.1/UP-new 192.168.1.222/UP", 0},
 		"no server, peer drains its last":        {"127.0.0.1/alive 127.0.0.1/DOWN 192.168.1.222/DRAIN", 1},
 		"all have failed a check, peer sees one": {"127.0.0.1/alive 127.0.0.1/UP2/3 192.168.1.222/UP", 1},
 		"all have failed a check, for a moment":  {"127.0.0.1/alive 127.0.0.1/UP-later 192.168.1.222/UP", 0},
@@ -343,8 +345,12 @@ for word in $ANSWERS; do
 	alive-alive-later) [ -n "$again" ] && exit 0 ;;
 	alive-hangs) exit 28 ;;
 	'servers;csv-'[UD]*)
-		case $state in *-later) state=${state%-later}; [ -n "$again" ] || state=DOWN ;; esac
-		printf '# pxname,svname\nk3s_api,k3s-server-01,,,,,,,,,,,,,,,,%s,1\nk3s_api,BACKEND,,,,,,,,,,,,,,,,UP,1\n' "$state"
+		since=60
+		case $state in
+		*-later) state=${state%-later}; [ -n "$again" ] || state=DOWN ;;
+		*-new) state=${state%-new} since=1 ;;
+		esac
+		printf '# pxname,svname\nk3s_api,k3s-server-01,,,,,,,,,,,,,,,,%s,1,1,0,0,0,%s\nk3s_api,BACKEND,,,,,,,,,,,,,,,,UP,1,1,0,0,0,60\n' "$state" $since
 		exit 0
 		;;
 	esac

@@ -22,7 +22,7 @@ const (
 
 	DefaultAdvertInterval = 0.4
 	DefaultBalance        = "random(2)"
-	DefaultCheckInterval  = 1000
+	DefaultCheckInterval  = 300
 	DefaultCheckFall      = 3
 	DefaultCheckRise      = 2
 	DefaultAPIPort        = 6443

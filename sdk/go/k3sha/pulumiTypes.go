@@ -1239,7 +1239,7 @@ type LoadBalancers struct {
 	//
 	// Upstream: HAProxy's `fall`.
 	CheckFall *int `pulumi:"checkFall"`
-	// Milliseconds between health checks of a server, 100 to 60000. Default: 1000.
+	// Milliseconds between health checks of a server, 100 to 60000. Default: 300.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
 	//
@@ -1360,7 +1360,7 @@ type LoadBalancersArgs struct {
 	//
 	// Upstream: HAProxy's `fall`.
 	CheckFall *int `pulumi:"checkFall"`
-	// Milliseconds between health checks of a server, 100 to 60000. Default: 1000.
+	// Milliseconds between health checks of a server, 100 to 60000. Default: 300.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
 	//
@@ -1558,7 +1558,7 @@ func (o LoadBalancersOutput) CheckFall() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *int { return v.CheckFall }).(pulumi.IntPtrOutput)
 }
 
-// Milliseconds between health checks of a server, 100 to 60000. Default: 1000.
+// Milliseconds between health checks of a server, 100 to 60000. Default: 300.
 //
 // Change: reloads the load balancers, one after the other; nothing else.
 //
@@ -1768,7 +1768,7 @@ func (o LoadBalancersPtrOutput) CheckFall() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// Milliseconds between health checks of a server, 100 to 60000. Default: 1000.
+// Milliseconds between health checks of a server, 100 to 60000. Default: 300.
 //
 // Change: reloads the load balancers, one after the other; nothing else.
 //

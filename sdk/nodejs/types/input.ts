@@ -301,7 +301,7 @@ export interface LoadBalancersArgs {
      */
     checkFall?: number;
     /**
-     * Milliseconds between health checks of a server, 100 to 60000. Default: 1000.
+     * Milliseconds between health checks of a server, 100 to 60000. Default: 300.
      *
      * Change: reloads the load balancers, one after the other; nothing else.
      *

@@ -1120,7 +1120,7 @@ class LoadBalancersArgsDict(TypedDict):
     """
     check_interval: NotRequired[_builtins.int]
     """
-    Milliseconds between health checks of a server, 100 to 60000. Default: 1000.
+    Milliseconds between health checks of a server, 100 to 60000. Default: 300.
 
     Change: reloads the load balancers, one after the other; nothing else.
 
@@ -1279,7 +1279,7 @@ class LoadBalancersArgs:
                Change: reloads the load balancers, one after the other; nothing else.
                
                Upstream: HAProxy's `fall`.
-        :param _builtins.int check_interval: Milliseconds between health checks of a server, 100 to 60000. Default: 1000.
+        :param _builtins.int check_interval: Milliseconds between health checks of a server, 100 to 60000. Default: 300.
                
                Change: reloads the load balancers, one after the other; nothing else.
                
@@ -1455,7 +1455,7 @@ class LoadBalancersArgs:
     @pulumi.getter(name="checkInterval")
     def check_interval(self) -> Optional[_builtins.int]:
         """
-        Milliseconds between health checks of a server, 100 to 60000. Default: 1000.
+        Milliseconds between health checks of a server, 100 to 60000. Default: 300.
 
         Change: reloads the load balancers, one after the other; nothing else.
 

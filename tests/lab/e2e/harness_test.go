@@ -262,6 +262,14 @@ func (p *place) holders(ip string) []string {
 	return out
 }
 
+// held checks that one load balancer of the cluster has the address, and no other machine. Which one is for VRRP to say.
+func (p *place) held(ip, cluster string) {
+	p.t.Helper()
+	if got := p.holders(ip); len(got) != 1 || !strings.HasPrefix(got[0], cluster+"-lb-") {
+		p.t.Errorf("%s is on %q, want it on one load balancer of %s", ip, got, cluster)
+	}
+}
+
 // changedNames are the resources that a preview would change, by name.
 func changedNames(r lab.UpResult) []string {
 	var out []string

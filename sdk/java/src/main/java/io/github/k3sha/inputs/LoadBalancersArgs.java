@@ -118,7 +118,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Milliseconds between health checks of a server, 100 to 60000. Default: 1000.
+     * Milliseconds between health checks of a server, 100 to 60000. Default: 300.
      * 
      * Change: reloads the load balancers, one after the other; nothing else.
      * 
@@ -129,7 +129,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable Integer checkInterval;
 
     /**
-     * @return Milliseconds between health checks of a server, 100 to 60000. Default: 1000.
+     * @return Milliseconds between health checks of a server, 100 to 60000. Default: 300.
      * 
      * Change: reloads the load balancers, one after the other; nothing else.
      * 
@@ -561,7 +561,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param checkInterval Milliseconds between health checks of a server, 100 to 60000. Default: 1000.
+         * @param checkInterval Milliseconds between health checks of a server, 100 to 60000. Default: 300.
          * 
          * Change: reloads the load balancers, one after the other; nothing else.
          * 
