@@ -29,8 +29,10 @@ type turns struct {
 	groups  map[string]*quorum // by the name of the node
 	context context.Context
 	reach   func() (machines, error)
-	tell    func(string)  // in the component's row
-	wait    time.Duration // how long the load balancer with the VIP lets others of its group go first: then the VIP moves once
+	tell    func(string) // in the component's row
+	// together: nobody is asked, and nobody waits.
+	together bool
+	wait     time.Duration // how long the load balancer with the VIP lets others of its group go first: then the VIP moves once
 
 	mu   sync.Mutex
 	away map[string]resources.Absence // by the name of the node
@@ -62,7 +64,7 @@ func newTurns(ctx context.Context, name string, plan topology.Plan, reach func()
 	t := &turns{
 		name: name, plan: plan, context: ctx, reach: reach, tell: tell, wait: patience,
 		nodes: map[string]topology.Node{}, groups: map[string]*quorum{},
-		away: map[string]resources.Absence{},
+		away: map[string]resources.Absence{}, together: plan.Spec.Proxmox.RestartTogether,
 	}
 	byName := map[string]*quorum{}
 	for _, n := range plan.Nodes {
@@ -79,9 +81,6 @@ func newTurns(ctx context.Context, name string, plan topology.Plan, reach func()
 
 // newTurns is the option that has a VM or a command of a node take turns.
 func (b *bootstrap) newTurns() (pulumi.ResourceOption, error) {
-	if b.plan.Spec.Proxmox.RestartTogether {
-		return pulumi.ResourceHooks(nil), nil
-	}
 	ctx, text := b.ctx, b.accessText
 	t := newTurns(ctx.Context(), b.name, b.plan, func() (machines, error) {
 		got, err := internals.UnsafeAwaitOutput(ctx.Context(), text)
@@ -126,6 +125,9 @@ func (t *turns) before(args *pulumi.ResourceHookArgs) error {
 	case n.Name == "":
 		return nil
 	case verb == topology.VM:
+		if err := ours(n, args.OldOutputs); err != nil {
+			return err
+		}
 		if !restartsVM(args.OldInputs, args.NewInputs) {
 			return nil
 		}
@@ -136,6 +138,9 @@ func (t *turns) before(args *pulumi.ResourceHookArgs) error {
 			return nil
 		}
 		drain = t.plan.Spec.K3s.DrainsBetween(old.Version, now.Version)
+	}
+	if t.together {
+		return nil
 	}
 	access, err := t.reach()
 	if err != nil {
@@ -222,6 +227,23 @@ func (t *turns) sleep(d time.Duration) {
 	case <-time.After(d):
 	case <-t.context.Done():
 	}
+}
+
+// ours refuses to change a VM that is not the one that was made here, as a refresh has found it: of somebody who has taken the id of one that
+// was lost.
+func ours(n topology.Node, found resource.PropertyMap) error {
+	smbios := found["smbios"]
+	if smbios.IsObject() {
+		if serial := smbios.ObjectValue()["serial"]; serial.IsString() && strings.HasPrefix(serial.StringValue(), instancePrefix) {
+			return nil
+		}
+	}
+	name := ""
+	if found["name"].IsString() {
+		name = found["name"].StringValue()
+	}
+	return fmt.Errorf("%s: vm: VM %d in Proxmox VE, %q, is not the one that was made here (its SMBIOS serial number is another): it has taken the id, and is left as it is. "+
+		"If it is somebody else's, give it another id (by a backup that is restored) or take it away, then run pulumi up --refresh: %s is made anew", n.Name, n.VMID, name, n.Name)
 }
 
 // quiet are the inputs of a VM whose change restarts nothing.

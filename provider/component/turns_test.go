@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -71,7 +72,15 @@ func memory(mib float64) resource.PropertyMap {
 }
 
 func (t *turns) begin(name string) error {
-	return t.before(&pulumi.ResourceHookArgs{Name: name, OldInputs: memory(1), NewInputs: memory(2)})
+	return t.before(&pulumi.ResourceHookArgs{Name: name, OldInputs: memory(1), NewInputs: memory(2), OldOutputs: shown("k3s-server-01", "k3sha-0123456789abcdef")})
+}
+
+// shown is a VM as Proxmox VE shows it.
+func shown(name, serial string) resource.PropertyMap {
+	return resource.PropertyMap{
+		"name":   resource.NewStringProperty(name),
+		"smbios": resource.NewObjectProperty(resource.PropertyMap{"serial": resource.NewStringProperty(serial)}),
+	}
 }
 
 func (t *turns) end(name string) error { return t.after(&pulumi.ResourceHookArgs{Name: name}) }
@@ -150,7 +159,7 @@ func TestNothingRestarts(t *testing.T) {
 	tagged := memory(1)
 	tagged["tags"], tagged["timeoutClone"] = resource.NewStringProperty("b"), resource.NewNumberProperty(5)
 	for name, args := range map[string]*pulumi.ResourceHookArgs{
-		"other tags":        {Name: "prod-vm-k3s-server-01", OldInputs: memory(1), NewInputs: tagged},
+		"other tags":        {Name: "prod-vm-k3s-server-01", OldInputs: memory(1), NewInputs: tagged, OldOutputs: shown("k3s-server-01", "k3sha-00")},
 		"the same release":  {Name: "prod-converge-k3s-server-01", OldInputs: stdin("v1.31.6+k3s1", "a: b"), NewInputs: stdin("v1.31.6+k3s1", "a: b")},
 		"a load balancer's": {Name: "prod-converge-k3s-lb-01", OldInputs: memory(1), NewInputs: memory(2)},
 		"another resource":  {Name: "prod-prepare-k3s-server-01", OldInputs: memory(1), NewInputs: memory(2)},
@@ -160,6 +169,47 @@ func TestNothingRestarts(t *testing.T) {
 		}
 		if err := turns.end(args.Name); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := s.did(); len(got) > 0 {
+		t.Errorf("did %v", got)
+	}
+}
+
+// A VM that has taken the id of one that was lost is left as it is, whatever would be changed, and whether VMs take turns or not.
+func TestForeignVM(t *testing.T) {
+	t.Parallel()
+	for _, together := range []bool{false, true} {
+		for name, vm := range map[string]resource.PropertyMap{
+			"another serial": shown("db", "4711"),
+			"no serial":      {"name": resource.NewStringProperty("db")},
+		} {
+			s := &site{}
+			turns := turnsOf(t, s, func(spec *topology.Spec) { spec.Proxmox.RestartTogether = together })
+			err := turns.before(&pulumi.ResourceHookArgs{Name: "prod-vm-k3s-server-01", OldInputs: memory(1), NewInputs: memory(1), OldOutputs: vm})
+			want := `k3s-server-01: vm: VM ` + fmt.Sprint(turns.nodes["k3s-server-01"].VMID) + ` in Proxmox VE, "db", is not the one that was made here (its SMBIOS serial number is another): it has taken the id, and is left as it is. ` +
+				`If it is somebody else's, give it another id (by a backup that is restored) or take it away, then run pulumi up --refresh: k3s-server-01 is made anew`
+			if err == nil || err.Error() != want {
+				t.Errorf("%s: got  %v\nwant %s", name, err, want)
+			}
+			if got := s.did(); len(got) > 0 {
+				t.Errorf("%s: did %v", name, got)
+			}
+		}
+	}
+}
+
+// Where VMs restart together nobody is asked.
+func TestTogether(t *testing.T) {
+	t.Parallel()
+	s := &site{}
+	turns := turnsOf(t, s, func(spec *topology.Spec) { spec.Proxmox.RestartTogether = true })
+	for _, name := range []string{"prod-vm-k3s-server-01", "prod-vm-k3s-server-02"} {
+		if err := turns.begin(name); err != nil {
+			t.Error(err)
+		}
+		if err := turns.end(name); err != nil {
+			t.Error(err)
 		}
 	}
 	if got := s.did(); len(got) > 0 {

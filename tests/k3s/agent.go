@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -33,11 +33,11 @@ func runAgent(ctx context.Context, o *options) error {
 		return errors.New("--server and --token are required")
 	}
 	dir := filepath.Join(o.dataDir(), "agent")
-	n := &node{o: o, name: o.nodeName(), ip: ip}
+	n := newNode(o, o.nodeName(), ip)
 	var r *remote
 	for {
 		if r, err = connect(ctx, o.get("server", ""), token); err == nil {
-			if err = fetchKubelet(ctx, r, dir, n.name); err == nil {
+			if err = fetchKubelet(ctx, r, dir, n.name, n.ip); err == nil {
 				break
 			}
 		}
@@ -60,7 +60,15 @@ func runAgent(ctx context.Context, o *options) error {
 	if n.client, err = clientFor(kubeconfig); err != nil {
 		return err
 	}
-	if err := n.startKubelet(); err != nil {
+	serving, err := tls.LoadX509KeyPair(filepath.Join(dir, "serving-kubelet.crt"), filepath.Join(dir, "serving-kubelet.key"))
+	if err != nil {
+		return err
+	}
+	clientCA, err := os.ReadFile(filepath.Join(dir, "client-ca.crt"))
+	if err != nil {
+		return err
+	}
+	if err := n.startKubelet(serving, clientCA); err != nil {
 		shutdown(err)
 	}
 	notifyReady()
@@ -73,8 +81,8 @@ func runAgent(ctx context.Context, o *options) error {
 	return nil
 }
 
-// fetchKubelet gets the node's certificate. The password in /etc/rancher/node proves later that it is the same node.
-func fetchKubelet(ctx context.Context, r *remote, dir, name string) error {
+// fetchKubelet gets the node's certificates. The password in /etc/rancher/node proves later that it is the same node.
+func fetchKubelet(ctx context.Context, r *remote, dir, name, ip string) error {
 	if _, err := r.do(ctx, http.MethodGet, "/v1-k3s/config", "node", nil); err != nil {
 		return err
 	}
@@ -83,20 +91,26 @@ func fetchKubelet(ctx context.Context, r *remote, dir, name string) error {
 		return err
 	}
 	const refused = "Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' may not match server node-passwd entry, try enabling a unique node name with the --with-node-id flag"
-	data, err := r.do(ctx, http.MethodPost, "/v1-k3s/client-kubelet.crt", "node", map[string]string{
-		"k3s-Node-Name": name, "k3s-Node-Password": secret,
-	})
-	if err != nil && strings.Contains(err.Error(), "unable to verify password") {
-		return fmt.Errorf("%s: %w", refused, err)
-	}
+	clientCA, err := r.do(ctx, http.MethodGet, "/v1-k3s/client-ca.crt", "node", nil)
 	if err != nil {
 		return err
 	}
-	key, cert := pem.Decode(data)
-	if key == nil || len(cert) == 0 {
-		return errors.New("the server sent no certificate")
+	files := map[string][]byte{"server-ca.crt": r.ca, "client-ca.crt": clientCA}
+	for _, certificate := range []string{"client-kubelet", "serving-kubelet"} {
+		data, err := r.do(ctx, http.MethodPost, "/v1-k3s/"+certificate+".crt", "node", map[string]string{
+			"k3s-Node-Name": name, "k3s-Node-Password": secret, "k3s-Node-Ip": ip,
+		})
+		if err != nil && strings.Contains(err.Error(), "unable to verify password") {
+			return fmt.Errorf("%s: %w", refused, err)
+		}
+		if err != nil {
+			return err
+		}
+		if files[certificate+".crt"], files[certificate+".key"], err = splitPair(data); err != nil {
+			return err
+		}
 	}
-	for file, content := range map[string][]byte{"client-kubelet.key": pem.EncodeToMemory(key), "client-kubelet.crt": cert, "server-ca.crt": r.ca} {
+	for file, content := range files {
 		if err := writeFile(filepath.Join(dir, file), content); err != nil {
 			return err
 		}

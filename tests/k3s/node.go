@@ -4,7 +4,9 @@ import (
 	"context"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -22,13 +24,20 @@ const renewal = 10 * time.Second
 
 // node stands for a kubelet: it registers a Node, keeps its status and renews its lease.
 type node struct {
-	o        *options
-	name, ip string
-	client   *kubernetes.Clientset
-	admin    *kubernetes.Clientset // sets role labels, which a node may not give itself; nil on agents
-	labels   map[string]string     // of the role
+	o          *options
+	name, ip   string
+	client     *kubernetes.Clientset
+	admin      *kubernetes.Clientset // sets role labels, which a node may not give itself; nil on agents
+	labels     map[string]string     // of the role
+	containers sync.Mutex
+	processes  map[types.UID][]*exec.Cmd // of the pods that this process has started
+
 	// A server's etcd member and its address; empty on agents.
 	member, address string
+}
+
+func newNode(o *options, name, ip string) *node {
+	return &node{o: o, name: name, ip: ip, processes: map[types.UID][]*exec.Cmd{}}
 }
 
 func (n *node) register(ctx context.Context) error {

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
@@ -215,17 +214,6 @@ func sansOf(path string) []string {
 		names = append(names, ip.String())
 	}
 	return names
-}
-
-// selfSigned is a certificate for the kubelet's port.
-func selfSigned(name string) (tls.Certificate, error) {
-	key, _, err := newKey()
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	template := &x509.Certificate{SerialNumber: serial(), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().AddDate(1, 0, 0), DNSNames: []string{name}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
 
 // caHash is the hash in full tokens: that of the server CA's file.

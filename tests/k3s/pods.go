@@ -5,10 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"hash/fnv"
-	"io"
-	"log"
 	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -68,9 +65,13 @@ func (n *node) live(ctx context.Context, pod *corev1.Pod, now time.Time) {
 		// The timestamp is when the grace is over.
 		if now.After(pod.DeletionTimestamp.Add(-grace).Add(min(grace, takes))) {
 			zero := int64(0)
+			n.endContainers(pod)
 			_ = client.Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &zero, Preconditions: &metav1.Preconditions{UID: &pod.UID}})
 		}
 	case pod.Status.Phase == corev1.PodPending && now.After(scheduledAt(pod).Add(podStart)), pod.Status.Phase == corev1.PodRunning && !podReady(pod):
+		if pod.Status.Phase == corev1.PodPending {
+			n.startContainers(pod)
+		}
 		n.runs(pod)
 		_, _ = client.UpdateStatus(ctx, pod, metav1.UpdateOptions{})
 	}
@@ -158,27 +159,16 @@ var kubeletFlags = []string{
 }
 
 // startKubelet checks the kubelet's own arguments and opens its ports.
-func (n *node) startKubelet() error {
+func (n *node) startKubelet(serving tls.Certificate, clientCA []byte) error {
 	for _, arg := range n.o.values["kubelet-arg"] {
 		key, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		if !slices.Contains(kubeletFlags, strings.TrimRight(key, "+-")) {
 			return fmt.Errorf("kubelet exited: failed to parse kubelet flag: unknown flag: --%s", key)
 		}
 	}
-	cert, err := selfSigned(n.name)
-	if err != nil {
-		return err
-	}
-	listener, err := tls.Listen("tcp", ":10250", &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
-	if err != nil {
+	if err := n.serveContainers(serving, clientCA); err != nil {
 		return fmt.Errorf("kubelet exited: %w", err)
 	}
-	go func() {
-		srv := http.Server{ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, "Unauthorized", http.StatusUnauthorized)
-		})}
-		_ = srv.Serve(listener)
-	}()
 	vxlan, err := net.ListenPacket("udp", ":8472")
 	if err != nil {
 		return fmt.Errorf("flannel exited: %w", err)

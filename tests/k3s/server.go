@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -132,7 +133,8 @@ func runServer(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	n := &node{o: o, name: s.name, ip: s.ip, labels: serverLabels(), admin: s.kube, member: member, address: s.clientURL()}
+	n := newNode(o, s.name, s.ip)
+	n.labels, n.admin, n.member, n.address = serverLabels(), s.kube, member, s.clientURL()
 	if n.client, err = s.client("client-kubelet"); err != nil {
 		return err
 	}
@@ -140,7 +142,19 @@ func runServer(ctx context.Context, o *options) error {
 	if err := s.ensureOwnPassword(ctx); err != nil {
 		logf("Deferred node password secret validation failed: %v", err)
 	}
-	if err := n.startKubelet(); err != nil {
+	cert, key, err := sign(s.path("tls"), servingRequest(s.name, s.ip))
+	if err != nil {
+		return err
+	}
+	serving, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return err
+	}
+	clientCA, err := os.ReadFile(s.tls("client-ca.crt"))
+	if err != nil {
+		return err
+	}
+	if err := n.startKubelet(serving, clientCA); err != nil {
 		shutdown(err)
 	}
 	if err := n.register(ctx); err != nil {

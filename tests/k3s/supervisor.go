@@ -94,6 +94,11 @@ func (s *server) handler() http.Handler {
 	})))
 	mux.HandleFunc("/db/snapshot", s.auth("server", s.whenReady(s.snapshots.handle)))
 	mux.HandleFunc("POST /v1-k3s/client-kubelet.crt", s.auth("node", s.whenReady(s.kubeletCert)))
+	mux.HandleFunc("POST /v1-k3s/serving-kubelet.crt", s.auth("node", s.whenReady(s.kubeletCert)))
+	mux.HandleFunc("GET /v1-k3s/client-ca.crt", s.auth("node", func(w http.ResponseWriter, _ *http.Request) {
+		ca, err := os.ReadFile(s.tls("client-ca.crt"))
+		answer(w, ca, err)
+	}))
 	mux.HandleFunc("GET /v1-k3s/apiservers", s.auth("node", s.whenReady(s.apiservers)))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if api := s.api.Load(); api != nil {
@@ -161,7 +166,11 @@ func (s *server) kubeletCert(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusForbidden)
 		return
 	}
-	cert, key, err := sign(s.path("tls"), request{ca: "client-ca", cn: "system:node:" + name, orgs: []string{"system:nodes"}})
+	wanted := request{ca: "client-ca", cn: "system:node:" + name, orgs: []string{"system:nodes"}}
+	if strings.HasSuffix(r.URL.Path, "/serving-kubelet.crt") {
+		wanted = servingRequest(name, r.Header.Get("k3s-Node-Ip"))
+	}
+	cert, key, err := sign(s.path("tls"), wanted)
 	answer(w, bytes.Join([][]byte{key, cert}, nil), err)
 }
 

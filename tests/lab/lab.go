@@ -410,13 +410,27 @@ func (l *Lab) Kill(name string) error {
 
 // PowerOn starts a VM by Proxmox VE's API, as a person would.
 func (l *Lab) PowerOn(name string) error {
+	return l.proxmox(name, "status/start")
+}
+
+// Migrate moves a VM that runs to another Proxmox node by Proxmox VE's API, as its own HA does.
+func (l *Lab) Migrate(name, to string) error {
+	return l.proxmox(name, "migrate", "target="+to, "online=1")
+}
+
+// proxmox has Proxmox VE's API do something with a VM.
+func (l *Lab) proxmox(name, what string, form ...string) error {
 	vm, err := l.VM(name)
 	if err != nil {
 		return err
 	}
-	url := fmt.Sprintf("https://%s/api2/json/nodes/%s/qemu/%d/status/start", ProxmoxAt, vm.Node, vm.ID)
-	if out, err := l.Command("curl", "-skf", "-X", "POST", "-H", "Authorization: PVEAPIToken="+Token, url).CombinedOutput(); err != nil {
-		return fmt.Errorf("starting %s: %w: %s", name, err, out)
+	args := []string{"-skf", "-X", "POST", "-H", "Authorization: PVEAPIToken=" + Token}
+	for _, field := range form {
+		args = append(args, "-d", field)
+	}
+	args = append(args, fmt.Sprintf("https://%s/api2/json/nodes/%s/qemu/%d/%s", ProxmoxAt, vm.Node, vm.ID, what))
+	if out, err := l.Command("curl", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %s: %w: %s", name, what, err, out)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@
 set -eu
 dir=$1
 suite=${2:-bookworm}
-include=systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,curl,ca-certificates,psmisc,procps,cloud-init,kmod,python3-minimal
+include=systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,curl,ca-certificates,psmisc,procps,cloud-init,kmod,python3-minimal,nftables
 from=
 if [ "$suite" = noble ]; then
 	# Debian does not trust Ubuntu's archive; this is its key of 2018, F6EC B376 2474 EDA9 D21B 7022 8719 20D1 991B C93C.

@@ -199,7 +199,11 @@ func execute(ctx context.Context, client *ssh.Client, command, script string, ti
 		return "", fmt.Errorf("its script has not ended for %s", timeout)
 	}
 	if err != nil {
-		if text := strings.TrimSpace(problems.String()); text != "" {
+		text := strings.TrimSpace(problems.String())
+		if first, _, _ := strings.Cut(text, "\n"); strings.HasPrefix(first, "sudo: ") || strings.HasSuffix(first, "sudo: command not found") {
+			return "", fmt.Errorf("user %s cannot become root (%s): it has to be able to run sudo without a password, or be root; mend that in the template, or set ssh.user to one that is", client.User(), first)
+		}
+		if text != "" {
 			return "", errors.New(text)
 		}
 		return "", err

@@ -159,6 +159,7 @@ func TestContact(t *testing.T) {
 	fails := func(string) (string, string, uint32) {
 		return "", "k3s-lb-01: contact: cloud-init failed\n", 1
 	}
+	sudo := func(string) (string, string, uint32) { return "", "sudo: a password is required\n", 1 }
 	hangs := func(string) (string, string, uint32) { time.Sleep(3 * time.Second); return "", "", 0 }
 	for name, c := range map[string]struct {
 		machine *machine
@@ -171,6 +172,7 @@ func TestContact(t *testing.T) {
 		"first handshakes fail":        {func() *machine { m := &machine{run: echo}; m.broken.Store(3); return m }(), user, "ran: script", ""},
 		"never takes the key":          {&machine{run: echo}, stranger, "", "user ubuntu is not let in after 700ms: it does not take the key"},
 		"the script fails":             {&machine{run: fails}, user, "", "k3s-lb-01: contact: cloud-init failed"},
+		"no right to sudo":             {&machine{run: sudo}, user, "", "user ubuntu cannot become root (sudo: a password is required): it has to be able to run sudo without a password, or be root; mend that in the template, or set ssh.user to one that is"},
 		"the script hangs":             {&machine{run: hangs}, user, "", "its script has not ended for 1s"},
 		"handshakes fail for ever":     {func() *machine { m := &machine{run: echo}; m.broken.Store(1e6); return m }(), user, "", "has not answered for 700ms"},
 	} {

@@ -248,6 +248,7 @@ func TestPrepareFetchesAndVerifies(t *testing.T) {
 		"not in the list": {func(f map[string]string) { f[release+"sha256sum-amd64.txt"] = sum(binary) + "  k3s-arm64\n" }, "", release + "sha256sum-amd64.txt does not list k3s"},
 		"no binary":       {func(f map[string]string) { delete(f, release+"k3s") }, "", "cannot fetch " + release + "k3s: curl: (22) The requested URL returned error: 404; check the node's way to the internet, or set k3s.mirror"},
 		"no script":       {func(f map[string]string) { delete(f, tag) }, "", "cannot fetch " + tag + ": curl: (22) The requested URL returned error: 404; check the node's way to the internet, or set k3s.mirror"},
+		"a full disk":     {nil, "df() { printf 'Filesystem\\n/dev/sda1 8000000 7600000 400000 95%% /\\n'; }", "the disk has 390 MiB left at DIR/k3sha/releases/v1.31.6+k3s1, and a release of k3s takes up to 512; make room there, or give the node a larger disk, then run pulumi up again"},
 		"another pin":     {nil, "BINARY_SHA256=" + sum("other"), "the binary of v1.31.6+k3s1 has SHA-256 " + sum(binary) + ", but k3s.binarySha256 says " + sum("other") + "; do not use it before you know why"},
 		"another script":  {nil, "SCRIPT_SHA256=" + sum("other"), "the install script of v1.31.6+k3s1 has SHA-256 " + sum(script) + ", but k3s.installScriptSha256 says " + sum("other") + "; do not use it before you know why"},
 	} {
@@ -259,7 +260,7 @@ func TestPrepareFetchesAndVerifies(t *testing.T) {
 			}
 			dir := releases(t, files)
 			_, stderr, err := shell(t, dir, "K3S_VERSION="+version+" MIRROR= BINARY_SHA256= SCRIPT_SHA256=\n"+c.head, []string{"lib.sh", "lib-packages.sh", "prepare-k3s.sh"}, "")
-			got := strings.TrimPrefix(stderr, "k3s-server-01: converge: ")
+			got := strings.ReplaceAll(strings.TrimPrefix(stderr, "k3s-server-01: converge: "), "at "+dir+"/k3sha", "at DIR/k3sha")
 			if got != c.want || (err == nil) != (c.want == "") {
 				t.Fatalf("got %q (%v), want %q", got, err, c.want)
 			}

@@ -176,8 +176,9 @@ func (p Plan) LoadBalancers() []Node { return p.byRole(LoadBalancer) }
 // Workers lists the workers by pool and slot.
 func (p Plan) Workers() []Node { return p.byRole(Worker) }
 
-// Priorities of the load balancers by position. Distinct, so that more than two agree on who takes over.
-var priorities = []int{200, 100, 90}
+// Priorities of the load balancers by position. Distinct, so that more than two agree on who takes over, and high: one that is told that the
+// VIP is free takes it after (256 - priority) / 256 of the interval between adverts.
+var priorities = []int{250, 240, 230}
 
 // Priority is the VRRP priority of the load balancer at a position (0 to 2).
 func Priority(position int) int { return priorities[position] }

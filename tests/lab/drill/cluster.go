@@ -4,6 +4,9 @@ package drill
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -30,6 +33,8 @@ type Cluster struct {
 	VIP           string
 	Servers       []string
 	LoadBalancers []string
+	Workers       []string
+	kubeconfig    string
 	vms           map[string]lab.VM
 	tls           *tls.Config
 	kept          *http.Client // for questions in between
@@ -37,7 +42,7 @@ type Cluster struct {
 
 // Open finds a cluster's machines by its kubeconfig and their names.
 func Open(l *lab.Lab, kubeconfig string) (*Cluster, error) {
-	c := &Cluster{Lab: l}
+	c := &Cluster{Lab: l, kubeconfig: kubeconfig}
 	found := func(key string) (string, error) {
 		m := regexp.MustCompile(`(?m)^\s*` + key + `: "?([^"\s]+)"?$`).FindStringSubmatch(kubeconfig)
 		if m == nil {
@@ -81,10 +86,12 @@ func Open(l *lab.Lab, kubeconfig string) (*Cluster, error) {
 			c.Servers = append(c.Servers, name)
 		case strings.Contains(name, "-lb-"):
 			c.LoadBalancers = append(c.LoadBalancers, name)
+		default:
+			c.Workers = append(c.Workers, name)
 		}
 	}
-	if len(c.Servers) == 0 || len(c.LoadBalancers) == 0 {
-		return nil, errors.New("the lab has no cluster with servers and load balancers")
+	if len(c.Servers) == 0 || len(c.LoadBalancers) == 0 || len(c.Workers) == 0 {
+		return nil, errors.New("the lab has no cluster with servers, load balancers and workers")
 	}
 	return c, nil
 }
@@ -308,18 +315,9 @@ func cable(plugged bool) action {
 	return func(_ context.Context, c *Cluster, node string) error { return c.Cable(node, plugged) }
 }
 
-// refuses serves 503 in the place of a server's API, with its own certificate, until stop is called.
-func (c *Cluster) refuses(node string) (stop func(), err error) {
-	dir := "/var/lib/rancher/k3s/server/tls/serving-kube-apiserver"
-	cert, err := c.run(node, "cat "+dir+".crt")
-	if err != nil {
-		return nil, err
-	}
-	key, err := c.run(node, "cat "+dir+".key")
-	if err != nil {
-		return nil, err
-	}
-	pair, err := tls.X509KeyPair([]byte(cert+"\n"), []byte(key+"\n"))
+// replaced serves a status in the place of a server's API, with that server's certificate or with another cluster's, until stop is called.
+func (c *Cluster) replaced(node string, status int, foreign bool) (stop func(), err error) {
+	pair, err := c.certificate(node, foreign)
 	if err != nil {
 		return nil, err
 	}
@@ -336,9 +334,37 @@ func (c *Cluster) refuses(node string) (stop func(), err error) {
 	server := &http.Server{
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, ReadHeaderTimeout: 5 * time.Second,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, "apiserver not ready", http.StatusServiceUnavailable)
+			http.Error(w, http.StatusText(status), status)
 		}),
 	}
 	go func() { _ = server.ServeTLS(listener, "", "") }() // until it is closed
 	return func() { _ = server.Close() }, nil
+}
+
+// certificate is a server's own, or one for the same names by another CA.
+func (c *Cluster) certificate(node string, foreign bool) (tls.Certificate, error) {
+	file := "/var/lib/rancher/k3s/server/tls/serving-kube-apiserver"
+	cert, err := c.run(node, "cat "+file+".crt")
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := c.run(node, "cat "+file+".key")
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	pair, err := tls.X509KeyPair([]byte(cert+"\n"), []byte(key+"\n"))
+	if err != nil || !foreign {
+		return pair, err
+	}
+	parsed, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		return pair, err
+	}
+	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return pair, err
+	}
+	parsed.Issuer, parsed.AuthorityKeyId = parsed.Subject, nil
+	der, err := x509.CreateCertificate(rand.Reader, parsed, parsed, &signer.PublicKey, signer)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: signer}, err
 }

@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/k3sha/pulumi-k3sha/tests/lab/guest"
@@ -109,13 +110,30 @@ func multicast(carried string) action {
 	}
 }
 
+// replaced has something else answer in the place of a server's API.
+func replaced(name string, status int, foreign bool) Failure {
+	stop := func() {}
+	return Failure{
+		Name: name, on: follower, lasts: 12 * time.Second,
+		cause: func(_ context.Context, c *Cluster, node string) (err error) {
+			stop, err = c.replaced(node, status, foreign)
+			return err
+		},
+		heal: func(_ context.Context, c *Cluster, node string) error {
+			stop()
+			_, err := c.run(node, "systemctl start --no-block k3s")
+			return err
+		},
+		Naive: true, Reach: Limits{1, 5, none, none, 0}, Third: "failed",
+	}
+}
+
 func holder(c *Cluster) (string, error)   { return c.holder() }
 func leader(c *Cluster) (string, error)   { return c.leader() }
 func follower(c *Cluster) (string, error) { return c.follower() }
 
 // Failures are all that are caused one after the other. The figures of the promises are those of the reference cluster on the lab.
 func Failures() []Failure {
-	var refusing func()
 	return []Failure{
 		{
 			Name: "k3s killed on a server", on: follower, cause: killed("k3s"), lasts: 12 * time.Second,
@@ -129,19 +147,8 @@ func Failures() []Failure {
 			Name: "k3s hung on a server", on: follower, cause: hung("k3s"), heal: going("k3s"), lasts: 12 * time.Second,
 			Naive: true, Short: true, Reach: Limits{1, 20, none, none, 0}, Third: "failed",
 		},
-		{
-			Name: "a server answers 503", on: follower, lasts: 12 * time.Second,
-			cause: func(_ context.Context, c *Cluster, node string) (err error) {
-				refusing, err = c.refuses(node)
-				return err
-			},
-			heal: func(_ context.Context, c *Cluster, node string) error {
-				refusing()
-				_, err := c.run(node, "systemctl start --no-block k3s")
-				return err
-			},
-			Naive: true, Reach: Limits{1, 5, none, none, 0}, Third: "failed",
-		},
+		replaced("a server answers 503", http.StatusServiceUnavailable, false),
+		replaced("a server of another cluster answers in its place", http.StatusOK, true),
 		{
 			Name: "the etcd leader's host gone", on: leader, cause: cable(false), heal: cable(true), lasts: 15 * time.Second,
 			Naive: true, Reach: Limits{1, none, 12, none, 0}, Third: "failed", // etcd stands for election after 5 to 10 s

@@ -88,9 +88,7 @@ install_k3s() {
 		log=$(mktemp)
 		if ! INSTALL_K3S_SKIP_DOWNLOAD=true INSTALL_K3S_SKIP_START=true INSTALL_K3S_SKIP_SELINUX_RPM=true \
 			sh "$release/install.sh" "$1" >"$log" 2>&1; then
-			redact <"$log" | tail -n 10 >&2
-			rm -f "$log"
-			die "the install script of $K3S_VERSION failed; see its last lines above"
+			die_showing "$log" "the install script of $K3S_VERSION failed; see its last lines below, mend that, then run pulumi up again"
 		fi
 		rm -f "$log"
 		put 0644 $installed "$K3S_VERSION"

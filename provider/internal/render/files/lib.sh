@@ -31,6 +31,13 @@ wait_until() {
 	done
 }
 
+# room MIB DIR WHAT: ends the step if the disk has less space left there than that takes.
+room() {
+	mkdir -p "$2"
+	left=$(df -P -k "$2" | awk 'NR == 2 { print int($4 / 1024) }')
+	[ "$left" -ge "$1" ] || die "the disk has $left MiB left at $2, and $3 takes up to $1; make room there, or give the node a larger disk, then run pulumi up again"
+}
+
 # put MODE FILE CONTENT: replaces a file in one move, only if its content differs.
 put() {
 	if [ -f "$2" ] && printf '%s' "$3" | cmp -s - "$2"; then return 0; fi
@@ -58,6 +65,18 @@ redact() {
 		{ for (i = 1; i <= n; i++) if (s[i] != "") while ((p = index($0, s[i])) > 0)
 			$0 = substr($0, 1, p - 1) "***" substr($0, p + length(s[i]))
 		  print }'
+}
+
+# die_showing FILE MESSAGE: die with the last lines of a file behind the message. The file goes.
+die_showing() {
+	shown=$1
+	shift
+	{
+		printf '%s: %s: %s\n' "$NODE" "$STEP" "$*"
+		redact <"$shown" | cut -c 1-400 | tail -n 20
+	} >&2
+	rm -f "$shown"
+	exit 1
 }
 
 # journal UNIT: what the unit has printed since this step began, without the step's secrets. They go before lines are cut, else half of one stays.

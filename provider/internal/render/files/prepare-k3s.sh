@@ -34,8 +34,8 @@ verify() {
 	fi
 }
 
-mkdir -p "$release"
 if [ ! -s "$release/k3s" ]; then
+	room 512 "$release" "a release of k3s"
 	fetch "$base/sha256sum-$arch.txt" "$release/sums"
 	sum=$(awk -v name="$binary" '$2 == name { print $1 }' "$release/sums")
 	[ -n "$sum" ] || die "$base/sha256sum-$arch.txt does not list $binary"

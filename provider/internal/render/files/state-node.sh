@@ -11,10 +11,25 @@ serves() {
 		curl -sf -o /dev/null --max-time 2 "http://127.0.0.1:$STATUS_PORT/alive"
 }
 holds() { ip -o -4 addr show | grep -qF " $VIP/"; }
+# hold_back: for a moment no connection to the VIP begins here, as if its first packet had been lost: the client sends that again after a second,
+# to whoever has the VIP then. Those that are under way end well meanwhile. The kernel forgets it by itself. Without nft they would be reset.
+hold_back() {
+	command -v nft >/dev/null || return 0
+	nft -f - <<RULES 2>/dev/null || return 0
+add table ip k3sha
+delete table ip k3sha
+table ip k3sha {
+	set moving { type ipv4_addr; flags timeout; elements = { $VIP timeout 1s }; }
+	chain input { type filter hook input priority -200; ip daddr @moving tcp flags & (syn | ack) == syn drop; }
+}
+RULES
+	sleep 0.1
+}
 yielded() { ! holds && curl -sf -o /dev/null --max-time 1 "http://$VIP:$STATUS_PORT/alive"; }
 case $DO in
 yield)
 	if holds; then
+		hold_back
 		systemctl stop keepalived # which says so to the others
 		wait_until 10 yielded || {
 			systemctl start keepalived

@@ -1,9 +1,7 @@
 # Takes a snapshot of etcd on this server, and reads it again from S3 if it goes there. Prints its name.
 lock
-k3s etcd-snapshot save --name "$NAME" >/run/k3sha-snapshot.out 2>&1 || {
-	redact </run/k3sha-snapshot.out | cut -c 1-400 | tail -n 5 >&2
-	die "k3s cannot take a snapshot$([ -z "$S3_URL" ] || echo ", or cannot keep it in S3"); see its last lines above; mend that, then run pulumi up again"
-}
+k3s etcd-snapshot save --name "$NAME" >/run/k3sha-snapshot.out 2>&1 ||
+	die_showing /run/k3sha-snapshot.out "k3s cannot take a snapshot$([ -z "$S3_URL" ] || echo ", or cannot keep it in S3"); see its last lines below; mend that, then run pulumi up again"
 # The newest of that name. shellcheck would have find in the place of ls: these are names that k3s has made.
 # shellcheck disable=SC2012
 file=$(ls -t "$FOLDER/$NAME-"* 2>/dev/null | head -n 1)

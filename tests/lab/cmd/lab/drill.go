@@ -68,7 +68,7 @@ func runDrill(ctx context.Context, l *lab.Lab, args []string) error {
 		}
 	}
 	if *idle > 0 {
-		fmt.Printf("watches idle for %s ...\n", *idle)
+		fmt.Printf("a watch, exec and logs -f idle for %s ...\n", *idle)
 		r, err := c.Idle(ctx, drill.Own, *idle)
 		if err != nil {
 			return err
