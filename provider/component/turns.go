@@ -230,20 +230,27 @@ func (t *turns) sleep(d time.Duration) {
 }
 
 // ours refuses to change a VM that is not the one that was made here, as a refresh has found it: of somebody who has taken the id of one that
-// was lost.
+// was lost. It has another name and another network card. (Its SMBIOS serial number would say it by itself, but of a clone the plugin reads none.)
 func ours(n topology.Node, found resource.PropertyMap) error {
-	smbios := found["smbios"]
-	if smbios.IsObject() {
-		if serial := smbios.ObjectValue()["serial"]; serial.IsString() && strings.HasPrefix(serial.StringValue(), instancePrefix) {
-			return nil
+	name := found["name"]
+	if !name.IsString() || name.StringValue() == n.Name || slices.Contains(cards(found), strings.ToUpper(n.MAC)) {
+		return nil
+	}
+	return fmt.Errorf("%s: vm: VM %d in Proxmox VE, %q, is not the one that was made here (its network card is another one, too): it has taken the id, and is left as it is. "+
+		"If it is somebody else's, give it another id (by a backup that is restored) or take it away, then run pulumi up --refresh: %s is made anew", n.Name, n.VMID, name.StringValue(), n.Name)
+}
+
+// cards are the MAC addresses of a VM.
+func cards(found resource.PropertyMap) []string {
+	var out []string
+	if devices := found["networkDevices"]; devices.IsArray() {
+		for _, device := range devices.ArrayValue() {
+			if device.IsObject() && device.ObjectValue()["macAddress"].IsString() {
+				out = append(out, strings.ToUpper(device.ObjectValue()["macAddress"].StringValue()))
+			}
 		}
 	}
-	name := ""
-	if found["name"].IsString() {
-		name = found["name"].StringValue()
-	}
-	return fmt.Errorf("%s: vm: VM %d in Proxmox VE, %q, is not the one that was made here (its SMBIOS serial number is another): it has taken the id, and is left as it is. "+
-		"If it is somebody else's, give it another id (by a backup that is restored) or take it away, then run pulumi up --refresh: %s is made anew", n.Name, n.VMID, name, n.Name)
+	return out
 }
 
 // quiet are the inputs of a VM whose change restarts nothing.

@@ -135,15 +135,12 @@ func smbios(n topology.Node, instance pulumi.StringInput) vm.VirtualMachineSmbio
 	return args
 }
 
-// instancePrefix is what every instance begins with.
-const instancePrefix = "k3sha-"
-
 // newInstance makes up the id of a VM that is created. One that exists keeps its own, for it is ignored afterwards: so whatever was done on
 // a machine is done again on the one that takes its place, also when the one before was lost.
 func newInstance() string {
 	random := make([]byte, 8)
 	_, _ = rand.Read(random) // crypto/rand never fails
-	return instancePrefix + hex.EncodeToString(random)
+	return "k3sha-" + hex.EncodeToString(random)
 }
 
 // tags are sorted, lower case and unique, as Proxmox VE stores them: anything else would differ at every preview.

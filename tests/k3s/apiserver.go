@@ -32,7 +32,8 @@ func (s *server) apiserverArgs() []string {
 		"requestheader-allowed-names":    "system:auth-proxy",
 		"requestheader-username-headers": "X-Remote-User", "requestheader-group-headers": "X-Remote-Group", "requestheader-extra-headers-prefix": "X-Remote-Extra-",
 		"proxy-client-cert-file": s.tls("client-auth-proxy.crt"), "proxy-client-key-file": s.tls("client-auth-proxy.key"),
-		"kubelet-certificate-authority": s.tls("server-ca.crt"), "kubelet-client-certificate": s.tls("client-kube-apiserver.crt"), "kubelet-client-key": s.tls("client-kube-apiserver.key"),
+		"kubelet-preferred-address-types": "InternalIP,ExternalIP,Hostname",
+		"kubelet-certificate-authority":   s.tls("server-ca.crt"), "kubelet-client-certificate": s.tls("client-kube-apiserver.crt"), "kubelet-client-key": s.tls("client-kube-apiserver.key"),
 		"authorization-mode": "Node,RBAC", "enable-admission-plugins": "NodeRestriction", "anonymous-auth": "false", "allow-privileged": "true", "profiling": "false",
 	}
 	if s.o.is("secrets-encryption") {

@@ -364,7 +364,7 @@ func (c *Cluster) certificate(node string, foreign bool) (tls.Certificate, error
 	if err != nil {
 		return pair, err
 	}
-	parsed.Issuer, parsed.AuthorityKeyId = parsed.Subject, nil
+	parsed.Issuer, parsed.AuthorityKeyId, parsed.PublicKey = parsed.Subject, nil, &signer.PublicKey
 	der, err := x509.CreateCertificate(rand.Reader, parsed, parsed, &signer.PublicKey, signer)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: signer}, err
 }

@@ -2,6 +2,7 @@ package pve
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"time"
@@ -154,7 +155,9 @@ func (s *Server) Control() http.Handler {
 			Name string `json:"name"`
 		}
 		err := decode(&v)
-		s.vms[v.ID] = &vm{id: v.ID, node: "pve1", config: map[string]string{"name": v.Name, "memory": "512", "cores": "1"}}
+		s.vms[v.ID] = &vm{id: v.ID, node: "pve1", config: map[string]string{
+			"name": v.Name, "memory": "512", "cores": "1", "smbios1": fmt.Sprintf("uuid=00000000-0000-4000-8000-%012d", v.ID), // Proxmox VE makes one up for each VM
+		}}
 		return err
 	})
 	post("/kill", func(decode func(any) error) error {
