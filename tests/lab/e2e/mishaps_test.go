@@ -163,7 +163,7 @@ func TestLongMishaps(t *testing.T) {
 		}
 		indented := "          " + strings.ReplaceAll(strings.TrimSpace(string(key)), "\n", "\n          ")
 		p.program("        privateKey: ${sshPrivateKey}\n", "        privateKey: |\n"+indented+"\n", "      clusterName: k3s\n", "      clusterName: k3s\n      reapply: another-key\n")
-		p.says(100*time.Second, nil, "user ubuntu is not let in after 1m0s")
+		p.says(time.Minute, nil, ": contact: user ubuntu is not let in after 30s: it does not take the key")
 		p.program("      clusterName: k3s\n", "      clusterName: k3s\n      reapply: the-key\n")
 		p.up()
 	})
@@ -177,6 +177,10 @@ func TestLongMishaps(t *testing.T) {
 		if err := p.Migrate("k3s-server-02", to); err != nil {
 			p.t.Fatal(err)
 		}
+		p.eventually("k3s-server-02 on "+to, time.Minute, func() bool {
+			vm, err := p.VM("k3s-server-02")
+			return err == nil && vm.Node == to
+		})
 		if r, _ := p.up("--refresh"); r.Changed() != 0 {
 			p.t.Errorf("changes %v", changedNames(r))
 		}
