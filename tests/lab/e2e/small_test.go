@@ -49,7 +49,7 @@ func TestLongSmallCluster(t *testing.T) {
 		p.t = t
 		p.program(with("virtualRouterId: 51\n", "virtualRouterId: 51\n        balance: leastconn\n")...)
 		r, _ := p.up()
-		expect(t, "changed", changedNames(r), []string{"update k3s-converge-k3s-lb-01"})
+		expect(t, "changed", changedNames(r), []string{"update k3s-converge-k3s-lb-01", "update k3s-machines"})
 	})
 	t.Run("load balancers come, change and go", func(t *testing.T) {
 		p.t = t
