@@ -9,6 +9,7 @@ ip iproute2
 nsenter util-linux
 ssh openssh-client
 shellcheck shellcheck
+nft nftables
 haproxy haproxy
 keepalived keepalived
 curl curl

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -162,7 +161,7 @@ func servingRequest(name, ip string) request {
 func splitPair(data []byte) (certPEM, keyPEM []byte, err error) {
 	key, cert := pem.Decode(data)
 	if key == nil || len(cert) == 0 {
-		return nil, nil, fmt.Errorf("no certificate was sent")
+		return nil, nil, errors.New("no certificate was sent")
 	}
 	return cert, pem.EncodeToMemory(key), nil
 }

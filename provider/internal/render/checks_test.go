@@ -43,6 +43,27 @@ func TestShellcheckOnWholeScripts(t *testing.T) {
 	}
 }
 
+// The rules that hold connections back while the VIP moves: where nft would refuse them, the step goes on without, and says nothing.
+func TestHeldBack(t *testing.T) {
+	text, err := os.ReadFile("files/state-node.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rules, found := strings.Cut(string(text), "|| return 0\nadd table")
+	rules, _, ended := strings.Cut("add table"+rules, "RULES\n")
+	if !found || !ended {
+		t.Fatal("state-node.sh has no rules any more")
+	}
+	cmd := exec.Command("unshare", "-rn", "sh", "-c", "PATH=$PATH:/usr/sbin; nft -f - && nft list ruleset")
+	cmd.Stdin = strings.NewReader(strings.ReplaceAll(rules, "$VIP", "192.168.1.220"))
+	out, err := cmd.CombinedOutput()
+	for _, want := range []string{"192.168.1.220 timeout 1s", "hook input", "ip daddr @moving tcp flags", "drop"} {
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v, no %q in\n%s", err, want, out)
+		}
+	}
+}
+
 var assignment = regexp.MustCompile(`(?m)^([A-Z0-9_]+)='`)
 
 // withoutValues empties the variables at a script's head: their values are not shell.

@@ -246,6 +246,14 @@ func powerOn(p *place, node string) {
 	}
 }
 
+// remove takes a VM away in Proxmox VE, as a person would by hand.
+func (p *place) remove(id int) {
+	p.t.Helper()
+	if err := p.Control("POST", "/remove", map[string]int{"id": id}, nil); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // holders lists the running nodes that have an address.
 func (p *place) holders(ip string) []string {
 	p.t.Helper()

@@ -22,9 +22,7 @@ func (p *place) lose(names ...string) {
 	p.t.Helper()
 	vms := mustVMs(p.t, p)
 	for _, name := range names {
-		if err := p.Control("POST", "/remove", map[string]int{"id": vms[name].ID}, nil); err != nil {
-			p.t.Fatal(err)
-		}
+		p.remove(vms[name].ID)
 	}
 }
 

@@ -385,7 +385,5 @@ func (p *place) removeUnowned(name string, id int) {
 		}
 	}
 	p.t.Logf("removing VM %d (%s), which no state has", id, name)
-	if err := p.Control("POST", "/remove", map[string]int{"id": id}, nil); err != nil {
-		p.t.Fatal(err)
-	}
+	p.remove(id)
 }

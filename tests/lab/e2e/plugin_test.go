@@ -248,9 +248,7 @@ func TestLabHalfMade(t *testing.T) {
 		if _, out, err := p.try(2*time.Minute, "up", "--yes", "--skip-preview"); !newer() && (err == nil || !strings.Contains(out, "unable to create VM 202: config file already exists")) {
 			t.Errorf("the second update: %v\n%s", err, tail(out))
 		}
-		if err := p.Control("POST", "/remove", map[string]int{"id": 202}, nil); err != nil {
-			t.Fatal(err)
-		}
+		p.remove(202)
 		p.up()
 		if vm, err := p.VM("k3s-server-02"); err != nil || vm.Node != "pve2" {
 			t.Errorf("the VM: %v %v", vm, err)
