@@ -103,6 +103,14 @@ func (c *Cluster) client(timeout time.Duration) *http.Client {
 	}}
 }
 
+// multiplexed is a client with one kept connection for many requests at a time, as client-go has: HTTP/2 with client-go's own pings.
+func (c *Cluster) multiplexed(timeout time.Duration) *http.Client {
+	return &http.Client{Timeout: timeout, Transport: &http.Transport{
+		DialContext: c.Dial, TLSClientConfig: c.tls.Clone(), TLSHandshakeTimeout: 5 * time.Second, ForceAttemptHTTP2: true,
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+	}}
+}
+
 // api asks the API through the VIP. A body is sent as JSON, an answer read into `into`.
 func (c *Cluster) api(ctx context.Context, client *http.Client, method, path string, body, into any) error {
 	var reader io.Reader

@@ -2,6 +2,7 @@ package drill
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -19,6 +20,7 @@ import (
 const (
 	every    = 50 * time.Millisecond // between two writes, and two looks at the VIP
 	patience = 10 * time.Second      // a write's deadline
+	abreast  = 90                    // writes under way; the API allows 100 on a connection
 	space    = "/api/v1/namespaces/default/configmaps"
 )
 
@@ -29,6 +31,12 @@ type Sample struct {
 	Err  string  `json:"err,omitempty"`
 }
 
+// acked is a write that was acknowledged.
+type acked struct {
+	name     string
+	at, done float64 // seconds since the probes began
+}
+
 // probes are a client's three habits, and what they have seen so far.
 type probes struct {
 	c     *Cluster
@@ -37,7 +45,7 @@ type probes struct {
 
 	mu     sync.Mutex
 	writes []Sample
-	acked  []string // names of objects, in order
+	acked  []acked
 	events []float64
 	cuts   int
 	moves  int
@@ -64,32 +72,42 @@ func (c *Cluster) watchers(ctx context.Context, label string) (p *probes, stop f
 
 func (p *probes) now() float64 { return time.Since(p.begun).Seconds() }
 
-// write makes one small object after the other on a kept connection.
+// write begins a small write at each tick, whether those before were answered or not: as controllers do, all on one kept connection.
 func (p *probes) write(ctx context.Context) {
-	client := p.c.client(patience)
+	client := p.c.multiplexed(patience)
+	defer client.CloseIdleConnections()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	var all sync.WaitGroup
+	defer all.Wait()
+	free := make(chan struct{}, abreast)
 	for number := 0; ; number++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		name, at := fmt.Sprintf("%s-%06d", p.label, number), p.now()
-		object := map[string]any{"metadata": map[string]any{"name": name, "labels": map[string]string{"drill": p.label}}, "data": map[string]string{"n": name}}
-		err := p.c.api(context.WithoutCancel(ctx), client, "POST", space, object, nil)
-		sample := Sample{At: at, Took: p.now() - at}
-		if err != nil {
-			sample.Err = err.Error()
-			client.CloseIdleConnections()
-		}
-		p.mu.Lock()
-		p.writes = append(p.writes, sample)
-		if err == nil {
-			p.acked = append(p.acked, name)
-		}
-		p.mu.Unlock()
+		free <- struct{}{}
+		all.Go(func() {
+			defer func() { <-free }()
+			p.writeOne(context.WithoutCancel(ctx), client, fmt.Sprintf("%s-%06d", p.label, number))
+		})
 	}
+}
+
+func (p *probes) writeOne(ctx context.Context, client *http.Client, name string) {
+	at := p.now()
+	object := map[string]any{"metadata": map[string]any{"name": name, "labels": map[string]string{"drill": p.label}}, "data": map[string]string{"n": name}}
+	err := p.c.api(ctx, client, "POST", space, object, nil)
+	sample := Sample{At: at, Took: p.now() - at}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		sample.Err = err.Error()
+	} else {
+		p.acked = append(p.acked, acked{name, at, at + sample.Took})
+	}
+	p.writes = append(p.writes, sample)
 }
 
 // watch follows these objects, and goes on where it was when it is cut off.
@@ -178,7 +196,7 @@ func (p *probes) follow(ctx context.Context) {
 	}
 }
 
-// lost compares what was acknowledged with what is there: what is missing, or came before something that was acknowledged earlier.
+// lost compares what was acknowledged with what is there: what is missing, or came before something that had been acknowledged when it began.
 func (p *probes) lost(ctx context.Context) ([]string, error) {
 	var list struct {
 		Items []struct {
@@ -209,18 +227,29 @@ func (p *probes) lost(ctx context.Context) ([]string, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var out []string
-	last := 0
-	for _, name := range p.acked {
-		if version := there[name]; version <= last {
-			out = append(out, name)
-		} else {
-			last = version
-		}
-	}
+	out := misplaced(p.acked, there)
 	if len(p.acked) == 0 {
 		return nil, errors.New("no write was ever acknowledged")
 	}
 	_ = p.c.api(ctx, p.c.client(time.Minute), "DELETE", where, nil, nil) // what stays disturbs nobody
 	return out, nil
+}
+
+// misplaced names acknowledged writes that are not there, or whose version is not above that of each write that was acknowledged before they
+// began. Those that were under way at the same time may be in any order.
+func misplaced(writes []acked, versions map[string]int) []string {
+	done := slices.SortedFunc(slices.Values(writes), func(a, b acked) int { return cmp.Compare(a.done, b.done) })
+	begun := slices.SortedFunc(slices.Values(writes), func(a, b acked) int { return cmp.Compare(a.at, b.at) })
+	var out []string
+	last := 0
+	for _, w := range begun {
+		for len(done) > 0 && done[0].done < w.at {
+			last = max(last, versions[done[0].name])
+			done = done[1:]
+		}
+		if versions[w.name] <= last {
+			out = append(out, w.name)
+		}
+	}
+	return out
 }
