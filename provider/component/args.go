@@ -141,6 +141,28 @@ type LoadBalancersArgs struct {
 	APIPort         *int                `pulumi:"apiPort,optional"`
 	StatusPort      *int                `pulumi:"statusPort,optional"`
 	ExtraLines      []string            `pulumi:"extraLines,optional"`
+	Forward         []ForwardArgs       `pulumi:"forward,optional"`
+	VIPs            map[string]VIPArgs  `pulumi:"vips,optional"`
+}
+
+// ForwardArgs is a port at a VIP whose connections go to nodes.
+type ForwardArgs struct {
+	Name          string   `pulumi:"name"`
+	Port          int      `pulumi:"port"`
+	TargetPort    *int     `pulumi:"targetPort,optional"`
+	NodePort      *int     `pulumi:"nodePort,optional"`
+	Pools         []string `pulumi:"pools,optional"`
+	ProxyProtocol *bool    `pulumi:"proxyProtocol,optional"`
+	Check         *string  `pulumi:"check,optional"`
+	CheckPort     *int     `pulumi:"checkPort,optional"`
+	SourceRanges  []string `pulumi:"sourceRanges,optional"`
+}
+
+// VIPArgs is one more virtual address.
+type VIPArgs struct {
+	Address         string        `pulumi:"address"`
+	VirtualRouterID *int          `pulumi:"virtualRouterId,optional"`
+	Forward         []ForwardArgs `pulumi:"forward,optional"`
 }
 
 // K3sArgs is what is installed on servers and workers.

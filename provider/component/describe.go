@@ -169,7 +169,34 @@ func (l *LoadBalancersArgs) Annotate(a infer.Annotator) {
 	a.Describe(&l.CheckRise, fmt.Sprintf("Passed checks after which a server is in again. Default: %d.", topology.DefaultCheckRise)+lbOnly+"\n\nUpstream: HAProxy's `rise`.")
 	a.Describe(&l.APIPort, fmt.Sprintf("Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: %d.", topology.DefaultAPIPort)+"\n\nChange: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.\n\nUpstream: HAProxy's `bind`.")
 	a.Describe(&l.StatusPort, fmt.Sprintf("Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: %d.", topology.DefaultStatusPort)+lbOnly+"\n\nUpstream: HAProxy's `bind`.")
+	a.Describe(&l.Forward, "Ports at the VIP that go on to nodes: to the ingress of the workers, or any other TCP service. Default: none."+lbOnly)
+	a.Describe(&l.VIPs, fmt.Sprintf("More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. "+
+		"The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.%s", lbOnly))
 	a.Describe(&l.ExtraLines, "More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none."+lbOnly)
+}
+
+// Annotate describes a forward.
+func (f *ForwardArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Forward")
+	a.Describe(f, "A TCP port at a VIP whose connections HAProxy sends to nodes that pass a check. A node that is drained gets no new ones before its pods go.")
+	a.Describe(&f.Name, "What it is, like `https`: up to 15 lower-case letters, digits and hyphens, once for each address."+lbOnly)
+	a.Describe(&f.Port, "Port at the VIP, 1 to 65535."+lbOnly+"\n\nUpstream: HAProxy's `bind`.")
+	a.Describe(&f.TargetPort, "Port on nodes on which something listens itself, like an ingress with `hostPort`. Excludes `nodePort`. Default: `port`."+lbOnly)
+	a.Describe(&f.NodePort, "Port of a Service of type NodePort, 30000 to 32767. Excludes `targetPort`. Default: none."+lbOnly)
+	a.Describe(&f.Pools, "Pools of workers to whose nodes connections go; `servers` are the servers. Default: all workers, or the servers where there are none."+lbOnly)
+	a.Describe(&f.ProxyProtocol, "Whether nodes are told a client's address by the PROXY protocol, version 2; what listens there must expect it. Default: false, they see the load balancer's."+lbOnly+"\n\nUpstream: HAProxy's `send-proxy-v2`.")
+	a.Describe(&f.Check, "How a node is looked at, once a second: `tcp` connects to it; a path, like `/healthz`, asks for it over HTTP and wants an answer of 200 to 399. Default: `tcp`."+lbOnly+"\n\nUpstream: HAProxy's `option httpchk`.")
+	a.Describe(&f.CheckPort, "Port on nodes for the check, like the `healthCheckNodePort` of a Service, or an ingress' own port for its health. Default: where connections go."+lbOnly+"\n\nUpstream: HAProxy's `port`.")
+	a.Describe(&f.SourceRanges, "IPv4 networks and addresses from which clients may connect. Default: from everywhere."+lbOnly+"\n\nUpstream: HAProxy's `src`.")
+}
+
+// Annotate describes a VIP.
+func (v *VIPArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Vip")
+	a.Describe(v, "One more virtual address. It moves between load balancers like the API's, by itself.")
+	a.Describe(&v.Address, "IPv4 address, without prefix: free, inside of the network, outside of DHCP ranges.\n\nChange: reloads the load balancers, one after the other; the former address is given up at once.\n\nUpstream: Keepalived's `virtual_ipaddress`.")
+	a.Describe(&v.VirtualRouterID, "VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName` and the name."+lbOnly+"\n\nUpstream: Keepalived's `virtual_router_id`.")
+	a.Describe(&v.Forward, "Ports at this address that go on to nodes. Default: none."+lbOnly)
 }
 
 // Annotate describes k3s.

@@ -166,7 +166,7 @@ func (b *bootstrap) newAccess(step topology.Step) (pulumi.ProviderResource, erro
 	base := resources.Access{
 		Cluster: s.ClusterName, VIP: s.Network.VIP, APIPort: s.LoadBalancers.APIPort, StatusPort: s.LoadBalancers.StatusPort, Servers: len(b.plan.Servers()), Others: slices.Clone(s.Servers.Others),
 		StartOver: s.Servers.StartOver, RestoreID: b.restoreID(), User: s.SSH.User, Port: s.SSH.Port, Drain: s.K3s.DrainTimeout, DrainForce: s.K3s.DrainForce,
-		Owner: b.ctx.Project() + "/" + b.ctx.Stack() + "/" + b.name,
+		Owner: b.ctx.Project() + "/" + b.ctx.Stack() + "/" + b.name, Forwards: s.LoadBalancers.Forwards(),
 	}
 	var jump *contact.Host
 	jumpKey, jumpHostKey := pulumi.String("").ToStringOutput(), pulumi.String("").ToStringOutput()

@@ -60,6 +60,10 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 			Interface: value(g.Interface), Balance: string(value(g.Balance)), CheckInterval: value(g.CheckInterval),
 			CheckFall: value(g.CheckFall), CheckRise: value(g.CheckRise),
 			APIPort: value(g.APIPort), StatusPort: value(g.StatusPort), ExtraLines: g.ExtraLines,
+			Forward: forwards(g.Forward), VIPs: make(map[string]topology.VIP, len(g.VIPs)),
+		}
+		for name, vip := range g.VIPs {
+			s.LoadBalancers.VIPs[name] = topology.VIP{Address: vip.Address, VirtualRouterID: value(vip.VirtualRouterID), Forward: forwards(vip.Forward)}
 		}
 	}
 	if b := a.Backup; b != nil {
@@ -108,6 +112,17 @@ func group(count *int, slots []int, firstAddress *string, firstVMID, cores, memo
 		}
 	}
 	return g
+}
+
+func forwards(list []ForwardArgs) []topology.Forward {
+	var out []topology.Forward
+	for _, f := range list {
+		out = append(out, topology.Forward{
+			Name: f.Name, Port: f.Port, TargetPort: value(f.TargetPort), NodePort: value(f.NodePort), Pools: f.Pools,
+			ProxyProtocol: value(f.ProxyProtocol), Check: value(f.Check), CheckPort: value(f.CheckPort), SourceRanges: f.SourceRanges,
+		})
+	}
+	return out
 }
 
 func value[T any](p *T) T {

@@ -73,14 +73,24 @@ func (a Access) Pause(ctx context.Context, n topology.Node, drain bool) (Absence
 		return absence, fmt.Errorf("%s: restart: %w; if the cluster is down anyway, set proxmox.restartTogether for this update", n.Name, err)
 	}
 	defer c.Close()
+	if drain && a.Forwards { // before its pods go
+		a.steer(ctx, n.Name, away)
+	}
 	var alive bool
 	absence.boot, alive, err = c.Pause(ctx, n.Name, drain)
 	absence.Dead = !alive
 	if err != nil {
+		if drain && a.Forwards {
+			a.steer(context.WithoutCancel(ctx), n.Name, back)
+		}
 		return absence, fmt.Errorf("%s: restart: %w", n.Name, err)
 	}
-	if n.Role == topology.Server {
-		a.steer(ctx, n.Name, false)
+	switch {
+	case n.Role == topology.Server:
+		a.steer(ctx, n.Name, awayFromAPI)
+		a.handOver(ctx, n)
+	case !alive && drain && a.Forwards: // nobody waits until it is back; the check knows
+		a.steer(ctx, n.Name, back)
 	}
 	return absence, nil
 }
@@ -121,19 +131,35 @@ func (a Access) leaveVIP(ctx context.Context, n topology.Node) error {
 	return a.yield(ctx, n, "leave")
 }
 
-// steer tells all load balancers whether a server gets new connections. One that cannot be reached sends none, and one that comes back looks
+// Where new connections go.
+type course int
+
+const (
+	back        course = iota // to the node as to others
+	away                      // from forwards not to the node
+	awayFromAPI               // nor requests to its API
+)
+
+// steer tells all load balancers whether a node gets new connections. One that cannot be reached sends none, and one that comes back looks
 // itself: no failure of this is worth ending an update.
-func (a Access) steer(ctx context.Context, server string, ready bool) {
+func (a Access) steer(ctx context.Context, node string, to course) {
 	_ = atOnce(a.ways(true), func(lb Way) error {
-		_, err := a.run(ctx, topology.Restart, lb, render.SteerScript(lb.Node, server, ready), stateWaits)
+		_, err := a.run(ctx, topology.Restart, lb, render.SteerScript(lb.Node, node, to == back, to == awayFromAPI), stateWaits)
 		return err
 	})
-	if !ready {
+	if to != back {
 		select { // requests that are on their way
 		case <-time.After(time.Second):
 		case <-ctx.Done():
 		}
 	}
+}
+
+// handOver has another server lead etcd. One that cannot be asked leads no more, or will be waited for by an election: that is worth no failure.
+func (a Access) handOver(ctx context.Context, n topology.Node) {
+	waits := stateWaits
+	waits.Answer = 5 * time.Second
+	_, _ = a.run(ctx, topology.Restart, Way{Node: n.Name, Address: n.IP}, render.YieldScript(n.Name), waits)
 }
 
 // loadBalancers are those that the cluster is meant to have.
@@ -181,8 +207,8 @@ func (a Access) Resume(ctx context.Context, absence Absence, failed bool) error 
 	if err := resume(ctx, n.Name, absence.boot); err != nil {
 		return fmt.Errorf("%s: restart: %w", n.Name, err)
 	}
-	if n.Role == topology.Server {
-		a.steer(ctx, n.Name, true)
+	if n.Role == topology.Server || a.Forwards {
+		a.steer(ctx, n.Name, back)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func (f *fleet) answer(node, script string) string {
 	}
 	switch {
 	case strings.Contains(script, "\nSERVER='"):
-		f.log = append(f.log, node+": "+field("SERVER")+" "+field("STATE"))
+		f.log = append(f.log, node+": "+field("SERVER")+" "+field("STATE")+" "+field("API"))
 	case field("DO") != "":
 		f.log = append(f.log, node+": "+field("DO"))
 	case strings.Contains(script, "\nSTEP='settle'"):
@@ -158,20 +158,24 @@ func TestWhatNeverServedIsNotAskedFor(t *testing.T) {
 	}
 }
 
-// All load balancers are told about a server.
+// All load balancers are told about a node: about its ports, and about its API.
 func TestSteer(t *testing.T) {
 	t.Parallel()
 	lbs := []topology.Node{node(topology.LoadBalancer, "k3s-lb-01", "127.1.8.1"), node(topology.LoadBalancer, "k3s-lb-02", "127.1.8.2")}
 	f := &fleet{states: map[string]string{}}
 	access := f.start(t, lbs...)
-	access.steer(t.Context(), "k3s-server-02", false)
-	access.steer(t.Context(), "k3s-server-02", true)
+	access.steer(t.Context(), "k3s-server-02", away)
+	access.steer(t.Context(), "k3s-server-02", awayFromAPI)
+	access.steer(t.Context(), "k3s-server-02", back)
 	got := f.did()
-	if len(got) == 4 {
-		slices.Sort(got[:2])
-		slices.Sort(got[2:])
+	for i := 0; i+1 < len(got); i += 2 {
+		slices.Sort(got[i : i+2])
 	}
-	want := []string{"k3s-lb-01: k3s-server-02 drain", "k3s-lb-02: k3s-server-02 drain", "k3s-lb-01: k3s-server-02 ready", "k3s-lb-02: k3s-server-02 ready"}
+	want := []string{
+		"k3s-lb-01: k3s-server-02 drain ", "k3s-lb-02: k3s-server-02 drain ",
+		"k3s-lb-01: k3s-server-02 drain yes", "k3s-lb-02: k3s-server-02 drain yes",
+		"k3s-lb-01: k3s-server-02 ready ", "k3s-lb-02: k3s-server-02 ready ",
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("did %v", got)
 	}

@@ -37,7 +37,8 @@ type Access struct {
 	Bundle     pki.Bundle    `json:"bundle"`
 	Drain      int           `json:"drainTimeout"` // seconds
 	DrainForce bool          `json:"drainForce,omitempty"`
-	Owner      string        `json:"owner"` // the component, with its stack
+	Owner      string        `json:"owner"`              // the component, with its stack
+	Forwards   bool          `json:"forwards,omitempty"` // load balancers send more than the API to nodes
 }
 
 // Way is a node that leads into the cluster's network.

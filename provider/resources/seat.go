@@ -99,8 +99,8 @@ func (s Seat) take(ctx context.Context, in SeatArgs) (string, error) {
 		return "", fmt.Errorf("%s: admit: %w%s", in.Node, err, lostForGood)
 	}
 	defer c.Close()
-	if topology.Role(in.Role) == topology.Server {
-		access.steer(ctx, in.Node, true) // the machine before it was kept out when it left
+	if topology.Role(in.Role) == topology.Server || access.Forwards {
+		access.steer(ctx, in.Node, back) // the machine before it was kept out when it left
 	}
 	if _, err := c.Take(ctx, cluster.Machine{Node: in.Node, Server: topology.Role(in.Role) == topology.Server, MachineID: id}); err != nil {
 		return "", fmt.Errorf("%s: admit: %w", in.Node, err)
@@ -148,12 +148,16 @@ func (s Seat) Delete(ctx context.Context, req infer.DeleteRequest[SeatState]) (i
 		return infer.DeleteResponse{}, fmt.Errorf("%s: leave: %w%s%s", node, err, lostForGood, withoutReplace)
 	}
 	defer c.Close()
-	if role == topology.Server {
-		access.steer(ctx, node, false)
+	switch {
+	case role == topology.Server:
+		access.steer(ctx, node, awayFromAPI)
+		access.handOver(ctx, topology.Node{Name: node, Role: role, IP: req.State.Address})
+	case access.Forwards:
+		access.steer(ctx, node, away)
 	}
 	if err := c.Leave(ctx, cluster.Machine{Node: node, Server: role == topology.Server, MachineID: req.State.MachineID}); err != nil {
-		if role == topology.Server {
-			access.steer(context.WithoutCancel(ctx), node, true)
+		if role == topology.Server || access.Forwards {
+			access.steer(context.WithoutCancel(ctx), node, back)
 		}
 		return infer.DeleteResponse{}, fmt.Errorf("%s: leave: %w", node, err)
 	}

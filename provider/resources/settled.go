@@ -171,7 +171,7 @@ func (a Access) lookAtAll(ctx context.Context, in ClusterSettledArgs, was Cluste
 		wrong = append(wrong, a.settle(ctx, members))
 		for name := range members {
 			if topology.Role(in.Nodes[name].Role) == topology.Server {
-				a.steer(ctx, name, true)
+				a.steer(ctx, name, back)
 			}
 		}
 	}
@@ -221,6 +221,8 @@ func (a Access) settle(ctx context.Context, members map[string]bool) error {
 		}
 		if err := c.Settle(ctx, name); err != nil {
 			wrong = append(wrong, fmt.Errorf("%s: settle: %w", name, err))
+		} else if a.Forwards {
+			a.steer(ctx, name, back)
 		}
 	}
 	return errors.Join(wrong...)

@@ -111,8 +111,13 @@ func (l *Lab) Client(ctx context.Context, address string, ca []byte) (stop func(
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
 	host, _, _ := net.SplitHostPort(address)
+	return l.Service(ctx, "https://"+address+"/readyz", &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12})
+}
+
+// Service is Client for any URL, with TLS as it says or without.
+func (l *Lab) Service(ctx context.Context, url string, config *tls.Config) (stop func() Service) {
 	began := time.Now()
-	ended := l.Requests(ctx, address, &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12})
+	ended := l.Requests(ctx, url, config)
 	return func() Service {
 		answers := []time.Time{began, time.Now()} // a silence that has not ended counts too
 		var s Service
@@ -133,8 +138,8 @@ func (l *Lab) Client(ctx context.Context, address string, ca []byte) (stop func(
 	}
 }
 
-// Requests opens a new connection to an address each 50 ms and asks for /readyz, until the returned function is called.
-func (l *Lab) Requests(ctx context.Context, address string, config *tls.Config) (stop func() []Request) {
+// Requests asks for a URL each 50 ms, on a new connection, until the returned function is called.
+func (l *Lab) Requests(ctx context.Context, url string, config *tls.Config) (stop func() []Request) {
 	ctx, cancel := context.WithCancel(ctx)
 	var mu sync.Mutex
 	var all []Request
@@ -153,7 +158,7 @@ func (l *Lab) Requests(ctx context.Context, address string, config *tls.Config) 
 			}
 			asking.Go(func() {
 				at := time.Now()
-				err := l.ask(address, config.Clone())
+				err := l.ask(url, config.Clone())
 				mu.Lock()
 				defer mu.Unlock()
 				all = append(all, Request{At: at, Took: time.Since(at), Err: err})
@@ -167,11 +172,11 @@ func (l *Lab) Requests(ctx context.Context, address string, config *tls.Config) 
 	}
 }
 
-func (l *Lab) ask(address string, config *tls.Config) error {
+func (l *Lab) ask(url string, config *tls.Config) error {
 	ctx, cancel := context.WithTimeout(context.Background(), askFor)
 	defer cancel()
 	client := http.Client{Transport: &http.Transport{DialContext: l.Dial, TLSClientConfig: config, DisableKeepAlives: true}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+"/readyz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}

@@ -55,9 +55,9 @@ func TestHeldBack(t *testing.T) {
 		t.Fatal("state-node.sh has no rules any more")
 	}
 	cmd := exec.Command("unshare", "-rn", "sh", "-c", "PATH=$PATH:/usr/sbin; nft -f - && nft list ruleset")
-	cmd.Stdin = strings.NewReader(strings.ReplaceAll(rules, "$VIP", "192.168.1.220"))
+	cmd.Stdin = strings.NewReader(strings.ReplaceAll(rules, "$elements", "192.168.1.220 timeout 1s,192.168.1.230 timeout 1s"))
 	out, err := cmd.CombinedOutput()
-	for _, want := range []string{"192.168.1.220 timeout 1s", "hook input", "ip daddr @moving tcp flags", "drop"} {
+	for _, want := range []string{"192.168.1.220 timeout 1s", "192.168.1.230 timeout 1s", "hook input", "ip daddr @moving tcp flags", "drop"} {
 		if err != nil || !strings.Contains(string(out), want) {
 			t.Errorf("%v, no %q in\n%s", err, want, out)
 		}
@@ -84,7 +84,7 @@ func TestHAProxyAcceptsItsConfiguration(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/haproxy*.golden")
 	files = slices.DeleteFunc(files, func(file string) bool { return strings.Contains(file, "-unit") })
-	if err != nil || len(files) != 3 {
+	if err != nil || len(files) != 4 {
 		t.Fatalf("no golden files: %v", err)
 	}
 	for _, file := range files {

@@ -1,6 +1,9 @@
 package render
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,12 +21,53 @@ func HAProxy(p topology.Plan) string {
 		Servers, LoadBalancers              []topology.Node
 		Others                              []string
 		ExtraLines                          []string
+		MaxConn, MaxConnForward             int
+		Forwards                            []forward
+		OtherVIPs                           []string
 	}{
 		Cluster: p.Spec.ClusterName, VIP: p.Spec.Network.VIP, Balance: lb.Balance,
 		APIPort: lb.APIPort, StatusPort: lb.StatusPort,
 		CheckInterval: lb.CheckInterval, CheckFall: lb.CheckFall, CheckRise: lb.CheckRise,
 		Servers: bySlot(p.Servers()), LoadBalancers: p.LoadBalancers(), Others: p.Spec.Servers.Others, ExtraLines: lb.ExtraLines,
+		MaxConn: maxConn + len(forwards(p))*maxConnForward, MaxConnForward: maxConnForward, Forwards: forwards(p), OtherVIPs: otherVIPs(p),
 	})
+}
+
+// Connections at a time: of the API, with room for as many to what is left of it, and of each forward.
+const maxConn, maxConnForward = 8192, 8192
+
+// forward is a forward at an address.
+type forward struct {
+	topology.Forward
+	Path    string // of the input
+	Address string // "" for the API's, which all load balancers' ports belong to
+	Backend string
+	Nodes   []topology.Node
+}
+
+// forwards are those of the API's VIP, then those of the others.
+func forwards(p topology.Plan) []forward {
+	var out []forward
+	add := func(path, address, prefix string, list []topology.Forward) {
+		for i, f := range list {
+			out = append(out, forward{f, fmt.Sprintf("%s[%d]", path, i), address, prefix + f.Name, p.Targets(f)})
+		}
+	}
+	lb := p.Spec.LoadBalancers
+	add("loadBalancers.forward", "", "forward_", lb.Forward)
+	for _, name := range slices.Sorted(maps.Keys(lb.VIPs)) {
+		add("loadBalancers.vips."+name+".forward", lb.VIPs[name].Address, "forward_"+name+"_", lb.VIPs[name].Forward)
+	}
+	return out
+}
+
+// otherVIPs are the virtual addresses besides the API's.
+func otherVIPs(p topology.Plan) []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(p.Spec.LoadBalancers.VIPs)) {
+		out = append(out, p.Spec.LoadBalancers.VIPs[name].Address)
+	}
+	return out
 }
 
 // HAProxyUnit renders what is added to HAProxy's systemd unit.
@@ -43,7 +87,7 @@ func servers(p topology.Plan) string {
 	return strings.Join(out, " ")
 }
 
-// Keepalived renders a load balancer's Keepalived configuration: one VRRP instance, unicast, no preemption.
+// Keepalived renders a load balancer's Keepalived configuration: one VRRP instance for each VIP, unicast, no preemption.
 func Keepalived(p topology.Plan, node topology.Node) string {
 	lb := p.Spec.LoadBalancers
 	var peers []topology.Node
@@ -55,16 +99,25 @@ func Keepalived(p topology.Plan, node topology.Node) string {
 			peers = append(peers, other)
 		}
 	}
+	type vip struct {
+		Name, Address string
+		RouterID      int
+	}
+	var vips []vip
+	for _, name := range slices.Sorted(maps.Keys(lb.VIPs)) {
+		vips = append(vips, vip{name, lb.VIPs[name].Address, lb.VIPs[name].VirtualRouterID})
+	}
 	return fill("keepalived.conf.tmpl", struct {
 		Cluster, Node, IP, VIP, AdvertInterval string
 		StatusPort, RouterID, Priority         int
 		Preempt                                bool
 		Peers                                  []topology.Node
+		VIPs                                   []vip
 	}{
 		Cluster: p.Spec.ClusterName, Node: node.Name, IP: node.IP, VIP: p.Spec.Network.VIP,
 		AdvertInterval: strconv.FormatFloat(lb.AdvertInterval, 'f', -1, 64),
 		StatusPort:     lb.StatusPort, RouterID: lb.VirtualRouterID, Priority: priority,
-		Preempt: lb.Preempt, Peers: peers,
+		Preempt: lb.Preempt, Peers: peers, VIPs: vips,
 	})
 }
 

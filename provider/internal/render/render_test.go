@@ -75,13 +75,23 @@ func TestGoldenFiles(t *testing.T) {
 	adopting := cluster(func(s *topology.Spec) {
 		s.Servers.First, s.Servers.Others = 3, []string{"192.168.1.99", "192.168.1.98"}
 	})
+	forwarding := cluster(func(s *topology.Spec) {
+		s.Workers["edge"] = topology.Pool{Group: topology.Group{Count: ptr(2), FirstAddress: "192.168.1.215"}}
+		s.LoadBalancers.Forward = []topology.Forward{
+			{Name: "https", Port: 443, NodePort: 30443, Check: "/healthz", CheckPort: 10254, ProxyProtocol: true, Pools: []string{"edge"}, SourceRanges: []string{"10.0.0.0/8", "192.168.1.7"}},
+			{Name: "mqtt", Port: 1883, Pools: []string{"worker", "servers"}},
+		}
+		s.LoadBalancers.VIPs = map[string]topology.VIP{"ingress": {Address: "192.168.1.230", Forward: []topology.Forward{{Name: "https", Port: 443, TargetPort: 8443}}}}
+	})
 	golden(t, "haproxy", render.HAProxy(three))
 	golden(t, "haproxy-one-server", render.HAProxy(one))
 	golden(t, "haproxy-others", render.HAProxy(adopting))
+	golden(t, "haproxy-forward", render.HAProxy(forwarding))
 	golden(t, "haproxy-unit", render.HAProxyUnit(adopting))
 	golden(t, "keepalived-first", render.Keepalived(three, three.LoadBalancers()[0]))
 	golden(t, "keepalived-second", render.Keepalived(three, three.LoadBalancers()[1]))
 	golden(t, "keepalived-alone", render.Keepalived(one, one.LoadBalancers()[0]))
+	golden(t, "keepalived-vips", render.Keepalived(forwarding, forwarding.LoadBalancers()[1]))
 	golden(t, "server-config", render.ServerConfig(three.Spec, three.Servers()[1]))
 	golden(t, "worker-config", render.WorkerConfig(three.Spec, three.Workers()[0]))
 	golden(t, "kubeconfig", render.Kubeconfig(three.Spec, "CA", "CERT", "KEY"))
@@ -136,7 +146,9 @@ func contactScript() string {
 // own are the scripts that resources of our own send.
 func own() map[string]string {
 	return map[string]string{
-		"contact": contactScript(), "admit": render.AdmitScript("k3s-server-01", ""),
+		"contact": contactScript(), "admit": render.AdmitScript("k3s-server-01", ""), "yield": render.YieldScript("k3s-server-01"),
+		"state": render.StateScript("k3s-lb-01", "192.168.1.220", 8405, render.Yield), "steer": render.SteerScript("k3s-lb-01", "k3s-server-01", false, true),
+		"reached": render.ReachedScript("k3s-server-01"), "arrive": render.ArriveScript("k3s-lb-01", "192.168.1.220", 6443),
 		"start": render.StartScript(render.StartInput{Node: "k3s-server-01", Cluster: "k3s", Authorities: map[string]string{"server-ca.crt": "CA"}}),
 	}
 }

@@ -2,6 +2,8 @@ package render
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
@@ -144,9 +146,9 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"HAPROXY_UNIT", HAProxyUnit(p)}, variable{"LB_SERVERS", toolPath("lb-servers")},
 			variable{"KEEPALIVED", Keepalived(p, n)}, variable{"KEEPALIVED_UNIT", file("keepalived-unit.conf")},
 			variable{"LB_CHECK", toolPath("lb-check")}, variable{"VRRP_LISTEN", toolPath("vrrp-listen")},
-			variable{"ROUTER_ID", fmt.Sprint(s.LoadBalancers.VirtualRouterID)}, variable{"LB_ADDRESSES", addresses(p)})
+			variable{"VIPS", vips(s)}, variable{"LB_ADDRESSES", addresses(p)})
 	case topology.Server:
-		return []string{"lib.sh", "lib-k3s.sh", "converge-server.sh"}, append(append(append(vars, k3s...), s3Vars(s, secrets)...),
+		return []string{"lib.sh", "lib-k3s.sh", "lib-etcd.sh", "converge-server.sh"}, append(append(append(vars, k3s...), s3Vars(s, secrets)...),
 			variable{"VIP_WAIT", "120"}, variable{"VM", s.Name + "-" + topology.StepName(topology.VM, n.Name)}, variable{"START", s.Servers.StartOver},
 			variable{"TOKEN", secrets.Token}, variable{"AGENT_TOKEN", secrets.AgentToken},
 			variable{"CA", secrets.CA}, variable{"CA_HASH", secrets.CAHash},
@@ -184,6 +186,16 @@ func macs(p topology.Plan) string {
 	var out []string
 	for _, lb := range p.LoadBalancers() {
 		out = append(out, strings.ToUpper(lb.MAC))
+	}
+	return strings.Join(out, "\n")
+}
+
+// vips are all virtual addresses, the API's first, each with its router id and its input.
+func vips(s topology.Spec) string {
+	lb := s.LoadBalancers
+	out := []string{fmt.Sprintf("%s %d network.vip loadBalancers.virtualRouterId", s.Network.VIP, lb.VirtualRouterID)}
+	for _, name := range slices.Sorted(maps.Keys(lb.VIPs)) {
+		out = append(out, fmt.Sprintf("%s %d loadBalancers.vips.%[3]s.address loadBalancers.vips.%[3]s.virtualRouterId", lb.VIPs[name].Address, lb.VIPs[name].VirtualRouterID, name))
 	}
 	return strings.Join(out, "\n")
 }

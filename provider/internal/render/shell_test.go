@@ -614,7 +614,7 @@ case $last in
 */metrics) [ -z "`+c.id+`" ] || printf 'etcd_server_has_leader 1\netcd_server_id{server_id="`+c.id+`"} 1\netcd_server_is_learner `+c.learns+`\n' ;;
 *) echo "$last" >>"`+dir+`/asked"; cat >"`+dir+`/request"; echo "$*" >"`+dir+`/words"; [ "$last" != "`+c.away+`" ] ;;
 esac`)
-			if out, stderr, err := shell(t, dir, "NODE_IP=192.168.1.202", []string{"lib.sh", "lib-k3s.sh", "converge-server.sh"}, "promote"); err != nil || out+stderr != "" {
+			if out, stderr, err := shell(t, dir, "NODE_IP=192.168.1.202", []string{"lib.sh", "lib-k3s.sh", "lib-etcd.sh", "converge-server.sh"}, "promote"); err != nil || out+stderr != "" {
 				t.Fatalf("%s %s %v", out, stderr, err)
 			}
 			asked, _ := os.ReadFile(dir + "/asked")
@@ -637,6 +637,61 @@ esac`)
 				if !strings.Contains(string(words), want) {
 					t.Errorf("asked without %s: %s", want, words)
 				}
+			}
+		})
+	}
+}
+
+// A server that goes has another one lead etcd, if it leads itself: whichever takes it.
+func TestYieldServer(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		leads, takes  string // the member that takes the lead, which of the two is a learner
+		want, failure string
+		asked         []uint64
+	}{
+		"it leads":                   {"1", "1f", "1f", "", []uint64{0x1f}},
+		"the first one is a learner": {"1", "8e9e05c52164694d", "8e9e05c52164694d", "", []uint64{0x1f, 0x8e9e05c52164694d}},
+		"it does not lead":           {"0", "1f", "", "", nil},
+		"etcd does not answer":       {"", "1f", "", "", nil},
+		"nobody takes it":            {"1", "none", "", "k3s-server-01: converge: no other server takes the lead of etcd", []uint64{0x1f, 0x8e9e05c52164694d}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			program(t, dir, "curl", `for word; do last=$word; done
+case $last in
+*/metrics)
+	leads="`+c.leads+`"
+	[ -n "$leads" ] || exit 7
+	[ ! -e "`+dir+`/moved" ] || leads=0
+	printf 'etcd_server_is_leader %s\n' "$leads"
+	printf 'etcd_network_active_peers{Local="a",Remote="%s"} 1\n' 1f 8e9e05c52164694d
+	printf 'etcd_network_active_peers{Local="a",Remote="dead"} 0\n'
+	;;
+https://127.0.0.1:2379/etcdserverpb.Maintenance/MoveLeader)
+	cat >"`+dir+`/request"
+	tail -c 10 "`+dir+`/request" >>"`+dir+`/asked"
+	# 31 in seven bits
+	case "`+c.takes+`" in 1f) tail -c 10 "`+dir+`/request" | head -c 1 | grep -q "$(printf '\237')" && : >"`+dir+`/moved" ;; 8*) tail -c 10 "`+dir+`/request" | head -c 1 | grep -q "$(printf '\315')" && : >"`+dir+`/moved" ;; esac
+	;;
+*) exit 7 ;;
+esac`)
+			out, stderr, _ := shell(t, dir, "", []string{"lib.sh", "lib-etcd.sh", "yield-server.sh"}, "")
+			if out != c.want || stderr != c.failure {
+				t.Errorf("%q, %q, want %q, %q", out, stderr, c.want, c.failure)
+			}
+			asked, _ := os.ReadFile(dir + "/asked")
+			var got []uint64
+			for len(asked) > 0 {
+				number, size := binary.Uvarint(asked)
+				if size != 10 {
+					t.Fatalf("%x is no number of ten bytes", asked)
+				}
+				got, asked = append(got, number), asked[size:]
+			}
+			if !slices.Equal(got, c.asked) {
+				t.Errorf("asked to lead: %x, want %x", got, c.asked)
 			}
 		})
 	}

@@ -24,6 +24,11 @@ func StateScript(node, vip string, statusPort int, do Do) string {
 	})
 }
 
+// YieldScript has another server lead etcd.
+func YieldScript(node string) string {
+	return compose([]string{"lib.sh", "lib-etcd.sh", "yield-server.sh"}, []variable{{"NODE", node}, {"STEP", string(topology.Restart)}})
+}
+
 // ReachedScript asks a server which release of k3s has come up there last.
 func ReachedScript(node string) string {
 	return compose([]string{"lib.sh", "reached-node.sh"}, []variable{{"NODE", node}, {"STEP", string(topology.Release)}})
@@ -36,13 +41,16 @@ func ArriveScript(node, vip string, apiPort int) string {
 	})
 }
 
-// SteerScript has a load balancer send new connections to a server no more, or again.
-func SteerScript(node, server string, ready bool) string {
-	state := "drain"
+// SteerScript has a load balancer send new connections to a node no more, or again: those of forwards, and of the API.
+func SteerScript(node, server string, ready, api bool) string {
+	state, also := "drain", ""
 	if ready {
 		state = "ready"
 	}
+	if api {
+		also = "yes"
+	}
 	return compose([]string{"lib.sh", "steer-loadbalancer.sh"}, []variable{
-		{"NODE", node}, {"STEP", string(topology.Restart)}, {"SERVER", server}, {"STATE", state},
+		{"NODE", node}, {"STEP", string(topology.Restart)}, {"SERVER", server}, {"STATE", state}, {"API", also},
 	})
 }

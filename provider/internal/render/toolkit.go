@@ -17,7 +17,7 @@ const toolkitDir = "/usr/local/lib/k3sha/steps"
 // inline are the scripts that never are on a node: they come before the toolkit, or are sent by a resource that keeps nothing of them.
 var inline = map[string]bool{
 	"loader.sh": true, "contact-node.sh": true, "start-cluster.sh": true, "admit-node.sh": true, "state-node.sh": true, "steer-loadbalancer.sh": true,
-	"reached-node.sh": true, "arrive-loadbalancer.sh": true, "lib-s3.sh": true,
+	"reached-node.sh": true, "yield-server.sh": true, "arrive-loadbalancer.sh": true, "lib-s3.sh": true,
 	"take-snapshot.sh": true, "list-snapshots.sh": true, "restore-server.sh": true,
 }
 

@@ -21,10 +21,23 @@ func CheckBeside(s, other Spec) []Problem {
 	if lan && s.Network.VIP == other.Network.VIP {
 		add("network.vip", "%s is the VIP of cluster {other} too; give each its own", s.Network.VIP)
 	}
-	if lan && s.LoadBalancers.VirtualRouterID == other.LoadBalancers.VirtualRouterID {
+	ips, macs, ids := map[string]string{other.Network.VIP: "its VIP"}, map[string]string{}, map[int]string{}
+	routers := map[int]bool{other.LoadBalancers.VirtualRouterID: true}
+	for _, vip := range other.LoadBalancers.VIPs {
+		ips[vip.Address], routers[vip.VirtualRouterID] = "a VIP", true
+	}
+	if lan && routers[s.LoadBalancers.VirtualRouterID] {
 		add("loadBalancers.virtualRouterId", "%d is the VRRP router id of cluster {other} too, on the same network; give each its own", s.LoadBalancers.VirtualRouterID)
 	}
-	ips, macs, ids := map[string]string{other.Network.VIP: "its VIP"}, map[string]string{}, map[int]string{}
+	for _, name := range sortedKeys(s.LoadBalancers.VIPs) {
+		vip, path := s.LoadBalancers.VIPs[name], "loadBalancers.vips."+name
+		if lan && routers[vip.VirtualRouterID] {
+			add(path+".virtualRouterId", "%d is the VRRP router id of cluster {other} too, on the same network; give each its own", vip.VirtualRouterID)
+		}
+		if whose := ips[vip.Address]; lan && whose != "" {
+			add(path+".address", "%s is %s of cluster {other} too; give each its own", vip.Address, whose)
+		}
+	}
 	for _, n := range other.Nodes() {
 		ips[n.IP], macs[n.MAC], ids[n.VMID] = n.Name, n.Name, n.Name
 	}

@@ -84,6 +84,16 @@ func ApplyDefaults(s Spec) Spec {
 	setDefault(&lb.CheckRise, DefaultCheckRise)
 	setDefault(&lb.APIPort, DefaultAPIPort)
 	setDefault(&lb.StatusPort, DefaultStatusPort)
+	lb.Forward = withDefaults(lb.Forward, s.Workers)
+	vips := make(map[string]VIP, len(lb.VIPs))
+	for name, vip := range lb.VIPs {
+		if vip.VirtualRouterID == 0 {
+			vip.VirtualRouterID = routerID(s.ClusterName + " " + name)
+		}
+		vip.Forward = withDefaults(vip.Forward, s.Workers)
+		vips[name] = vip
+	}
+	lb.VIPs = vips
 
 	if s.K3s.SecretsEncryption == nil {
 		on := true

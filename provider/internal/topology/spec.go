@@ -141,6 +141,28 @@ type LoadBalancers struct {
 	APIPort         int
 	StatusPort      int
 	ExtraLines      []string
+	Forward         []Forward
+	VIPs            map[string]VIP // besides the one of the API
+}
+
+// Forward is a port at a VIP whose connections go to nodes.
+type Forward struct {
+	Name          string
+	Port          int // at the VIP
+	TargetPort    int // on nodes, which something there listens on itself; excludes NodePort
+	NodePort      int // on nodes, a Service's
+	Pools         []string
+	ProxyProtocol bool
+	Check         string // CheckTCP, or the path of an HTTP check
+	CheckPort     int    // 0: the target
+	SourceRanges  []string
+}
+
+// VIP is one more virtual address.
+type VIP struct {
+	Address         string
+	VirtualRouterID int
+	Forward         []Forward
 }
 
 // K3s is what is installed and how it is configured.

@@ -25,6 +25,7 @@ func Validate(s Spec) []Problem {
 	v.labelsAndTaints()
 	v.nodes()
 	v.loadBalancers()
+	v.traffic()
 	v.k3s()
 	v.clusterNetworks()
 	v.ssh()

@@ -29,5 +29,5 @@ func (v *validator) names() {
 	}
 }
 
-// reservedPool: these words stand in the names of servers and load balancers.
-func reservedPool(pool string) bool { return pool == "server" || pool == "lb" }
+// reservedPool: these words stand in the names of servers and load balancers, or for the servers in a forward.
+func reservedPool(pool string) bool { return pool == "server" || pool == "lb" || pool == ServersPool }

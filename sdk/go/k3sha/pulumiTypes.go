@@ -849,6 +849,262 @@ func (o EtcdPtrOutput) HeartbeatInterval() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
+// A TCP port at a VIP whose connections HAProxy sends to nodes that pass a check. A node that is drained gets no new ones before its pods go.
+type Forward struct {
+	// How a node is looked at, once a second: `tcp` connects to it; a path, like `/healthz`, asks for it over HTTP and wants an answer of 200 to 399. Default: `tcp`.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	//
+	// Upstream: HAProxy's `option httpchk`.
+	Check *string `pulumi:"check"`
+	// Port on nodes for the check, like the `healthCheckNodePort` of a Service, or an ingress' own port for its health. Default: where connections go.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	//
+	// Upstream: HAProxy's `port`.
+	CheckPort *int `pulumi:"checkPort"`
+	// What it is, like `https`: up to 15 lower-case letters, digits and hyphens, once for each address.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	Name string `pulumi:"name"`
+	// Port of a Service of type NodePort, 30000 to 32767. Excludes `targetPort`. Default: none.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	NodePort *int `pulumi:"nodePort"`
+	// Pools of workers to whose nodes connections go; `servers` are the servers. Default: all workers, or the servers where there are none.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	Pools []string `pulumi:"pools"`
+	// Port at the VIP, 1 to 65535.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	//
+	// Upstream: HAProxy's `bind`.
+	Port int `pulumi:"port"`
+	// Whether nodes are told a client's address by the PROXY protocol, version 2; what listens there must expect it. Default: false, they see the load balancer's.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	//
+	// Upstream: HAProxy's `send-proxy-v2`.
+	ProxyProtocol *bool `pulumi:"proxyProtocol"`
+	// IPv4 networks and addresses from which clients may connect. Default: from everywhere.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	//
+	// Upstream: HAProxy's `src`.
+	SourceRanges []string `pulumi:"sourceRanges"`
+	// Port on nodes on which something listens itself, like an ingress with `hostPort`. Excludes `nodePort`. Default: `port`.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	TargetPort *int `pulumi:"targetPort"`
+}
+
+// ForwardInput is an input type that accepts ForwardArgs and ForwardOutput values.
+// You can construct a concrete instance of `ForwardInput` via:
+//
+//	ForwardArgs{...}
+type ForwardInput interface {
+	pulumi.Input
+
+	ToForwardOutput() ForwardOutput
+	ToForwardOutputWithContext(context.Context) ForwardOutput
+}
+
+// A TCP port at a VIP whose connections HAProxy sends to nodes that pass a check. A node that is drained gets no new ones before its pods go.
+type ForwardArgs struct {
+	// How a node is looked at, once a second: `tcp` connects to it; a path, like `/healthz`, asks for it over HTTP and wants an answer of 200 to 399. Default: `tcp`.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	//
+	// Upstream: HAProxy's `option httpchk`.
+	Check *string `pulumi:"check"`
+	// Port on nodes for the check, like the `healthCheckNodePort` of a Service, or an ingress' own port for its health. Default: where connections go.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	//
+	// Upstream: HAProxy's `port`.
+	CheckPort *int `pulumi:"checkPort"`
+	// What it is, like `https`: up to 15 lower-case letters, digits and hyphens, once for each address.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	Name string `pulumi:"name"`
+	// Port of a Service of type NodePort, 30000 to 32767. Excludes `targetPort`. Default: none.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	NodePort *int `pulumi:"nodePort"`
+	// Pools of workers to whose nodes connections go; `servers` are the servers. Default: all workers, or the servers where there are none.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	Pools []string `pulumi:"pools"`
+	// Port at the VIP, 1 to 65535.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	//
+	// Upstream: HAProxy's `bind`.
+	Port int `pulumi:"port"`
+	// Whether nodes are told a client's address by the PROXY protocol, version 2; what listens there must expect it. Default: false, they see the load balancer's.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	//
+	// Upstream: HAProxy's `send-proxy-v2`.
+	ProxyProtocol *bool `pulumi:"proxyProtocol"`
+	// IPv4 networks and addresses from which clients may connect. Default: from everywhere.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	//
+	// Upstream: HAProxy's `src`.
+	SourceRanges []string `pulumi:"sourceRanges"`
+	// Port on nodes on which something listens itself, like an ingress with `hostPort`. Excludes `nodePort`. Default: `port`.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	TargetPort *int `pulumi:"targetPort"`
+}
+
+func (ForwardArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Forward)(nil)).Elem()
+}
+
+func (i ForwardArgs) ToForwardOutput() ForwardOutput {
+	return i.ToForwardOutputWithContext(context.Background())
+}
+
+func (i ForwardArgs) ToForwardOutputWithContext(ctx context.Context) ForwardOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ForwardOutput)
+}
+
+// ForwardArrayInput is an input type that accepts ForwardArray and ForwardArrayOutput values.
+// You can construct a concrete instance of `ForwardArrayInput` via:
+//
+//	ForwardArray{ ForwardArgs{...} }
+type ForwardArrayInput interface {
+	pulumi.Input
+
+	ToForwardArrayOutput() ForwardArrayOutput
+	ToForwardArrayOutputWithContext(context.Context) ForwardArrayOutput
+}
+
+type ForwardArray []ForwardInput
+
+func (ForwardArray) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]Forward)(nil)).Elem()
+}
+
+func (i ForwardArray) ToForwardArrayOutput() ForwardArrayOutput {
+	return i.ToForwardArrayOutputWithContext(context.Background())
+}
+
+func (i ForwardArray) ToForwardArrayOutputWithContext(ctx context.Context) ForwardArrayOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ForwardArrayOutput)
+}
+
+// A TCP port at a VIP whose connections HAProxy sends to nodes that pass a check. A node that is drained gets no new ones before its pods go.
+type ForwardOutput struct{ *pulumi.OutputState }
+
+func (ForwardOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Forward)(nil)).Elem()
+}
+
+func (o ForwardOutput) ToForwardOutput() ForwardOutput {
+	return o
+}
+
+func (o ForwardOutput) ToForwardOutputWithContext(ctx context.Context) ForwardOutput {
+	return o
+}
+
+// How a node is looked at, once a second: `tcp` connects to it; a path, like `/healthz`, asks for it over HTTP and wants an answer of 200 to 399. Default: `tcp`.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+//
+// Upstream: HAProxy's `option httpchk`.
+func (o ForwardOutput) Check() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Forward) *string { return v.Check }).(pulumi.StringPtrOutput)
+}
+
+// Port on nodes for the check, like the `healthCheckNodePort` of a Service, or an ingress' own port for its health. Default: where connections go.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+//
+// Upstream: HAProxy's `port`.
+func (o ForwardOutput) CheckPort() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Forward) *int { return v.CheckPort }).(pulumi.IntPtrOutput)
+}
+
+// What it is, like `https`: up to 15 lower-case letters, digits and hyphens, once for each address.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o ForwardOutput) Name() pulumi.StringOutput {
+	return o.ApplyT(func(v Forward) string { return v.Name }).(pulumi.StringOutput)
+}
+
+// Port of a Service of type NodePort, 30000 to 32767. Excludes `targetPort`. Default: none.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o ForwardOutput) NodePort() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Forward) *int { return v.NodePort }).(pulumi.IntPtrOutput)
+}
+
+// Pools of workers to whose nodes connections go; `servers` are the servers. Default: all workers, or the servers where there are none.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o ForwardOutput) Pools() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v Forward) []string { return v.Pools }).(pulumi.StringArrayOutput)
+}
+
+// Port at the VIP, 1 to 65535.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+//
+// Upstream: HAProxy's `bind`.
+func (o ForwardOutput) Port() pulumi.IntOutput {
+	return o.ApplyT(func(v Forward) int { return v.Port }).(pulumi.IntOutput)
+}
+
+// Whether nodes are told a client's address by the PROXY protocol, version 2; what listens there must expect it. Default: false, they see the load balancer's.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+//
+// Upstream: HAProxy's `send-proxy-v2`.
+func (o ForwardOutput) ProxyProtocol() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Forward) *bool { return v.ProxyProtocol }).(pulumi.BoolPtrOutput)
+}
+
+// IPv4 networks and addresses from which clients may connect. Default: from everywhere.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+//
+// Upstream: HAProxy's `src`.
+func (o ForwardOutput) SourceRanges() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v Forward) []string { return v.SourceRanges }).(pulumi.StringArrayOutput)
+}
+
+// Port on nodes on which something listens itself, like an ingress with `hostPort`. Excludes `nodePort`. Default: `port`.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o ForwardOutput) TargetPort() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Forward) *int { return v.TargetPort }).(pulumi.IntPtrOutput)
+}
+
+type ForwardArrayOutput struct{ *pulumi.OutputState }
+
+func (ForwardArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]Forward)(nil)).Elem()
+}
+
+func (o ForwardArrayOutput) ToForwardArrayOutput() ForwardArrayOutput {
+	return o
+}
+
+func (o ForwardArrayOutput) ToForwardArrayOutputWithContext(ctx context.Context) ForwardArrayOutput {
+	return o
+}
+
+func (o ForwardArrayOutput) Index(i pulumi.IntInput) ForwardOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) Forward {
+		return vs[0].([]Forward)[vs[1].(int)]
+	}).(ForwardOutput)
+}
+
 // What is installed on servers and workers, and how it is configured.
 type K3s struct {
 	// How many days the kubeconfig's certificate is good, 90 to 3650. It is renewed by the first `pulumi up` in its last 60. Default: 365.
@@ -1281,6 +1537,10 @@ type LoadBalancers struct {
 	//
 	// Upstream: `vmId`.
 	FirstVmId *int `pulumi:"firstVmId"`
+	// Ports at the VIP that go on to nodes: to the ingress of the workers, or any other TCP service. Default: none.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	Forward []Forward `pulumi:"forward"`
 	// A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
 	//
 	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
@@ -1315,6 +1575,10 @@ type LoadBalancers struct {
 	//
 	// Upstream: HAProxy's `bind`.
 	StatusPort *int `pulumi:"statusPort"`
+	// More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	Vips map[string]Vip `pulumi:"vips"`
 	// VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName`.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
@@ -1402,6 +1666,10 @@ type LoadBalancersArgs struct {
 	//
 	// Upstream: `vmId`.
 	FirstVmId *int `pulumi:"firstVmId"`
+	// Ports at the VIP that go on to nodes: to the ingress of the workers, or any other TCP service. Default: none.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	Forward []ForwardArgs `pulumi:"forward"`
 	// A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
 	//
 	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
@@ -1436,6 +1704,10 @@ type LoadBalancersArgs struct {
 	//
 	// Upstream: HAProxy's `bind`.
 	StatusPort *int `pulumi:"statusPort"`
+	// More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	Vips map[string]VipArgs `pulumi:"vips"`
 	// VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName`.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
@@ -1624,6 +1896,13 @@ func (o LoadBalancersOutput) FirstVmId() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *int { return v.FirstVmId }).(pulumi.IntPtrOutput)
 }
 
+// Ports at the VIP that go on to nodes: to the ingress of the workers, or any other TCP service. Default: none.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o LoadBalancersOutput) Forward() ForwardArrayOutput {
+	return o.ApplyT(func(v LoadBalancers) []Forward { return v.Forward }).(ForwardArrayOutput)
+}
+
 // A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
 //
 // Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
@@ -1677,6 +1956,13 @@ func (o LoadBalancersOutput) Slots() pulumi.IntArrayOutput {
 // Upstream: HAProxy's `bind`.
 func (o LoadBalancersOutput) StatusPort() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *int { return v.StatusPort }).(pulumi.IntPtrOutput)
+}
+
+// More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o LoadBalancersOutput) Vips() VipMapOutput {
+	return o.ApplyT(func(v LoadBalancers) map[string]Vip { return v.Vips }).(VipMapOutput)
 }
 
 // VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName`.
@@ -1874,6 +2160,18 @@ func (o LoadBalancersPtrOutput) FirstVmId() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
+// Ports at the VIP that go on to nodes: to the ingress of the workers, or any other TCP service. Default: none.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o LoadBalancersPtrOutput) Forward() ForwardArrayOutput {
+	return o.ApplyT(func(v *LoadBalancers) []Forward {
+		if v == nil {
+			return nil
+		}
+		return v.Forward
+	}).(ForwardArrayOutput)
+}
+
 // A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
 //
 // Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
@@ -1962,6 +2260,18 @@ func (o LoadBalancersPtrOutput) StatusPort() pulumi.IntPtrOutput {
 		}
 		return v.StatusPort
 	}).(pulumi.IntPtrOutput)
+}
+
+// More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o LoadBalancersPtrOutput) Vips() VipMapOutput {
+	return o.ApplyT(func(v *LoadBalancers) map[string]Vip {
+		if v == nil {
+			return nil
+		}
+		return v.Vips
+	}).(VipMapOutput)
 }
 
 // VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName`.
@@ -5135,6 +5445,154 @@ func (o SshOutput) User() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Ssh) *string { return v.User }).(pulumi.StringPtrOutput)
 }
 
+// One more virtual address. It moves between load balancers like the API's, by itself.
+type Vip struct {
+	// IPv4 address, without prefix: free, inside of the network, outside of DHCP ranges.
+	//
+	// Change: reloads the load balancers, one after the other; the former address is given up at once.
+	//
+	// Upstream: Keepalived's `virtual_ipaddress`.
+	Address string `pulumi:"address"`
+	// Ports at this address that go on to nodes. Default: none.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	Forward []Forward `pulumi:"forward"`
+	// VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName` and the name.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	//
+	// Upstream: Keepalived's `virtual_router_id`.
+	VirtualRouterId *int `pulumi:"virtualRouterId"`
+}
+
+// VipInput is an input type that accepts VipArgs and VipOutput values.
+// You can construct a concrete instance of `VipInput` via:
+//
+//	VipArgs{...}
+type VipInput interface {
+	pulumi.Input
+
+	ToVipOutput() VipOutput
+	ToVipOutputWithContext(context.Context) VipOutput
+}
+
+// One more virtual address. It moves between load balancers like the API's, by itself.
+type VipArgs struct {
+	// IPv4 address, without prefix: free, inside of the network, outside of DHCP ranges.
+	//
+	// Change: reloads the load balancers, one after the other; the former address is given up at once.
+	//
+	// Upstream: Keepalived's `virtual_ipaddress`.
+	Address string `pulumi:"address"`
+	// Ports at this address that go on to nodes. Default: none.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	Forward []ForwardArgs `pulumi:"forward"`
+	// VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName` and the name.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	//
+	// Upstream: Keepalived's `virtual_router_id`.
+	VirtualRouterId *int `pulumi:"virtualRouterId"`
+}
+
+func (VipArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Vip)(nil)).Elem()
+}
+
+func (i VipArgs) ToVipOutput() VipOutput {
+	return i.ToVipOutputWithContext(context.Background())
+}
+
+func (i VipArgs) ToVipOutputWithContext(ctx context.Context) VipOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(VipOutput)
+}
+
+// VipMapInput is an input type that accepts VipMap and VipMapOutput values.
+// You can construct a concrete instance of `VipMapInput` via:
+//
+//	VipMap{ "key": VipArgs{...} }
+type VipMapInput interface {
+	pulumi.Input
+
+	ToVipMapOutput() VipMapOutput
+	ToVipMapOutputWithContext(context.Context) VipMapOutput
+}
+
+type VipMap map[string]VipInput
+
+func (VipMap) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]Vip)(nil)).Elem()
+}
+
+func (i VipMap) ToVipMapOutput() VipMapOutput {
+	return i.ToVipMapOutputWithContext(context.Background())
+}
+
+func (i VipMap) ToVipMapOutputWithContext(ctx context.Context) VipMapOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(VipMapOutput)
+}
+
+// One more virtual address. It moves between load balancers like the API's, by itself.
+type VipOutput struct{ *pulumi.OutputState }
+
+func (VipOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Vip)(nil)).Elem()
+}
+
+func (o VipOutput) ToVipOutput() VipOutput {
+	return o
+}
+
+func (o VipOutput) ToVipOutputWithContext(ctx context.Context) VipOutput {
+	return o
+}
+
+// IPv4 address, without prefix: free, inside of the network, outside of DHCP ranges.
+//
+// Change: reloads the load balancers, one after the other; the former address is given up at once.
+//
+// Upstream: Keepalived's `virtual_ipaddress`.
+func (o VipOutput) Address() pulumi.StringOutput {
+	return o.ApplyT(func(v Vip) string { return v.Address }).(pulumi.StringOutput)
+}
+
+// Ports at this address that go on to nodes. Default: none.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o VipOutput) Forward() ForwardArrayOutput {
+	return o.ApplyT(func(v Vip) []Forward { return v.Forward }).(ForwardArrayOutput)
+}
+
+// VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName` and the name.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+//
+// Upstream: Keepalived's `virtual_router_id`.
+func (o VipOutput) VirtualRouterId() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Vip) *int { return v.VirtualRouterId }).(pulumi.IntPtrOutput)
+}
+
+type VipMapOutput struct{ *pulumi.OutputState }
+
+func (VipMapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]Vip)(nil)).Elem()
+}
+
+func (o VipMapOutput) ToVipMapOutput() VipMapOutput {
+	return o
+}
+
+func (o VipMapOutput) ToVipMapOutputWithContext(ctx context.Context) VipMapOutput {
+	return o
+}
+
+func (o VipMapOutput) MapIndex(k pulumi.StringInput) VipOutput {
+	return pulumi.All(o, k).ApplyT(func(vs []interface{}) Vip {
+		return vs[0].(map[string]Vip)[vs[1].(string)]
+	}).(VipOutput)
+}
+
 // A pool of workers.
 type WorkerPool struct {
 	// CPU cores of each. Default: 4.
@@ -5444,6 +5902,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*ContactVmInput)(nil)).Elem(), ContactVmArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*EtcdInput)(nil)).Elem(), EtcdArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*EtcdPtrInput)(nil)).Elem(), EtcdArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ForwardInput)(nil)).Elem(), ForwardArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ForwardArrayInput)(nil)).Elem(), ForwardArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*K3sInput)(nil)).Elem(), K3sArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*LoadBalancersInput)(nil)).Elem(), LoadBalancersArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*LoadBalancersPtrInput)(nil)).Elem(), LoadBalancersArgs{})
@@ -5472,6 +5932,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*SnapshotStoreInput)(nil)).Elem(), SnapshotStoreArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SnapshotStorePtrInput)(nil)).Elem(), SnapshotStoreArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SshInput)(nil)).Elem(), SshArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*VipInput)(nil)).Elem(), VipArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*VipMapInput)(nil)).Elem(), VipMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*WorkerPoolInput)(nil)).Elem(), WorkerPoolArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*WorkerPoolMapInput)(nil)).Elem(), WorkerPoolMap{})
 	pulumi.RegisterOutputType(BackupOutput{})
@@ -5481,6 +5943,8 @@ func init() {
 	pulumi.RegisterOutputType(ContactVmOutput{})
 	pulumi.RegisterOutputType(EtcdOutput{})
 	pulumi.RegisterOutputType(EtcdPtrOutput{})
+	pulumi.RegisterOutputType(ForwardOutput{})
+	pulumi.RegisterOutputType(ForwardArrayOutput{})
 	pulumi.RegisterOutputType(K3sOutput{})
 	pulumi.RegisterOutputType(LoadBalancersOutput{})
 	pulumi.RegisterOutputType(LoadBalancersPtrOutput{})
@@ -5509,6 +5973,8 @@ func init() {
 	pulumi.RegisterOutputType(SnapshotStoreOutput{})
 	pulumi.RegisterOutputType(SnapshotStorePtrOutput{})
 	pulumi.RegisterOutputType(SshOutput{})
+	pulumi.RegisterOutputType(VipOutput{})
+	pulumi.RegisterOutputType(VipMapOutput{})
 	pulumi.RegisterOutputType(WorkerPoolOutput{})
 	pulumi.RegisterOutputType(WorkerPoolMapOutput{})
 }

@@ -135,6 +135,76 @@ export interface EtcdArgs {
 }
 
 /**
+ * A TCP port at a VIP whose connections HAProxy sends to nodes that pass a check. A node that is drained gets no new ones before its pods go.
+ */
+export interface ForwardArgs {
+    /**
+     * How a node is looked at, once a second: `tcp` connects to it; a path, like `/healthz`, asks for it over HTTP and wants an answer of 200 to 399. Default: `tcp`.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     *
+     * Upstream: HAProxy's `option httpchk`.
+     */
+    check?: string;
+    /**
+     * Port on nodes for the check, like the `healthCheckNodePort` of a Service, or an ingress' own port for its health. Default: where connections go.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     *
+     * Upstream: HAProxy's `port`.
+     */
+    checkPort?: number;
+    /**
+     * What it is, like `https`: up to 15 lower-case letters, digits and hyphens, once for each address.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     */
+    name: string;
+    /**
+     * Port of a Service of type NodePort, 30000 to 32767. Excludes `targetPort`. Default: none.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     */
+    nodePort?: number;
+    /**
+     * Pools of workers to whose nodes connections go; `servers` are the servers. Default: all workers, or the servers where there are none.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     */
+    pools?: string[];
+    /**
+     * Port at the VIP, 1 to 65535.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     *
+     * Upstream: HAProxy's `bind`.
+     */
+    port: number;
+    /**
+     * Whether nodes are told a client's address by the PROXY protocol, version 2; what listens there must expect it. Default: false, they see the load balancer's.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     *
+     * Upstream: HAProxy's `send-proxy-v2`.
+     */
+    proxyProtocol?: boolean;
+    /**
+     * IPv4 networks and addresses from which clients may connect. Default: from everywhere.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     *
+     * Upstream: HAProxy's `src`.
+     */
+    sourceRanges?: string[];
+    /**
+     * Port on nodes on which something listens itself, like an ingress with `hostPort`. Excludes `nodePort`. Default: `port`.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     */
+    targetPort?: number;
+}
+
+/**
  * What is installed on servers and workers, and how it is configured.
  */
 export interface K3sArgs {
@@ -359,6 +429,12 @@ export interface LoadBalancersArgs {
      */
     firstVmId?: number;
     /**
+     * Ports at the VIP that go on to nodes: to the ingress of the workers, or any other TCP service. Default: none.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     */
+    forward?: inputs.ForwardArgs[];
+    /**
      * A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
      *
      * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
@@ -406,6 +482,12 @@ export interface LoadBalancersArgs {
      * Upstream: HAProxy's `bind`.
      */
     statusPort?: number;
+    /**
+     * More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     */
+    vips?: {[key: string]: inputs.VipArgs};
     /**
      * VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName`.
      *
@@ -1020,6 +1102,34 @@ export interface SshArgs {
      * Upstream: `initialization.userAccount.username`.
      */
     user?: string;
+}
+
+/**
+ * One more virtual address. It moves between load balancers like the API's, by itself.
+ */
+export interface VipArgs {
+    /**
+     * IPv4 address, without prefix: free, inside of the network, outside of DHCP ranges.
+     *
+     * Change: reloads the load balancers, one after the other; the former address is given up at once.
+     *
+     * Upstream: Keepalived's `virtual_ipaddress`.
+     */
+    address: string;
+    /**
+     * Ports at this address that go on to nodes. Default: none.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     */
+    forward?: inputs.ForwardArgs[];
+    /**
+     * VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName` and the name.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     *
+     * Upstream: Keepalived's `virtual_router_id`.
+     */
+    virtualRouterId?: number;
 }
 
 /**

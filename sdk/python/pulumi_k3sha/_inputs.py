@@ -24,6 +24,8 @@ __all__ = [
     'ContactVmArgsDict',
     'EtcdArgs',
     'EtcdArgsDict',
+    'ForwardArgs',
+    'ForwardArgsDict',
     'K3sArgs',
     'K3sArgsDict',
     'LoadBalancersArgs',
@@ -52,6 +54,8 @@ __all__ = [
     'SnapshotStoreArgsDict',
     'SshArgs',
     'SshArgsDict',
+    'VipArgs',
+    'VipArgsDict',
     'WorkerPoolArgs',
     'WorkerPoolArgsDict',
 ]
@@ -551,6 +555,282 @@ class EtcdArgs:
     @heartbeat_interval.setter
     def heartbeat_interval(self, value: Optional[_builtins.int]):
         pulumi.set(self, "heartbeat_interval", value)
+
+
+class ForwardArgsDict(TypedDict):
+    """
+    A TCP port at a VIP whose connections HAProxy sends to nodes that pass a check. A node that is drained gets no new ones before its pods go.
+    """
+    name: _builtins.str
+    """
+    What it is, like `https`: up to 15 lower-case letters, digits and hyphens, once for each address.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+    """
+    port: _builtins.int
+    """
+    Port at the VIP, 1 to 65535.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+
+    Upstream: HAProxy's `bind`.
+    """
+    check: NotRequired[_builtins.str]
+    """
+    How a node is looked at, once a second: `tcp` connects to it; a path, like `/healthz`, asks for it over HTTP and wants an answer of 200 to 399. Default: `tcp`.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+
+    Upstream: HAProxy's `option httpchk`.
+    """
+    check_port: NotRequired[_builtins.int]
+    """
+    Port on nodes for the check, like the `healthCheckNodePort` of a Service, or an ingress' own port for its health. Default: where connections go.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+
+    Upstream: HAProxy's `port`.
+    """
+    node_port: NotRequired[_builtins.int]
+    """
+    Port of a Service of type NodePort, 30000 to 32767. Excludes `targetPort`. Default: none.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+    """
+    pools: NotRequired[Sequence[_builtins.str]]
+    """
+    Pools of workers to whose nodes connections go; `servers` are the servers. Default: all workers, or the servers where there are none.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+    """
+    proxy_protocol: NotRequired[_builtins.bool]
+    """
+    Whether nodes are told a client's address by the PROXY protocol, version 2; what listens there must expect it. Default: false, they see the load balancer's.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+
+    Upstream: HAProxy's `send-proxy-v2`.
+    """
+    source_ranges: NotRequired[Sequence[_builtins.str]]
+    """
+    IPv4 networks and addresses from which clients may connect. Default: from everywhere.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+
+    Upstream: HAProxy's `src`.
+    """
+    target_port: NotRequired[_builtins.int]
+    """
+    Port on nodes on which something listens itself, like an ingress with `hostPort`. Excludes `nodePort`. Default: `port`.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+    """
+
+@pulumi.input_type
+class ForwardArgs:
+    def __init__(__self__, *,
+                 name: _builtins.str,
+                 port: _builtins.int,
+                 check: Optional[_builtins.str] = None,
+                 check_port: Optional[_builtins.int] = None,
+                 node_port: Optional[_builtins.int] = None,
+                 pools: Optional[Sequence[_builtins.str]] = None,
+                 proxy_protocol: Optional[_builtins.bool] = None,
+                 source_ranges: Optional[Sequence[_builtins.str]] = None,
+                 target_port: Optional[_builtins.int] = None):
+        """
+        A TCP port at a VIP whose connections HAProxy sends to nodes that pass a check. A node that is drained gets no new ones before its pods go.
+
+        :param _builtins.str name: What it is, like `https`: up to 15 lower-case letters, digits and hyphens, once for each address.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
+        :param _builtins.int port: Port at the VIP, 1 to 65535.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
+               
+               Upstream: HAProxy's `bind`.
+        :param _builtins.str check: How a node is looked at, once a second: `tcp` connects to it; a path, like `/healthz`, asks for it over HTTP and wants an answer of 200 to 399. Default: `tcp`.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
+               
+               Upstream: HAProxy's `option httpchk`.
+        :param _builtins.int check_port: Port on nodes for the check, like the `healthCheckNodePort` of a Service, or an ingress' own port for its health. Default: where connections go.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
+               
+               Upstream: HAProxy's `port`.
+        :param _builtins.int node_port: Port of a Service of type NodePort, 30000 to 32767. Excludes `targetPort`. Default: none.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
+        :param Sequence[_builtins.str] pools: Pools of workers to whose nodes connections go; `servers` are the servers. Default: all workers, or the servers where there are none.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
+        :param _builtins.bool proxy_protocol: Whether nodes are told a client's address by the PROXY protocol, version 2; what listens there must expect it. Default: false, they see the load balancer's.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
+               
+               Upstream: HAProxy's `send-proxy-v2`.
+        :param Sequence[_builtins.str] source_ranges: IPv4 networks and addresses from which clients may connect. Default: from everywhere.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
+               
+               Upstream: HAProxy's `src`.
+        :param _builtins.int target_port: Port on nodes on which something listens itself, like an ingress with `hostPort`. Excludes `nodePort`. Default: `port`.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
+        """
+        pulumi.set(__self__, "name", name)
+        pulumi.set(__self__, "port", port)
+        if check is not None:
+            pulumi.set(__self__, "check", check)
+        if check_port is not None:
+            pulumi.set(__self__, "check_port", check_port)
+        if node_port is not None:
+            pulumi.set(__self__, "node_port", node_port)
+        if pools is not None:
+            pulumi.set(__self__, "pools", pools)
+        if proxy_protocol is not None:
+            pulumi.set(__self__, "proxy_protocol", proxy_protocol)
+        if source_ranges is not None:
+            pulumi.set(__self__, "source_ranges", source_ranges)
+        if target_port is not None:
+            pulumi.set(__self__, "target_port", target_port)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> _builtins.str:
+        """
+        What it is, like `https`: up to 15 lower-case letters, digits and hyphens, once for each address.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: _builtins.str):
+        pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> _builtins.int:
+        """
+        Port at the VIP, 1 to 65535.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+
+        Upstream: HAProxy's `bind`.
+        """
+        return pulumi.get(self, "port")
+
+    @port.setter
+    def port(self, value: _builtins.int):
+        pulumi.set(self, "port", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def check(self) -> Optional[_builtins.str]:
+        """
+        How a node is looked at, once a second: `tcp` connects to it; a path, like `/healthz`, asks for it over HTTP and wants an answer of 200 to 399. Default: `tcp`.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+
+        Upstream: HAProxy's `option httpchk`.
+        """
+        return pulumi.get(self, "check")
+
+    @check.setter
+    def check(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "check", value)
+
+    @_builtins.property
+    @pulumi.getter(name="checkPort")
+    def check_port(self) -> Optional[_builtins.int]:
+        """
+        Port on nodes for the check, like the `healthCheckNodePort` of a Service, or an ingress' own port for its health. Default: where connections go.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+
+        Upstream: HAProxy's `port`.
+        """
+        return pulumi.get(self, "check_port")
+
+    @check_port.setter
+    def check_port(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "check_port", value)
+
+    @_builtins.property
+    @pulumi.getter(name="nodePort")
+    def node_port(self) -> Optional[_builtins.int]:
+        """
+        Port of a Service of type NodePort, 30000 to 32767. Excludes `targetPort`. Default: none.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+        """
+        return pulumi.get(self, "node_port")
+
+    @node_port.setter
+    def node_port(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "node_port", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def pools(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Pools of workers to whose nodes connections go; `servers` are the servers. Default: all workers, or the servers where there are none.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+        """
+        return pulumi.get(self, "pools")
+
+    @pools.setter
+    def pools(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "pools", value)
+
+    @_builtins.property
+    @pulumi.getter(name="proxyProtocol")
+    def proxy_protocol(self) -> Optional[_builtins.bool]:
+        """
+        Whether nodes are told a client's address by the PROXY protocol, version 2; what listens there must expect it. Default: false, they see the load balancer's.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+
+        Upstream: HAProxy's `send-proxy-v2`.
+        """
+        return pulumi.get(self, "proxy_protocol")
+
+    @proxy_protocol.setter
+    def proxy_protocol(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "proxy_protocol", value)
+
+    @_builtins.property
+    @pulumi.getter(name="sourceRanges")
+    def source_ranges(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        IPv4 networks and addresses from which clients may connect. Default: from everywhere.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+
+        Upstream: HAProxy's `src`.
+        """
+        return pulumi.get(self, "source_ranges")
+
+    @source_ranges.setter
+    def source_ranges(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "source_ranges", value)
+
+    @_builtins.property
+    @pulumi.getter(name="targetPort")
+    def target_port(self) -> Optional[_builtins.int]:
+        """
+        Port on nodes on which something listens itself, like an ingress with `hostPort`. Excludes `nodePort`. Default: `port`.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+        """
+        return pulumi.get(self, "target_port")
+
+    @target_port.setter
+    def target_port(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "target_port", value)
 
 
 class K3sArgsDict(TypedDict):
@@ -1176,6 +1456,12 @@ class LoadBalancersArgsDict(TypedDict):
 
     Upstream: `vmId`.
     """
+    forward: NotRequired[Sequence['ForwardArgsDict']]
+    """
+    Ports at the VIP that go on to nodes: to the ingress of the workers, or any other TCP service. Default: none.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+    """
     generation: NotRequired[_builtins.int]
     """
     A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
@@ -1224,6 +1510,12 @@ class LoadBalancersArgsDict(TypedDict):
 
     Upstream: HAProxy's `bind`.
     """
+    vips: NotRequired[Mapping[str, 'VipArgsDict']]
+    """
+    More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+    """
     virtual_router_id: NotRequired[_builtins.int]
     """
     VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName`.
@@ -1248,6 +1540,7 @@ class LoadBalancersArgs:
                  extra_lines: Optional[Sequence[_builtins.str]] = None,
                  first_address: Optional[_builtins.str] = None,
                  first_vm_id: Optional[_builtins.int] = None,
+                 forward: Optional[Sequence['ForwardArgs']] = None,
                  generation: Optional[_builtins.int] = None,
                  interface: Optional[_builtins.str] = None,
                  memory: Optional[_builtins.int] = None,
@@ -1255,6 +1548,7 @@ class LoadBalancersArgs:
                  preempt: Optional[_builtins.bool] = None,
                  slots: Optional[Sequence[_builtins.int]] = None,
                  status_port: Optional[_builtins.int] = None,
+                 vips: Optional[Mapping[str, 'VipArgs']] = None,
                  virtual_router_id: Optional[_builtins.int] = None):
         """
         The load balancers: HAProxy, and Keepalived for the VIP.
@@ -1313,6 +1607,9 @@ class LoadBalancersArgs:
                Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
                
                Upstream: `vmId`.
+        :param Sequence['ForwardArgs'] forward: Ports at the VIP that go on to nodes: to the ingress of the workers, or any other TCP service. Default: none.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
         :param _builtins.int generation: A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
                
                Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
@@ -1340,6 +1637,9 @@ class LoadBalancersArgs:
                Change: reloads the load balancers, one after the other; nothing else.
                
                Upstream: HAProxy's `bind`.
+        :param Mapping[str, 'VipArgs'] vips: More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
         :param _builtins.int virtual_router_id: VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName`.
                
                Change: reloads the load balancers, one after the other; nothing else.
@@ -1370,6 +1670,8 @@ class LoadBalancersArgs:
             pulumi.set(__self__, "first_address", first_address)
         if first_vm_id is not None:
             pulumi.set(__self__, "first_vm_id", first_vm_id)
+        if forward is not None:
+            pulumi.set(__self__, "forward", forward)
         if generation is not None:
             pulumi.set(__self__, "generation", generation)
         if interface is not None:
@@ -1384,6 +1686,8 @@ class LoadBalancersArgs:
             pulumi.set(__self__, "slots", slots)
         if status_port is not None:
             pulumi.set(__self__, "status_port", status_port)
+        if vips is not None:
+            pulumi.set(__self__, "vips", vips)
         if virtual_router_id is not None:
             pulumi.set(__self__, "virtual_router_id", virtual_router_id)
 
@@ -1575,6 +1879,20 @@ class LoadBalancersArgs:
 
     @_builtins.property
     @pulumi.getter
+    def forward(self) -> Optional[Sequence['ForwardArgs']]:
+        """
+        Ports at the VIP that go on to nodes: to the ingress of the workers, or any other TCP service. Default: none.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+        """
+        return pulumi.get(self, "forward")
+
+    @forward.setter
+    def forward(self, value: Optional[Sequence['ForwardArgs']]):
+        pulumi.set(self, "forward", value)
+
+    @_builtins.property
+    @pulumi.getter
     def generation(self) -> Optional[_builtins.int]:
         """
         A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
@@ -1676,6 +1994,20 @@ class LoadBalancersArgs:
     @status_port.setter
     def status_port(self, value: Optional[_builtins.int]):
         pulumi.set(self, "status_port", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def vips(self) -> Optional[Mapping[str, 'VipArgs']]:
+        """
+        More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+        """
+        return pulumi.get(self, "vips")
+
+    @vips.setter
+    def vips(self, value: Optional[Mapping[str, 'VipArgs']]):
+        pulumi.set(self, "vips", value)
 
     @_builtins.property
     @pulumi.getter(name="virtualRouterId")
@@ -4072,6 +4404,109 @@ class SshArgs:
     @user.setter
     def user(self, value: Optional[_builtins.str]):
         pulumi.set(self, "user", value)
+
+
+class VipArgsDict(TypedDict):
+    """
+    One more virtual address. It moves between load balancers like the API's, by itself.
+    """
+    address: _builtins.str
+    """
+    IPv4 address, without prefix: free, inside of the network, outside of DHCP ranges.
+
+    Change: reloads the load balancers, one after the other; the former address is given up at once.
+
+    Upstream: Keepalived's `virtual_ipaddress`.
+    """
+    forward: NotRequired[Sequence['ForwardArgsDict']]
+    """
+    Ports at this address that go on to nodes. Default: none.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+    """
+    virtual_router_id: NotRequired[_builtins.int]
+    """
+    VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName` and the name.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+
+    Upstream: Keepalived's `virtual_router_id`.
+    """
+
+@pulumi.input_type
+class VipArgs:
+    def __init__(__self__, *,
+                 address: _builtins.str,
+                 forward: Optional[Sequence['ForwardArgs']] = None,
+                 virtual_router_id: Optional[_builtins.int] = None):
+        """
+        One more virtual address. It moves between load balancers like the API's, by itself.
+
+        :param _builtins.str address: IPv4 address, without prefix: free, inside of the network, outside of DHCP ranges.
+               
+               Change: reloads the load balancers, one after the other; the former address is given up at once.
+               
+               Upstream: Keepalived's `virtual_ipaddress`.
+        :param Sequence['ForwardArgs'] forward: Ports at this address that go on to nodes. Default: none.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
+        :param _builtins.int virtual_router_id: VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName` and the name.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
+               
+               Upstream: Keepalived's `virtual_router_id`.
+        """
+        pulumi.set(__self__, "address", address)
+        if forward is not None:
+            pulumi.set(__self__, "forward", forward)
+        if virtual_router_id is not None:
+            pulumi.set(__self__, "virtual_router_id", virtual_router_id)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> _builtins.str:
+        """
+        IPv4 address, without prefix: free, inside of the network, outside of DHCP ranges.
+
+        Change: reloads the load balancers, one after the other; the former address is given up at once.
+
+        Upstream: Keepalived's `virtual_ipaddress`.
+        """
+        return pulumi.get(self, "address")
+
+    @address.setter
+    def address(self, value: _builtins.str):
+        pulumi.set(self, "address", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def forward(self) -> Optional[Sequence['ForwardArgs']]:
+        """
+        Ports at this address that go on to nodes. Default: none.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+        """
+        return pulumi.get(self, "forward")
+
+    @forward.setter
+    def forward(self, value: Optional[Sequence['ForwardArgs']]):
+        pulumi.set(self, "forward", value)
+
+    @_builtins.property
+    @pulumi.getter(name="virtualRouterId")
+    def virtual_router_id(self) -> Optional[_builtins.int]:
+        """
+        VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName` and the name.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+
+        Upstream: Keepalived's `virtual_router_id`.
+        """
+        return pulumi.get(self, "virtual_router_id")
+
+    @virtual_router_id.setter
+    def virtual_router_id(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "virtual_router_id", value)
 
 
 class WorkerPoolArgsDict(TypedDict):

@@ -57,7 +57,7 @@ func (c *Cluster) watchers(ctx context.Context, label string) (p *probes, stop f
 	ctx, cancel := context.WithCancel(ctx)
 	p = &probes{c: c, label: label, begun: time.Now()}
 	config := &tls.Config{RootCAs: c.tls.RootCAs, ServerName: c.VIP, MinVersion: tls.VersionTLS12}
-	ended := c.Requests(ctx, c.Endpoint, config)
+	ended := c.Requests(ctx, "https://"+c.Endpoint+"/readyz", config)
 	var all sync.WaitGroup
 	for _, work := range []func(context.Context){p.write, p.watch, p.follow} {
 		all.Go(func() { work(ctx) })

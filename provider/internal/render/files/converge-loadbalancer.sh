@@ -2,15 +2,27 @@
 # them: while they change one after the other, they may disagree about a router id or a peer.
 lock
 
-# alone: before Keepalived's first start here, nobody else on this network has the VIP or speaks VRRP by the same router id. Other load
+# VIPS are the virtual addresses, the API's first: of each its address, its router id, and the inputs of both.
+#
+# alone: before Keepalived has an address here for the first time, nobody else on this network has it or speaks VRRP by its router id. Other load
 # balancers of this cluster may.
 alone() {
-	other=$(arping -D -c 2 -w 2 -I "$interface" "$VIP" | sed -n 's/^[^[]*\[\([^]]*\)\].*/\1/p' | tr a-f A-F | sort -u | grep -vxF "$LB_MACS" | head -n 1) || true
-	[ -z "$other" ] || die "another machine has the VIP $VIP already (MAC $other); free it there, or choose another network.vip"
+	ids=
+	while read -r vip id input _; do
+		if grep -qF " $vip/32 " /etc/keepalived/keepalived.conf 2>/dev/null && [ -s /etc/keepalived/k3sha-applied ]; then continue; fi
+		ids=$ids,$id
+		other=$(arping -D -c 2 -w 2 -I "$interface" "$vip" | sed -n 's/^[^[]*\[\([^]]*\)\].*/\1/p' | tr a-f A-F | sort -u | grep -vxF "$LB_MACS" | head -n 1) || true
+		[ -z "$other" ] || die "another machine has the VIP $vip already (MAC $other); free it there, or choose another $input"
+	done <<ADDRESSES
+$VIPS
+ADDRESSES
+	# Router ids are heard of before the first start only: later, this machine takes such packets itself.
+	if [ -z "$ids" ] || [ -s /etc/keepalived/k3sha-applied ]; then return 0; fi
 	command -v python3 >/dev/null || return 0 # cloud images have it: cloud-init is made of it
 	# shellcheck disable=SC2086 # a list of words
-	other=$(python3 "$VRRP_LISTEN" "$NODE_IP" "$ROUTER_ID" 3.5 $LB_ADDRESSES) || true
-	[ -z "$other" ] || die "$other speaks VRRP with the router id $ROUTER_ID on this network; set loadBalancers.virtualRouterId to one that nobody else has"
+	heard=$(python3 "$VRRP_LISTEN" "$NODE_IP" "${ids#,}" 3.5 $LB_ADDRESSES) || true
+	input=$(echo "$VIPS" | awk -v id="${heard#* }" '$2 == id { print $4 }')
+	[ -z "$heard" ] || die "${heard% *} speaks VRRP with the router id ${heard#* } on this network; set $input to one that nobody else has"
 }
 
 mkdir -p $conf
@@ -46,7 +58,7 @@ if [ "$(keepalived_sum)" != "$(cat /etc/keepalived/k3sha-applied 2>/dev/null)" ]
 	! cmp -s /etc/keepalived/k3sha-candidate.conf /etc/keepalived/keepalived.conf; then
 	found=$(keepalived --config-test=/run/k3sha-keepalived-test --use-file=/etc/keepalived/k3sha-candidate.conf 2>&1) ||
 		die "Keepalived rejects its new configuration, the old one stays: $found $(cat /run/k3sha-keepalived-test 2>/dev/null)"
-	[ -s /etc/keepalived/k3sha-applied ] || alone
+	alone
 	take_keepalived
 fi
 
@@ -57,19 +69,21 @@ if [ -z "$LAST" ]; then exit 0; fi
 wait_until 60 vip_answers ||
 	die_of keepalived "the VIP $VIP does not answer for cluster $CLUSTER on port $STATUS_PORT after 60 s (got: $(vip_name || echo nothing)); does another host or VRRP router id use it?"
 
-# holders: how many of the load balancers answer for the VIP. One that asks doesn't hear itself; one that is being
-# removed still runs, and does not count.
+# holders VIP: how many of the load balancers answer for it. One that asks doesn't hear itself; one that is being removed still runs, and does not
+# count.
 holders() {
 	own=0
-	if ip -o -4 addr show dev "$interface" | grep -qF " $VIP/"; then
+	if ip -o -4 addr show dev "$interface" | grep -qF " $1/"; then
 		own=1
-		answers=$(arping -D -c 2 -w 2 -I "$interface" "$VIP") || true
+		answers=$(arping -D -c 2 -w 2 -I "$interface" "$1") || true
 	else
-		answers=$(arping -c 2 -w 2 -I "$interface" -s "$NODE_IP" "$VIP") || true
+		answers=$(arping -c 2 -w 2 -I "$interface" -s "$NODE_IP" "$1") || true
 	fi
 	others=$(printf '%s\n' "$answers" | sed -n 's/^[^[]*\[\([^]]*\)\].*/\1/p' | tr a-f A-F | sort -u | grep -cxF "$LB_MACS") || true
 	echo $((own + others))
 }
-one_holder() { [ "$(holders)" -eq 1 ]; }
-wait_until 30 one_holder ||
-	die_of keepalived "$(holders) hosts hold the VIP $VIP, it must be one; let IP protocol 112 pass between the load balancers"
+one_holder() { [ "$(holders "$vip")" -eq 1 ]; }
+echo "$VIPS" | cut -d' ' -f1 | while read -r vip; do
+	wait_until 30 one_holder ||
+		die_of keepalived "$(holders "$vip") hosts hold the VIP $vip, it must be one; let IP protocol 112 pass between the load balancers"
+done

@@ -38,33 +38,14 @@ decide() {
 kubectl() { k3s kubectl --kubeconfig $etc/k3s.yaml --request-timeout=5s "$@" 2>/dev/null; }
 
 # promote: asks etcd to let this new member vote. k3s' leader asks that every 15 s; etcd agrees as soon as the member has what the others
-# have, and refuses before. It is gRPC's MemberPromote, whose one field is the member's id: a number of 64 bits, seven in each byte.
-etcd=$data/server/tls/etcd
+# have, and refuses before.
 promote() {
-	request=$(curl -s --max-time 2 http://127.0.0.1:2381/metrics | awk '
-		/^etcd_server_is_learner 1/ { learns = 1 }
-		/^etcd_server_id\{/ { split($1, part, "\""); id = part[2] }
-		END {
-			if (!learns) exit
-			for (i = length(id); i > 0; i--) {
-				digit = index("0123456789abcdef", substr(id, i, 1)) - 1
-				for (b = 0; b < 4; b++) { bits = bits digit % 2; digit = int(digit / 2) }
-			}
-			printf "\\000\\000\\000\\000\\013\\010"
-			for (i = 0; i < 10; i++) {
-				byte = i < 9 ? 1 : 0
-				for (b = 7; b > 0; b--) byte = 2 * byte + substr(bits, 7 * i + b, 1)
-				printf "\\%03o", byte
-			}
-		}')
-	[ -n "$request" ] || return 0
+	id=$(etcd_metrics | awk '/^etcd_server_is_learner 1/ { learns = 1 } /^etcd_server_id\{/ { split($1, part, "\""); id = part[2] } END { if (learns) print id }')
+	[ -n "$id" ] || return 0
 	for member in $(sed -n 's/^initial-cluster: //p' $data/server/db/etcd/config | tr , ' '); do
 		address=${member#*=https://}
 		address=${address%:2380}
-		[ "$address" != "$NODE_IP" ] || continue
-		# shellcheck disable=SC2059 # it is made of escapes alone
-		! printf "$request" | curl -s -o /dev/null --http2 --connect-timeout 1 --max-time 3 --cacert $etcd/server-ca.crt --cert $etcd/client.crt --key $etcd/client.key \
-			-H 'content-type: application/grpc' -H 'te: trailers' --data-binary @- "https://$address:2379/etcdserverpb.Cluster/MemberPromote" || return 0
+		if [ "$address" != "$NODE_IP" ] && etcd_call "$address" Cluster/MemberPromote "$id"; then return 0; fi
 	done
 }
 

@@ -1,17 +1,28 @@
-# Has this load balancer send a server no new connections ("drain"), or again ("ready"): those that are open stay. A load balancer that does
-# not run needs not to be told. One that starts or is reloaded meanwhile reads it from a file.
+# Has this load balancer send a node no new connections ("drain"), or again ("ready"): those that are open stay. That is for the ports that are
+# forwarded to it, and for the API if it is asked for. A load balancer that does not run needs not to be told. One that starts or is reloaded
+# meanwhile reads what is said of the API from a file.
 mkdir -p /run/k3sha-steered
-if [ "$STATE" = drain ]; then : >"/run/k3sha-steered/$SERVER"; else rm -f "/run/k3sha-steered/$SERVER"; fi
+if [ "$STATE" = ready ]; then
+	rm -f "/run/k3sha-steered/$SERVER"
+elif [ -n "$API" ]; then
+	: >"/run/k3sha-steered/$SERVER"
+fi
 [ -S /run/haproxy/admin.sock ] || exit 0
-answer=$(python3 -c '
+ask() {
+	python3 -c '
 import socket, sys
 s = socket.socket(socket.AF_UNIX)
 s.settimeout(5)
 s.connect("/run/haproxy/admin.sock")
 s.sendall(sys.argv[1].encode() + b"\n")
-sys.stdout.write(s.recv(4096).decode())
-' "set server k3s_api/$SERVER state $STATE" 2>&1) || die "HAProxy cannot be told about $SERVER: $(printf '%s' "$answer" | tail -n 1)"
-case $answer in
-'' | *'No such server'*) ;;
-*) [ -z "$(printf '%s' "$answer" | tr -d '[:space:]')" ] || die "HAProxy refuses to set $SERVER to $STATE: $answer" ;;
-esac
+while (part := s.recv(65536)):
+    sys.stdout.write(part.decode())
+' "$1" 2>&1
+}
+failed() { die "HAProxy cannot be told about $SERVER: $(printf '%s' "$1" | tail -n 1)"; }
+states=$(ask "show servers state") || failed "$states"
+backends=$(printf '%s\n' "$states" | awk -v server="$SERVER" -v api="$API$([ "$STATE" = drain ] || echo yes)" '$4 == server && ($2 ~ /^forward_/ || api != "" && $2 == "k3s_api") { print $2 }')
+for backend in $backends; do
+	answer=$(ask "set server $backend/$SERVER state $STATE") || failed "$answer"
+	[ -z "$(printf '%s' "$answer" | tr -d '[:space:]')" ] || die "HAProxy refuses to set $backend/$SERVER to $STATE: $answer"
+done

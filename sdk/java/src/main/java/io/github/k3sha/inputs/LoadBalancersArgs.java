@@ -5,7 +5,9 @@ package io.github.k3sha.inputs;
 
 import com.pulumi.core.annotations.Import;
 import io.github.k3sha.enums.Balance;
+import io.github.k3sha.inputs.ForwardArgs;
 import io.github.k3sha.inputs.NodeOverridesArgs;
+import io.github.k3sha.inputs.VipArgs;
 import java.lang.Boolean;
 import java.lang.Double;
 import java.lang.Integer;
@@ -290,6 +292,25 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Ports at the VIP that go on to nodes: to the ingress of the workers, or any other TCP service. Default: none.
+     * 
+     * Change: reloads the load balancers, one after the other; nothing else.
+     * 
+     */
+    @Import(name="forward")
+    private @Nullable List<ForwardArgs> forward;
+
+    /**
+     * @return Ports at the VIP that go on to nodes: to the ingress of the workers, or any other TCP service. Default: none.
+     * 
+     * Change: reloads the load balancers, one after the other; nothing else.
+     * 
+     */
+    public Optional<List<ForwardArgs>> forward() {
+        return Optional.ofNullable(this.forward);
+    }
+
+    /**
      * A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
      * 
      * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
@@ -435,6 +456,25 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
+     * 
+     * Change: reloads the load balancers, one after the other; nothing else.
+     * 
+     */
+    @Import(name="vips")
+    private @Nullable Map<String,VipArgs> vips;
+
+    /**
+     * @return More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
+     * 
+     * Change: reloads the load balancers, one after the other; nothing else.
+     * 
+     */
+    public Optional<Map<String,VipArgs>> vips() {
+        return Optional.ofNullable(this.vips);
+    }
+
+    /**
      * VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName`.
      * 
      * Change: reloads the load balancers, one after the other; nothing else.
@@ -472,6 +512,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         this.extraLines = $.extraLines;
         this.firstAddress = $.firstAddress;
         this.firstVmId = $.firstVmId;
+        this.forward = $.forward;
         this.generation = $.generation;
         this.interface_ = $.interface_;
         this.memory = $.memory;
@@ -479,6 +520,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         this.preempt = $.preempt;
         this.slots = $.slots;
         this.statusPort = $.statusPort;
+        this.vips = $.vips;
         this.virtualRouterId = $.virtualRouterId;
     }
 
@@ -687,6 +729,31 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param forward Ports at the VIP that go on to nodes: to the ingress of the workers, or any other TCP service. Default: none.
+         * 
+         * Change: reloads the load balancers, one after the other; nothing else.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder forward(@Nullable List<ForwardArgs> forward) {
+            $.forward = forward;
+            return this;
+        }
+
+        /**
+         * @param forward Ports at the VIP that go on to nodes: to the ingress of the workers, or any other TCP service. Default: none.
+         * 
+         * Change: reloads the load balancers, one after the other; nothing else.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder forward(ForwardArgs... forward) {
+            return forward(List.of(forward));
+        }
+
+        /**
          * @param generation A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
          * 
          * Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
@@ -792,6 +859,19 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder statusPort(@Nullable Integer statusPort) {
             $.statusPort = statusPort;
+            return this;
+        }
+
+        /**
+         * @param vips More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
+         * 
+         * Change: reloads the load balancers, one after the other; nothing else.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder vips(@Nullable Map<String,VipArgs> vips) {
+            $.vips = vips;
             return this;
         }
 
