@@ -60,6 +60,7 @@ type ProxmoxArgs struct {
 	Tags         []string        `pulumi:"tags,optional"`
 	CloneLanes   *int            `pulumi:"cloneLanes,optional"`
 	CloneRetries *int            `pulumi:"cloneRetries,optional"`
+	Spread       *Spread         `pulumi:"spread,optional"`
 	// RestartTogether restarts machines without asking the cluster, all at once.
 	RestartTogether *bool `pulumi:"restartTogether,optional"`
 }
@@ -75,14 +76,32 @@ type NetworkArgs struct {
 
 // NodeArgs overrides what one slot gets from its group.
 type NodeArgs struct {
-	IP          *string `pulumi:"ip,optional"`
-	MAC         *string `pulumi:"mac,optional"`
-	VMID        *int    `pulumi:"vmId,optional"`
-	ProxmoxNode *string `pulumi:"proxmoxNode,optional"`
-	Cores       *int    `pulumi:"cores,optional"`
-	Memory      *int    `pulumi:"memory,optional"`
-	Disk        *int    `pulumi:"disk,optional"`
-	Generation  *int    `pulumi:"generation,optional"`
+	IP          *string         `pulumi:"ip,optional"`
+	MAC         *string         `pulumi:"mac,optional"`
+	VMID        *int            `pulumi:"vmId,optional"`
+	ProxmoxNode *string         `pulumi:"proxmoxNode,optional"`
+	Cores       *int            `pulumi:"cores,optional"`
+	Memory      *int            `pulumi:"memory,optional"`
+	Disk        *int            `pulumi:"disk,optional"`
+	CPUType     *string         `pulumi:"cpuType,optional"`
+	Balloon     *int            `pulumi:"balloon,optional"`
+	OnBoot      *bool           `pulumi:"onBoot,optional"`
+	Protection  *bool           `pulumi:"protection,optional"`
+	Startup     *StartupArgs    `pulumi:"startup,optional"`
+	TemplateID  pulumi.IntInput `pulumi:"templateId,optional"`
+	Datastore   *string         `pulumi:"datastore,optional"`
+	Bridge      *string         `pulumi:"bridge,optional"`
+	VLAN        *int            `pulumi:"vlan,optional"`
+	Firewall    *bool           `pulumi:"firewall,optional"`
+	Tags        []string        `pulumi:"tags,optional"`
+	Generation  *int            `pulumi:"generation,optional"`
+}
+
+// StartupArgs is when Proxmox VE starts a VM with its host, and stops it.
+type StartupArgs struct {
+	Order     *int `pulumi:"order,optional"`
+	UpDelay   *int `pulumi:"upDelay,optional"`
+	DownDelay *int `pulumi:"downDelay,optional"`
 }
 
 // ServersArgs is the group of servers. Groups repeat their common fields: the schema knows no embedding.
@@ -94,6 +113,17 @@ type ServersArgs struct {
 	Cores        *int                `pulumi:"cores,optional"`
 	Memory       *int                `pulumi:"memory,optional"`
 	Disk         *int                `pulumi:"disk,optional"`
+	CPUType      *string             `pulumi:"cpuType,optional"`
+	Balloon      *int                `pulumi:"balloon,optional"`
+	OnBoot       *bool               `pulumi:"onBoot,optional"`
+	Protection   *bool               `pulumi:"protection,optional"`
+	Startup      *StartupArgs        `pulumi:"startup,optional"`
+	TemplateID   pulumi.IntInput     `pulumi:"templateId,optional"`
+	Datastore    *string             `pulumi:"datastore,optional"`
+	Bridge       *string             `pulumi:"bridge,optional"`
+	VLAN         *int                `pulumi:"vlan,optional"`
+	Firewall     *bool               `pulumi:"firewall,optional"`
+	Tags         []string            `pulumi:"tags,optional"`
 	Generation   *int                `pulumi:"generation,optional"`
 	Nodes        map[string]NodeArgs `pulumi:"nodes,optional"`
 	First        *int                `pulumi:"first,optional"`
@@ -112,6 +142,17 @@ type WorkerArgs struct {
 	Cores          *int                `pulumi:"cores,optional"`
 	Memory         *int                `pulumi:"memory,optional"`
 	Disk           *int                `pulumi:"disk,optional"`
+	CPUType        *string             `pulumi:"cpuType,optional"`
+	Balloon        *int                `pulumi:"balloon,optional"`
+	OnBoot         *bool               `pulumi:"onBoot,optional"`
+	Protection     *bool               `pulumi:"protection,optional"`
+	Startup        *StartupArgs        `pulumi:"startup,optional"`
+	TemplateID     pulumi.IntInput     `pulumi:"templateId,optional"`
+	Datastore      *string             `pulumi:"datastore,optional"`
+	Bridge         *string             `pulumi:"bridge,optional"`
+	VLAN           *int                `pulumi:"vlan,optional"`
+	Firewall       *bool               `pulumi:"firewall,optional"`
+	Tags           []string            `pulumi:"tags,optional"`
 	Generation     *int                `pulumi:"generation,optional"`
 	Nodes          map[string]NodeArgs `pulumi:"nodes,optional"`
 	MaxUnavailable *int                `pulumi:"maxUnavailable,optional"`
@@ -128,6 +169,17 @@ type LoadBalancersArgs struct {
 	Cores           *int                `pulumi:"cores,optional"`
 	Memory          *int                `pulumi:"memory,optional"`
 	Disk            *int                `pulumi:"disk,optional"`
+	CPUType         *string             `pulumi:"cpuType,optional"`
+	Balloon         *int                `pulumi:"balloon,optional"`
+	OnBoot          *bool               `pulumi:"onBoot,optional"`
+	Protection      *bool               `pulumi:"protection,optional"`
+	Startup         *StartupArgs        `pulumi:"startup,optional"`
+	TemplateID      pulumi.IntInput     `pulumi:"templateId,optional"`
+	Datastore       *string             `pulumi:"datastore,optional"`
+	Bridge          *string             `pulumi:"bridge,optional"`
+	VLAN            *int                `pulumi:"vlan,optional"`
+	Firewall        *bool               `pulumi:"firewall,optional"`
+	Tags            []string            `pulumi:"tags,optional"`
 	Generation      *int                `pulumi:"generation,optional"`
 	Nodes           map[string]NodeArgs `pulumi:"nodes,optional"`
 	VirtualRouterID *int                `pulumi:"virtualRouterId,optional"`

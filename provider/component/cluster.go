@@ -32,6 +32,11 @@ func New(ctx *pulumi.Context, version, name string, args K3sHaClusterArgs, opts 
 	if err := ctx.RegisterComponentResource(Token, name, c, opts...); err != nil {
 		return nil, err
 	}
+	if spec.Proxmox.Spread == topology.SpreadPrefer {
+		for _, problem := range spec.Crowded() {
+			_ = ctx.Log.Warn(problem.String(), &pulumi.LogArgs{Resource: c})
+		}
+	}
 	b := &bootstrap{ctx: ctx, version: version, cluster: c, name: name, args: args, plan: plan, progress: newProgress(ctx, c, plan)}
 	if err := b.run(); err != nil {
 		return nil, err

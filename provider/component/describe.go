@@ -82,6 +82,8 @@ func (p *ProxmoxArgs) Annotate(a infer.Annotator) {
 	a.Describe(&p.Pool, "Resource pool of the VMs; it must exist. Default: none."+inPlace+"\n\nUpstream: `poolId`.")
 	a.Describe(&p.Tags, "Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none."+inPlace+"\n\nUpstream: `tags`.")
 	a.Describe(&p.CloneLanes, fmt.Sprintf("How many clones run at a time. Parallel clones of one template run into lock timeouts on many storages. Default: %d.", topology.DefaultCloneLanes)+inPlace)
+	a.Describe(&p.Spread, "What becomes of two servers, or two load balancers, that would share a Proxmox node although others of `nodes` have fewer: that node takes more with it than it must when it fails. "+
+		"VMs that exist are where they are. Default: `require`, an error at preview.\n\nChange: changes nothing itself.")
 	a.Describe(&p.RestartTogether, "Whether an update restarts VMs wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. (k3s itself restarts on one server at a time all the same, while the others carry on.) For one update; take it out again. Default: false.\n\nChange: changes nothing itself.")
 	a.Describe(&p.CloneRetries, fmt.Sprintf("How often a clone is tried. Give 1 with plugins from v8 on: there a second try takes over a foreign VM that has the id. Default: %d.", topology.DefaultCloneRetries)+atCreation+"\n\nUpstream: `clone.retries`.")
 }
@@ -108,12 +110,49 @@ func (n *NodeArgs) Annotate(a infer.Annotator) {
 	a.Describe(&n.Cores, "CPU cores. Default: the group's."+reboots+"\n\nUpstream: `cpu.cores`.")
 	a.Describe(&n.Memory, "Memory in MiB. Default: the group's."+reboots+"\n\nUpstream: `memory.dedicated`.")
 	a.Describe(&n.Disk, "Disk in GiB; it can only grow. Default: the group's."+reboots+"\n\nUpstream: `disks[0].size`.")
+	describeHardware(a, hardwareFields{&n.CPUType, &n.Balloon, &n.OnBoot, &n.Protection, &n.Startup, &n.TemplateID, &n.Datastore, &n.Bridge, &n.VLAN, &n.Firewall, &n.Tags}, "the group's")
 	a.Describe(&n.Generation, "A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's."+renews)
+}
+
+// Annotate describes a startup.
+func (s *StartupArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Startup")
+	a.Describe(s, "When Proxmox VE starts a VM with its host, and stops it.")
+	a.Describe(&s.Order, "VMs with a lower number are started before those with a higher one, and stopped after them. Default: 1 for load balancers, 2 for servers, 3 for workers."+inPlace+"\n\nUpstream: `startup.order`.")
+	a.Describe(&s.UpDelay, "Seconds after this VM before the next one is started, up to 3600. Default: none."+inPlace+"\n\nUpstream: `startup.upDelay`.")
+	a.Describe(&s.DownDelay, "Seconds that this VM may take to stop before the next one is stopped, up to 3600. Default: Proxmox VE's, 180."+inPlace+"\n\nUpstream: `startup.downDelay`.")
 }
 
 // groupFields are the fields that all groups share.
 type groupFields struct {
 	count, slots, firstAddress, firstVMID, cores, memory, disk, generation, nodes any
+	hardware                                                                      hardwareFields
+}
+
+// hardwareFields are those of a VM besides its size, which slots have, too.
+type hardwareFields struct {
+	cpuType, balloon, onBoot, protection, startup, templateID, datastore, bridge, vlan, firewall, tags any
+}
+
+func describeHardware(a infer.Annotator, f hardwareFields, of string) {
+	def := func(text string) string {
+		if of == "" {
+			return "Default: " + text + "."
+		}
+		return "Default: " + of + "."
+	}
+	a.Describe(f.cpuType, "CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. "+
+		"`x86-64-v3` has AVX2, on hosts since Haswell and Zen. "+def("`"+topology.DefaultCPUType+"`, which has no AVX and runs anywhere")+reboots+"\n\nUpstream: `cpu.type`.")
+	a.Describe(f.balloon, "Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. "+def("no ballooning")+reboots+"\n\nUpstream: `memory.floating`.")
+	a.Describe(f.onBoot, "Whether Proxmox VE starts the VM with its host. "+def("true")+inPlace+"\n\nUpstream: `onBoot`.")
+	a.Describe(f.protection, "Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. "+def("false")+inPlace+"\n\nUpstream: `protection`.")
+	a.Describe(f.startup, "When Proxmox VE starts the VM with its host, and stops it. "+def("load balancers first, then servers, then workers")+inPlace+"\n\nUpstream: `startup`.")
+	a.Describe(f.templateID, "VM id of the template to clone, for another system or other drivers. May be an output. "+def("`proxmox.templateId`")+atCreation+"\n\nUpstream: `clone.vmId`.")
+	a.Describe(f.datastore, "Storage for disk and cloud-init drive. "+def("`proxmox.datastore`")+"\n\nChange: as with `proxmox.datastore`.\n\nUpstream: `disks[0].datastoreId`.")
+	a.Describe(f.bridge, "Bridge of the network device; addresses stay those of `network.cidr`. "+def("`proxmox.bridge`")+reboots+"\n\nUpstream: `networkDevices[0].bridge`.")
+	a.Describe(f.vlan, "VLAN tag of the network device, 1 to 4094. "+def("`proxmox.vlan`")+reboots+"\n\nUpstream: `networkDevices[0].vlanId`.")
+	a.Describe(f.firewall, "Whether Proxmox VE's firewall applies to the network device. "+def("`proxmox.firewall`")+reboots+"\n\nUpstream: `networkDevices[0].firewall`.")
+	a.Describe(f.tags, "More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none."+inPlace+"\n\nUpstream: `tags`.")
 }
 
 func describeGroup(a infer.Annotator, f groupFields, count string, cores, memory int) {
@@ -125,6 +164,7 @@ func describeGroup(a infer.Annotator, f groupFields, count string, cores, memory
 	a.Describe(f.memory, fmt.Sprintf("Memory of each in MiB. Default: %d.", memory)+reboots+"\n\nUpstream: `memory.dedicated`.")
 	a.Describe(f.disk, fmt.Sprintf("Disk of each in GiB; it can only grow. Default: %d.", topology.DefaultDisk)+reboots+"\n\nUpstream: `disks[0].size`.")
 	a.Describe(f.generation, "A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0."+renews)
+	describeHardware(a, f.hardware, "")
 	a.Describe(f.nodes, "Overrides by slot, the slot written as a string: `{\"1\": {mac: \"BC:24:11:66:6F:07\"}}`. Default: none.")
 }
 
@@ -132,7 +172,8 @@ func describeGroup(a infer.Annotator, f groupFields, count string, cores, memory
 func (s *ServersArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "Servers")
 	a.Describe(s, "The servers: k3s' control plane with embedded etcd.")
-	describeGroup(a, groupFields{&s.Count, &s.Slots, &s.FirstAddress, &s.FirstVMID, &s.Cores, &s.Memory, &s.Disk, &s.Generation, &s.Nodes},
+	describeGroup(a, groupFields{&s.Count, &s.Slots, &s.FirstAddress, &s.FirstVMID, &s.Cores, &s.Memory, &s.Disk, &s.Generation, &s.Nodes,
+		hardwareFields{&s.CPUType, &s.Balloon, &s.OnBoot, &s.Protection, &s.Startup, &s.TemplateID, &s.Datastore, &s.Bridge, &s.VLAN, &s.Firewall, &s.Tags}},
 		fmt.Sprintf("How many servers: 1, 3, 5 or 7. Default: %d. They join and leave one at a time.", topology.DefaultServerCount), topology.DefaultServerCores, topology.DefaultServerMemory)
 	a.Describe(&s.First, "Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).\n\nChange: the order in which servers converge; nothing runs again.")
 	a.Describe(&s.StartOver, "A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. "+
@@ -146,7 +187,8 @@ func (s *ServersArgs) Annotate(a infer.Annotator) {
 func (w *WorkerArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "WorkerPool")
 	a.Describe(w, "A pool of workers.")
-	describeGroup(a, groupFields{&w.Count, &w.Slots, &w.FirstAddress, &w.FirstVMID, &w.Cores, &w.Memory, &w.Disk, &w.Generation, &w.Nodes},
+	describeGroup(a, groupFields{&w.Count, &w.Slots, &w.FirstAddress, &w.FirstVMID, &w.Cores, &w.Memory, &w.Disk, &w.Generation, &w.Nodes,
+		hardwareFields{&w.CPUType, &w.Balloon, &w.OnBoot, &w.Protection, &w.Startup, &w.TemplateID, &w.Datastore, &w.Bridge, &w.VLAN, &w.Firewall, &w.Tags}},
 		"How many workers. No default: give count or slots.", topology.DefaultWorkerCores, topology.DefaultWorkerMemory)
 	a.Describe(&w.MaxUnavailable, fmt.Sprintf("How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: %d.\n\nChange: changes nothing itself.", topology.DefaultMaxUnavailable))
 	a.Describe(&w.Taints, "Taints of the workers. Default: none."+marks+"\n\nUpstream: k3s' `node-taint`.")
@@ -157,7 +199,8 @@ func (w *WorkerArgs) Annotate(a infer.Annotator) {
 func (l *LoadBalancersArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "LoadBalancers")
 	a.Describe(l, "The load balancers: HAProxy, and Keepalived for the VIP.")
-	describeGroup(a, groupFields{&l.Count, &l.Slots, &l.FirstAddress, &l.FirstVMID, &l.Cores, &l.Memory, &l.Disk, &l.Generation, &l.Nodes},
+	describeGroup(a, groupFields{&l.Count, &l.Slots, &l.FirstAddress, &l.FirstVMID, &l.Cores, &l.Memory, &l.Disk, &l.Generation, &l.Nodes,
+		hardwareFields{&l.CPUType, &l.Balloon, &l.OnBoot, &l.Protection, &l.Startup, &l.TemplateID, &l.Datastore, &l.Bridge, &l.VLAN, &l.Firewall, &l.Tags}},
 		fmt.Sprintf("How many load balancers: 1 to 3. Default: %d.", topology.DefaultLoadBalancerCount), topology.DefaultLBCores, topology.DefaultLBMemory)
 	a.Describe(&l.VirtualRouterID, "VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName`."+lbOnly+"\n\nUpstream: Keepalived's `virtual_router_id`.")
 	a.Describe(&l.AdvertInterval, fmt.Sprintf("Seconds between VRRP adverts, 0.1 to 40. The VIP moves about 3.5 intervals after its holder is lost. Default: %g.", topology.DefaultAdvertInterval)+lbOnly+"\n\nUpstream: Keepalived's `advert_int`.")

@@ -11,6 +11,7 @@ var EnumDescriptions = map[string]string{
 	"k3sha:index:Balance":  "How HAProxy chooses a server for a connection. Values are those of HAProxy's `balance`.",
 	"k3sha:index:Drain":    "When a node is drained before k3s restarts on it.",
 	"k3sha:index:NodeRole": "What a machine of the cluster is for.",
+	"k3sha:index:Spread":   "What becomes of servers, or load balancers, that would share a Proxmox node.",
 }
 
 // Balance is how HAProxy chooses a server for a connection.
@@ -48,6 +49,22 @@ func (Drain) Values() []infer.EnumValue[Drain] {
 		{Name: "Always", Value: Drain(topology.DrainAlways), Description: "Before every restart of k3s."},
 		{Name: "Minor", Value: Drain(topology.DrainMinor), Description: "Before k3s goes to another minor version."},
 		{Name: "Never", Value: Drain(topology.DrainNever), Description: "Pods stay while k3s restarts; they go on running."},
+	}
+}
+
+// Spread is what becomes of servers, or load balancers, that would share a Proxmox node although there are enough of those.
+type Spread string
+
+// Annotate names the set.
+func (*Spread) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Spread")
+}
+
+// Values are all there are.
+func (Spread) Values() []infer.EnumValue[Spread] {
+	return []infer.EnumValue[Spread]{
+		{Name: "Require", Value: Spread(topology.SpreadRequire), Description: "It is an error, at preview."},
+		{Name: "Prefer", Value: Spread(topology.SpreadPrefer), Description: "It is a warning."},
 	}
 }
 

@@ -2,8 +2,11 @@ package component
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -132,12 +135,11 @@ func (b *bootstrap) seed(n topology.Node) seed {
 	retries, setRetries := pulumi.DeferredOutput[int](ctx)
 	go func() {
 		p := b.plan.Spec.Proxmox
-		from := machineSeed{TemplateNode: p.TemplateNode, Datastore: p.Datastore, Retries: p.CloneRetries}
-		template := b.args.Proxmox.TemplateID.ToIntOutput()
+		from := machineSeed{TemplateNode: p.TemplateNode, Datastore: n.Datastore, Retries: p.CloneRetries}
+		template := b.template(n).ToIntOutput()
 		if names, err := b.renewed(); err == nil && slices.Contains(names, n.Name) {
-			if got, err := internals.UnsafeAwaitOutput(ctx, b.machines.Seed); err == nil && got.Known {
-				from, _ = got.Value.(machineSeed)
-				template = pulumi.Int(from.TemplateID).ToIntOutput()
+			if seed, err := b.renewedFrom(ctx, n.Name); err == nil {
+				from, template = seed, pulumi.Int(seed.TemplateID).ToIntOutput()
 			}
 		}
 		setID(template)
@@ -146,6 +148,47 @@ func (b *bootstrap) seed(n topology.Node) seed {
 		setRetries(pulumi.Int(from.Retries).ToIntOutput())
 	}()
 	return seed{pulumi.IntOutput(id), pulumi.StringOutput(node), pulumi.StringOutput(datastore), pulumi.IntOutput(retries)}
+}
+
+// renewedFrom is what a machine is made anew from.
+func (b *bootstrap) renewedFrom(ctx context.Context, name string) (machineSeed, error) {
+	own, err := internals.UnsafeAwaitOutput(ctx, b.machines.Seeds)
+	if err != nil {
+		return machineSeed{}, err
+	}
+	if seeds, _ := own.Value.(map[string]machineSeed); seeds[name] != (machineSeed{}) {
+		return seeds[name], nil
+	}
+	got, err := internals.UnsafeAwaitOutput(ctx, b.machines.Seed)
+	if err == nil && !got.Known {
+		err = errors.New("it is not known yet")
+	}
+	seed, _ := got.Value.(machineSeed)
+	return seed, err
+}
+
+// template is that of a node: its slot's, its group's, or that of all.
+func (b *bootstrap) template(n topology.Node) pulumi.IntInput {
+	var group any
+	switch n.Role {
+	case topology.Server:
+		group = b.args.Servers
+	case topology.LoadBalancer:
+		group = b.args.LoadBalancers
+	case topology.Worker:
+		w := b.args.Workers[n.Pool]
+		group = &w
+	}
+	if g := reflect.ValueOf(group); !g.IsNil() {
+		args := g.Elem().Interface()
+		if own := take[shared](args).Nodes[strconv.Itoa(n.Slot)].TemplateID; own != nil {
+			return own
+		}
+		if own := take[sized](args).TemplateID; own != nil {
+			return own
+		}
+	}
+	return b.args.Proxmox.TemplateID
 }
 
 // reseeded has a VM that is made anew take another template than the one that it had. Everything else that seeds a VM stays ignored: its

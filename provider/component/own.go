@@ -38,6 +38,7 @@ type (
 		K3sChanges pulumi.IntMapOutput      `pulumi:"k3sChanges"`
 		Renewed    pulumi.StringArrayOutput `pulumi:"renewed"`
 		Seed       machineSeedOutput        `pulumi:"seed"`
+		Seeds      machineSeedMapOutput     `pulumi:"seeds"`
 		Change     machineChangeOutput      `pulumi:"change"`
 	}
 	machineChange struct {
@@ -79,6 +80,14 @@ type (
 	}
 )
 
+// machineSeedMapOutput is several of them, by machine.
+type machineSeedMapOutput struct{ *pulumi.OutputState }
+
+// ElementType tells the SDK what the output holds.
+func (machineSeedMapOutput) ElementType() reflect.Type {
+	return reflect.TypeFor[map[string]machineSeed]()
+}
+
 // machineSeedOutput is a machineSeed that comes later.
 type machineSeedOutput struct{ *pulumi.OutputState }
 
@@ -93,6 +102,7 @@ func (machineChangeOutput) ElementType() reflect.Type { return reflect.TypeFor[m
 
 func init() {
 	pulumi.RegisterOutputType(machineSeedOutput{})
+	pulumi.RegisterOutputType(machineSeedMapOutput{})
 	pulumi.RegisterOutputType(machineChangeOutput{})
 }
 
@@ -111,18 +121,25 @@ func (b *bootstrap) newMachines() (*machineSet, error) {
 		m := known[n.Name]
 		machines[n.Name] = pulumi.Map{
 			"role": pulumi.String(string(m.Role)), "path": pulumi.String(m.Path), "slot": pulumi.Int(m.Slot), "ip": pulumi.String(m.IP), "vmId": pulumi.Int(m.VMID),
-			"disk": pulumi.Int(m.Disk), "generation": pulumi.Int(m.Generation),
+			"disk": pulumi.Int(m.Disk), "generation": pulumi.Int(m.Generation), "protected": pulumi.Bool(m.Protected),
 			"vm": pulumi.String(topology.Digest(b.plan.Restarts(n))), "k3s": pulumi.String(topology.Digest(render.Restarts(b.plan, n))),
 		}
 	}
-	s := b.plan.Spec
+	p := b.plan.Spec.Proxmox
+	seed := func(template pulumi.IntInput, datastore string) pulumi.Map {
+		return pulumi.Map{
+			"templateId": template, "templateNode": pulumi.String(p.TemplateNode), "datastore": pulumi.String(datastore), "retries": pulumi.Int(p.CloneRetries),
+		}
+	}
+	seeds := pulumi.Map{}
+	for _, n := range b.plan.Nodes {
+		if n.Template || n.Datastore != p.Datastore {
+			seeds[n.Name] = seed(b.template(n), n.Datastore)
+		}
+	}
 	var r machineSet
 	return &r, b.register(resources.MachinesToken, b.name+"-machines", pulumi.Map{
-		"machines": machines,
-		"seed": pulumi.Map{
-			"templateId": b.args.Proxmox.TemplateID, "templateNode": pulumi.String(s.Proxmox.TemplateNode),
-			"datastore": pulumi.String(s.Proxmox.Datastore), "retries": pulumi.Int(s.Proxmox.CloneRetries),
-		},
+		"machines": machines, "seed": seed(b.args.Proxmox.TemplateID, p.Datastore), "seeds": seeds,
 		"configuration": pulumi.ToStringMap(render.Configuration(b.plan)),
 	}, &r)
 }

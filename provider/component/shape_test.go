@@ -60,7 +60,7 @@ func TestInputsThatMustBeKnown(t *testing.T) {
 		"proxmox.nodes[0]: is a number; give a string",
 		"servers.cores: is a string; give a whole number",
 		"servers.count: 2.5 is not a whole number",
-		"servers.cuont: there is no such property; did you mean count? there are: cores, count, disk, first, firstAddress, firstVmId, generation, labels, memory, nodes, others, slots, startOver, taints",
+		"servers.cuont: there is no such property; did you mean count? there are: balloon, bridge, cores, count, cpuType, datastore, disk, firewall, first, firstAddress, firstVmId, generation, labels, memory, nodes, onBoot, others, protection, slots, startOver, startup, tags, taints, templateId, vlan",
 		"servers.others[0]: is an output that is not known yet; " + why,
 		"servers.startOver: is a number; give a string",
 		"ssh.bastion.hostKey: is a bool; give a string",

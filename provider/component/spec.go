@@ -1,6 +1,7 @@
 package component
 
 import (
+	"reflect"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -17,7 +18,7 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 			Nodes: a.Proxmox.Nodes, TemplateNode: value(a.Proxmox.TemplateNode), Datastore: value(a.Proxmox.Datastore),
 			Bridge: value(a.Proxmox.Bridge), VLAN: value(a.Proxmox.VLAN), Firewall: value(a.Proxmox.Firewall),
 			Pool: value(a.Proxmox.Pool), Tags: a.Proxmox.Tags,
-			CloneLanes: value(a.Proxmox.CloneLanes), CloneRetries: value(a.Proxmox.CloneRetries), RestartTogether: value(a.Proxmox.RestartTogether),
+			CloneLanes: value(a.Proxmox.CloneLanes), CloneRetries: value(a.Proxmox.CloneRetries), RestartTogether: value(a.Proxmox.RestartTogether), Spread: topology.Spread(value(a.Proxmox.Spread)),
 		},
 		Network: topology.Network{
 			CIDR: a.Network.CIDR, Gateway: a.Network.Gateway, VIP: a.Network.VIP,
@@ -43,19 +44,19 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 	}
 	if g := a.Servers; g != nil {
 		s.Servers = topology.Servers{
-			Group: group(g.Count, g.Slots, g.FirstAddress, g.FirstVMID, g.Cores, g.Memory, g.Disk, g.Generation, g.Nodes),
+			Group: group(*g),
 			First: value(g.First), StartOver: value(g.StartOver), Others: g.Others, Taints: g.Taints, Labels: g.Labels,
 		}
 	}
 	for name, g := range a.Workers {
 		s.Workers[name] = topology.Pool{
-			Group:  group(g.Count, g.Slots, g.FirstAddress, g.FirstVMID, g.Cores, g.Memory, g.Disk, g.Generation, g.Nodes),
+			Group:  group(g),
 			Taints: g.Taints, Labels: g.Labels, MaxUnavailable: value(g.MaxUnavailable),
 		}
 	}
 	if g := a.LoadBalancers; g != nil {
 		s.LoadBalancers = topology.LoadBalancers{
-			Group:           group(g.Count, g.Slots, g.FirstAddress, g.FirstVMID, g.Cores, g.Memory, g.Disk, g.Generation, g.Nodes),
+			Group:           group(*g),
 			VirtualRouterID: value(g.VirtualRouterID), AdvertInterval: value(g.AdvertInterval), Preempt: value(g.Preempt),
 			Interface: value(g.Interface), Balance: string(value(g.Balance)), CheckInterval: value(g.CheckInterval),
 			CheckFall: value(g.CheckFall), CheckRise: value(g.CheckRise),
@@ -99,19 +100,69 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 	return topology.ApplyDefaults(s)
 }
 
-func group(count *int, slots []int, firstAddress *string, firstVMID, cores, memory, disk, generation *int, nodes map[string]NodeArgs) topology.Group {
-	g := topology.Group{
-		Count: count, Slots: slots, FirstAddress: value(firstAddress), FirstVMID: value(firstVMID),
-		Cores: value(cores), Memory: value(memory), Disk: value(disk), Generation: value(generation),
-		Nodes: make(map[string]topology.Override, len(nodes)),
+// shared are the inputs that all groups have. The schema knows no embedding, so each group repeats them; here they are one.
+type shared struct {
+	Count        *int
+	Slots        []int
+	FirstAddress *string
+	FirstVMID    *int
+	Generation   *int
+	Nodes        map[string]NodeArgs
+}
+
+// sized are those that slots have, too.
+type sized struct {
+	Cores, Memory, Disk *int
+	CPUType             *string
+	Balloon             *int
+	OnBoot, Protection  *bool
+	Startup             *StartupArgs
+	TemplateID          pulumi.IntInput
+	Datastore, Bridge   *string
+	VLAN                *int
+	Firewall            *bool
+	Tags                []string
+}
+
+// take copies the fields of the same name.
+func take[T any](from any) T {
+	var out T
+	source, target := reflect.ValueOf(from), reflect.ValueOf(&out).Elem()
+	for i := range target.NumField() {
+		target.Field(i).Set(source.FieldByName(target.Type().Field(i).Name))
 	}
-	for slot, n := range nodes {
+	return out
+}
+
+func group(args any) topology.Group {
+	s, z := take[shared](args), take[sized](args)
+	g := topology.Group{
+		Count: s.Count, Slots: s.Slots, FirstAddress: value(s.FirstAddress), FirstVMID: value(s.FirstVMID), Generation: value(s.Generation),
+		Cores: value(z.Cores), Memory: value(z.Memory), Disk: value(z.Disk), Hardware: z.hardware(),
+		Nodes: make(map[string]topology.Override, len(s.Nodes)),
+	}
+	for slot, n := range s.Nodes {
+		z := take[sized](n)
 		g.Nodes[slot] = topology.Override{
 			IP: value(n.IP), MAC: strings.ToUpper(value(n.MAC)), VMID: value(n.VMID), ProxmoxNode: value(n.ProxmoxNode),
-			Cores: value(n.Cores), Memory: value(n.Memory), Disk: value(n.Disk), Generation: value(n.Generation),
+			Cores: value(z.Cores), Memory: value(z.Memory), Disk: value(z.Disk), Generation: value(n.Generation), Hardware: z.hardware(),
 		}
 	}
 	return g
+}
+
+func (z sized) hardware() topology.Hardware {
+	h := topology.Hardware{
+		CPUType: value(z.CPUType), Balloon: value(z.Balloon), OnBoot: z.OnBoot, Protection: z.Protection, Template: z.TemplateID != nil,
+		Datastore: value(z.Datastore), Bridge: value(z.Bridge), VLAN: value(z.VLAN), Firewall: z.Firewall, Tags: z.Tags,
+	}
+	if id, known := z.TemplateID.(pulumi.Int); known {
+		h.TemplateID = int(id)
+	}
+	if s := z.Startup; s != nil {
+		h.Startup = topology.Startup{Order: value(s.Order), UpDelay: value(s.UpDelay), DownDelay: value(s.DownDelay)}
+	}
+	return h
 }
 
 func forwards(list []ForwardArgs) []topology.Forward {

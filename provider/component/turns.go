@@ -254,7 +254,7 @@ func cards(found resource.PropertyMap) []string {
 }
 
 // quiet are the inputs of a VM whose change restarts nothing.
-var quiet = []string{"description", "name", "onBoot", "poolId", "smbios", "stopOnDestroy", "tags"}
+var quiet = []string{"description", "name", "onBoot", "poolId", "protection", "smbios", "startup", "stopOnDestroy", "tags"}
 
 // restartsVM says whether an update of a VM may restart it: whatever is not known to be harmless may.
 func restartsVM(old, now resource.PropertyMap) bool {

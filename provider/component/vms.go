@@ -43,11 +43,11 @@ var unread = []string{
 func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 	n, s := step.Node, b.plan.Spec
 	network := vm.VirtualMachineNetworkDeviceArgs{
-		Bridge: pulumi.String(s.Proxmox.Bridge), MacAddress: pulumi.String(n.MAC),
-		Model: pulumi.String("virtio"), Firewall: pulumi.Bool(s.Proxmox.Firewall),
+		Bridge: pulumi.String(n.Bridge), MacAddress: pulumi.String(n.MAC),
+		Model: pulumi.String("virtio"), Firewall: pulumi.Bool(*n.Firewall),
 	}
-	if s.Proxmox.VLAN != 0 {
-		network.VlanId = pulumi.Int(s.Proxmox.VLAN)
+	if n.VLAN != 0 {
+		network.VlanId = pulumi.Int(n.VLAN)
 	}
 	prefix := netip.MustParsePrefix(s.Network.CIDR) // validated
 	dns := vm.VirtualMachineInitializationDnsArgs{Servers: pulumi.ToStringArray(s.Network.DNS)}
@@ -68,15 +68,15 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		Clone: vm.VirtualMachineCloneArgs{
 			VmId: seed.templateID, NodeName: seed.templateNode, DatastoreId: seed.datastore, Retries: seed.retries, Full: pulumi.Bool(true),
 		},
-		Cpu:            vm.VirtualMachineCpuArgs{Cores: pulumi.Int(n.Cores), Type: pulumi.String("x86-64-v2-AES"), Units: pulumi.Int(1024)},
-		Memory:         vm.VirtualMachineMemoryArgs{Dedicated: pulumi.Int(n.Memory)},
+		Cpu:            vm.VirtualMachineCpuArgs{Cores: pulumi.Int(n.Cores), Type: pulumi.String(n.CPUType), Units: pulumi.Int(1024)},
+		Memory:         vmMemory(n),
 		NetworkDevices: vm.VirtualMachineNetworkDeviceArray{network},
 		// Nothing but size and place: other options of a cloned disk would differ from the template's at every update.
 		Disks: vm.VirtualMachineDiskArray{vm.VirtualMachineDiskArgs{
-			Interface: pulumi.String("scsi0"), DatastoreId: pulumi.String(s.Proxmox.Datastore), Size: pulumi.Int(n.Disk),
+			Interface: pulumi.String("scsi0"), DatastoreId: pulumi.String(n.Datastore), Size: pulumi.Int(n.Disk),
 		}},
 		Initialization: vm.VirtualMachineInitializationArgs{
-			DatastoreId: pulumi.String(s.Proxmox.Datastore), Interface: pulumi.String("ide2"),
+			DatastoreId: pulumi.String(n.Datastore), Interface: pulumi.String("ide2"),
 			IpConfigs: vm.VirtualMachineInitializationIpConfigArray{vm.VirtualMachineInitializationIpConfigArgs{
 				Ipv4: vm.VirtualMachineInitializationIpConfigIpv4Args{
 					Address: pulumi.String(fmt.Sprintf("%s/%d", n.IP, prefix.Bits())), Gateway: pulumi.String(s.Network.Gateway),
@@ -94,12 +94,16 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		SerialDevices: vm.VirtualMachineSerialDeviceArray{vm.VirtualMachineSerialDeviceArgs{Device: pulumi.String("socket")}},
 		// Without this the provider adds an empty CD drive, which takes a privilege on / and shows up at every preview.
 		Cdrom:         vm.VirtualMachineCdromArgs{FileId: pulumi.String("none"), Interface: pulumi.String("ide3")},
-		OnBoot:        pulumi.Bool(true),
+		OnBoot:        pulumi.Bool(*n.OnBoot),
+		Startup:       startup(n.Startup),
 		Started:       pulumi.Bool(true),
 		StopOnDestroy: pulumi.Bool(true),
 
 		TimeoutClone: pulumi.Int(vmDeadline), TimeoutMigrate: pulumi.Int(vmDeadline), TimeoutCreate: pulumi.Int(vmDeadline), TimeoutStartVm: pulumi.Int(vmDeadline),
 		TimeoutReboot: pulumi.Int(vmDeadline), TimeoutShutdownVm: pulumi.Int(vmDeadline), TimeoutStopVm: pulumi.Int(300),
+	}
+	if *n.Protection {
+		args.Protection = pulumi.Bool(true)
 	}
 	if s.Proxmox.Pool != "" {
 		args.PoolId = pulumi.String(s.Proxmox.Pool)
@@ -121,6 +125,25 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 	running := machine.Started.ApplyT(func(on *bool) bool { return on == nil || *on }).(pulumi.BoolOutput)
 	instance := machine.Smbios.Serial().ApplyT(func(serial *string) string { return value(serial) }).(pulumi.StringOutput)
 	return virtualMachine{Resource: machine, ProxmoxNode: machine.NodeName, Running: running, Instance: instance}, nil
+}
+
+func vmMemory(n topology.Node) vm.VirtualMachineMemoryArgs {
+	args := vm.VirtualMachineMemoryArgs{Dedicated: pulumi.Int(n.Memory)}
+	if n.Balloon > 0 {
+		args.Floating = pulumi.Int(n.Balloon)
+	}
+	return args
+}
+
+// startup is when Proxmox VE starts a VM; -1 is its way to say that nothing was said.
+func startup(s topology.Startup) vm.VirtualMachineStartupArgs {
+	said := func(seconds int) pulumi.IntInput {
+		if seconds == 0 {
+			return pulumi.Int(-1)
+		}
+		return pulumi.Int(seconds)
+	}
+	return vm.VirtualMachineStartupArgs{Order: pulumi.Int(s.Order), UpDelay: said(s.UpDelay), DownDelay: said(s.DownDelay)}
 }
 
 // generationAt is where a VM keeps its generation: in SMBIOS, beside its instance. (Pulumi's replacementTrigger is not used for it: transforms
@@ -145,7 +168,7 @@ func newInstance() string {
 
 // tags are sorted, lower case and unique, as Proxmox VE stores them: anything else would differ at every preview.
 func tags(s topology.Spec, n topology.Node) []string {
-	out := append([]string{s.ClusterName, string(n.Role)}, s.Proxmox.Tags...)
+	out := append([]string{s.ClusterName, string(n.Role)}, n.Tags...)
 	for i := range out {
 		out[i] = strings.ToLower(out[i])
 	}

@@ -19,6 +19,7 @@ func (c *ClusterMachines) Annotate(a infer.Annotator) {
 func (m *ClusterMachinesArgs) Annotate(a infer.Annotator) {
 	a.Describe(&m.Machines, "The VMs by name.\n\nChange: in place, or refused at preview.")
 	a.Describe(&m.Seed, "What VMs are made from.\n\nChange: none; it counts for those that a higher generation makes anew.")
+	a.Describe(&m.Seeds, "What those are made from that have another template, or storage, by name.\n\nChange: none; it counts for those that a higher generation makes anew.")
 	a.Describe(&m.Configuration, "What HAProxy, Keepalived and k3s run with, by file, without secrets: here a preview shows what changes in it. Machines get it by their own steps.\n\nChange: in place.")
 }
 
@@ -34,6 +35,7 @@ func (m *MachineArgs) Annotate(a infer.Annotator) {
 	a.Describe(&m.Disk, "Its disk in GiB.\n\nChange: it can grow; less is refused at preview.")
 	a.Describe(&m.VM, "A hash of what restarts it when it changes.\n\nChange: in place.")
 	a.Describe(&m.K3s, "A hash of what restarts k3s on it when it changes.\n\nChange: in place.")
+	a.Describe(&m.Protected, "Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.\n\nChange: in place.")
 	a.Describe(&m.Generation, "How often it was made anew.\n\nChange: a higher one makes it anew; a lower one is refused at preview.")
 }
 
@@ -43,6 +45,7 @@ func (m *ClusterMachinesState) Annotate(a infer.Annotator) {
 	a.Describe(&m.Changes, "How often they have changed.")
 	a.Describe(&m.Renewed, "Those that the last change makes anew.")
 	a.Describe(&m.Seed, "What from.")
+	a.Describe(&m.Seeds, "What from, by name, where that is something else.")
 	a.Describe(&m.K3sChanges, "How often what k3s is started with has changed, by node: a change that is taken back counts, too, so that its step runs again where it has failed.")
 	a.Describe(&m.Hashes, "Hashes of the configuration, by file.")
 	a.Describe(&m.Change, "What this update is about to do, in a preview; nothing afterwards.")

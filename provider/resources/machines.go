@@ -23,6 +23,7 @@ type ClusterMachines struct{}
 type ClusterMachinesArgs struct {
 	Machines map[string]MachineArgs `pulumi:"machines"`
 	Seed     MachineSeed            `pulumi:"seed"`
+	Seeds    map[string]MachineSeed `pulumi:"seeds,optional"` // of those machines that have another one
 	// Configuration is what HAProxy, Keepalived and k3s run with, by file: it holds no secrets, so a preview can show what changes in it.
 	Configuration map[string]string `pulumi:"configuration"`
 }
@@ -44,6 +45,7 @@ type MachineArgs struct {
 	VMID       int    `pulumi:"vmId"`
 	Disk       int    `pulumi:"disk"`
 	Generation int    `pulumi:"generation"`
+	Protected  bool   `pulumi:"protected,optional"`
 	VM         string `pulumi:"vm"`
 	K3s        string `pulumi:"k3s"`
 }
@@ -63,8 +65,9 @@ type ClusterMachinesState struct {
 	// Changes counts the changes of machines that there were: what was begun and taken back again is one, too.
 	Changes int `pulumi:"changes"`
 	// Renewed are those that the last change makes anew, and Seed what from. They stay until the next change, for an update that was interrupted.
-	Renewed []string    `pulumi:"renewed"`
-	Seed    MachineSeed `pulumi:"seed"`
+	Renewed []string               `pulumi:"renewed"`
+	Seed    MachineSeed            `pulumi:"seed"`
+	Seeds   map[string]MachineSeed `pulumi:"seeds,optional"`
 	// K3sChanges counts, by node, how often what k3s is started with has changed: so a change that failed and is taken back is done, too.
 	K3sChanges map[string]int `pulumi:"k3sChanges"`
 	// Hashes of the configuration, by file.
@@ -82,7 +85,7 @@ var (
 func machines(args map[string]MachineArgs) map[string]topology.Machine {
 	out := make(map[string]topology.Machine, len(args))
 	for name, m := range args {
-		out[name] = topology.Machine{Role: topology.Role(m.Role), Path: m.Path, Slot: m.Slot, IP: m.IP, VMID: m.VMID, Disk: m.Disk, Generation: m.Generation, VM: m.VM, K3s: m.K3s}
+		out[name] = topology.Machine{Role: topology.Role(m.Role), Path: m.Path, Slot: m.Slot, IP: m.IP, VMID: m.VMID, Disk: m.Disk, Generation: m.Generation, Protected: m.Protected, VM: m.VM, K3s: m.K3s}
 	}
 	return out
 }
@@ -91,7 +94,7 @@ func machines(args map[string]MachineArgs) map[string]topology.Machine {
 func (ClusterMachines) Create(_ context.Context, req infer.CreateRequest[ClusterMachinesArgs]) (infer.CreateResponse[ClusterMachinesState], error) {
 	in := req.Inputs
 	return infer.CreateResponse[ClusterMachinesState]{ID: "machines", Output: ClusterMachinesState{
-		Machines: in.Machines, Seed: in.Seed, Renewed: []string{}, K3sChanges: map[string]int{}, Hashes: hashes(in.Configuration), Change: MachineChange{}.whole(),
+		Machines: in.Machines, Seed: in.Seed, Seeds: in.Seeds, Renewed: []string{}, K3sChanges: map[string]int{}, Hashes: hashes(in.Configuration), Change: MachineChange{}.whole(),
 	}}, nil
 }
 
@@ -147,7 +150,7 @@ func (ClusterMachines) Update(_ context.Context, req infer.UpdateRequest[Cluster
 	old, in := req.State, req.Inputs
 	change := topology.Compare(machines(old.Machines), machines(in.Machines))
 	out := ClusterMachinesState{
-		Machines: in.Machines, Seed: in.Seed, Changes: old.Changes + changes(old.Machines, in.Machines), Renewed: change.Renewed,
+		Machines: in.Machines, Seed: in.Seed, Seeds: in.Seeds, Changes: old.Changes + changes(old.Machines, in.Machines), Renewed: change.Renewed,
 		K3sChanges: map[string]int{}, Hashes: hashes(in.Configuration),
 	}
 	for name, m := range in.Machines {
@@ -160,7 +163,7 @@ func (ClusterMachines) Update(_ context.Context, req infer.UpdateRequest[Cluster
 		}
 	}
 	if reflect.DeepEqual(old.Machines, in.Machines) {
-		out.Renewed, out.Seed = append([]string{}, old.Renewed...), old.Seed // it may go on yet
+		out.Renewed, out.Seed, out.Seeds = append([]string{}, old.Renewed...), old.Seed, old.Seeds // it may go on yet
 	}
 	if req.DryRun {
 		out.Change = MachineChange{Joins: change.Joins, Leaves: change.Leaves, VMs: change.VMs, K3s: change.K3s, Reloads: reloads(old, in)}
@@ -202,6 +205,7 @@ func changes(before, now map[string]MachineArgs) int {
 func (ClusterMachines) WireDependencies(f infer.FieldSelector, args *ClusterMachinesArgs, state *ClusterMachinesState) {
 	f.OutputField(&state.Machines).DependsOn(f.InputField(&args.Machines))
 	f.OutputField(&state.Seed).DependsOn(f.InputField(&args.Seed))
+	f.OutputField(&state.Seeds).DependsOn(f.InputField(&args.Seeds))
 	f.OutputField(&state.Renewed).AlwaysKnown()
 	f.OutputField(&state.Changes).AlwaysKnown()
 	f.OutputField(&state.K3sChanges).AlwaysKnown()

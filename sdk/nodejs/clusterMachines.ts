@@ -65,6 +65,10 @@ export class ClusterMachines extends pulumi.CustomResource {
      * What from.
      */
     declare public readonly seed: pulumi.Output<outputs.MachineSeed>;
+    /**
+     * What from, by name, where that is something else.
+     */
+    declare public readonly seeds: pulumi.Output<{[key: string]: outputs.MachineSeed} | undefined>;
 
     /**
      * Create a ClusterMachines resource with the given unique name, arguments, and options.
@@ -89,6 +93,7 @@ export class ClusterMachines extends pulumi.CustomResource {
             resourceInputs["configuration"] = args?.configuration;
             resourceInputs["machines"] = args?.machines;
             resourceInputs["seed"] = args?.seed;
+            resourceInputs["seeds"] = args?.seeds;
             resourceInputs["change"] = undefined /*out*/;
             resourceInputs["changes"] = undefined /*out*/;
             resourceInputs["hashes"] = undefined /*out*/;
@@ -102,6 +107,7 @@ export class ClusterMachines extends pulumi.CustomResource {
             resourceInputs["machines"] = undefined /*out*/;
             resourceInputs["renewed"] = undefined /*out*/;
             resourceInputs["seed"] = undefined /*out*/;
+            resourceInputs["seeds"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
         super(ClusterMachines.__pulumiType, name, resourceInputs, opts);
@@ -130,4 +136,10 @@ export interface ClusterMachinesArgs {
      * Change: none; it counts for those that a higher generation makes anew.
      */
     seed: pulumi.Input<inputs.MachineSeedArgs>;
+    /**
+     * What those are made from that have another template, or storage, by name.
+     *
+     * Change: none; it counts for those that a higher generation makes anew.
+     */
+    seeds?: pulumi.Input<{[key: string]: pulumi.Input<inputs.MachineSeedArgs>} | undefined>;
 }

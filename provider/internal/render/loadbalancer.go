@@ -29,12 +29,12 @@ func HAProxy(p topology.Plan) string {
 		APIPort: lb.APIPort, StatusPort: lb.StatusPort,
 		CheckInterval: lb.CheckInterval, CheckFall: lb.CheckFall, CheckRise: lb.CheckRise,
 		Servers: bySlot(p.Servers()), LoadBalancers: p.LoadBalancers(), Others: p.Spec.Servers.Others, ExtraLines: lb.ExtraLines,
-		MaxConn: maxConn + len(forwards(p))*maxConnForward, MaxConnForward: maxConnForward, Forwards: forwards(p), OtherVIPs: otherVIPs(p),
+		MaxConn: min(maxConn+len(forwards(p))*maxConnForward, mostConn), MaxConnForward: maxConnForward, Forwards: forwards(p), OtherVIPs: otherVIPs(p),
 	})
 }
 
-// Connections at a time: of the API, with room for as many to what is left of it, and of each forward.
-const maxConn, maxConnForward = 8192, 8192
+// Connections at a time: without forwards, more for each of them, and at most. Each takes two files, to which HAProxy raises its limit itself.
+const maxConn, maxConnForward, mostConn = 8192, 4096, 131072
 
 // forward is a forward at an address.
 type forward struct {

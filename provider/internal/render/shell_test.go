@@ -696,3 +696,12 @@ esac`)
 		})
 	}
 }
+
+// sh runs a whole script, as it is sent to a node.
+func sh(t *testing.T, script string) (string, error) {
+	t.Helper()
+	cmd := exec.Command("sh")
+	cmd.Stdin = strings.NewReader(script)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}

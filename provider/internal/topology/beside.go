@@ -5,6 +5,18 @@ import (
 	"slices"
 )
 
+// onOneLAN: load balancers of both are on the same bridge and VLAN. VIPs and VRRP are theirs, and the others have to reach them.
+func (s Spec) onOneLAN(other Spec) bool {
+	for _, a := range s.Nodes() {
+		for _, b := range other.Nodes() {
+			if a.Role == LoadBalancer && b.Role == LoadBalancer && a.Bridge == b.Bridge && a.VLAN == b.VLAN {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // CheckBeside says what a cluster would use that another one on the same Proxmox VE uses already. Reasons have {other} for the
 // other's name. Addresses clash on the same bridge and VLAN of a Proxmox node alone.
 func CheckBeside(s, other Spec) []Problem {
@@ -17,7 +29,7 @@ func CheckBeside(s, other Spec) []Problem {
 		return out // the rest follows
 	}
 	shared := slices.ContainsFunc(s.Proxmox.Nodes, func(node string) bool { return slices.Contains(other.Proxmox.Nodes, node) })
-	lan := shared && s.Proxmox.Bridge == other.Proxmox.Bridge && s.Proxmox.VLAN == other.Proxmox.VLAN
+	lan := shared && s.onOneLAN(other)
 	if lan && s.Network.VIP == other.Network.VIP {
 		add("network.vip", "%s is the VIP of cluster {other} too; give each its own", s.Network.VIP)
 	}

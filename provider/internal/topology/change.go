@@ -15,6 +15,7 @@ type Machine struct {
 	VMID       int
 	Disk       int // GiB
 	Generation int
+	Protected  bool
 	VM         string // a hash of what restarts its VM when it changes
 	K3s        string // and of what restarts k3s on it
 }
@@ -23,7 +24,7 @@ type Machine struct {
 func (p Plan) Machines() map[string]Machine {
 	out := make(map[string]Machine, len(p.Nodes))
 	for _, n := range p.Nodes {
-		out[n.Name] = Machine{Role: n.Role, Path: n.Path, Slot: n.Slot, IP: n.IP, VMID: n.VMID, Disk: n.Disk, Generation: n.Generation}
+		out[n.Name] = Machine{Role: n.Role, Path: n.Path, Slot: n.Slot, IP: n.IP, VMID: n.VMID, Disk: n.Disk, Generation: n.Generation, Protected: *n.Protection}
 	}
 	return out
 }
@@ -37,6 +38,9 @@ func CheckChange(before, now map[string]Machine) []Problem {
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		old := before[name]
 		m, stays := now[name]
+		if old.Protected && (!stays || m.Generation > old.Generation) {
+			add(old.Path, "the VM of %s would be destroyed, and is protected (protection: true); take the protection out in an update of its own first", name)
+		}
 		if !stays {
 			continue // it leaves its seat before its VM goes
 		}

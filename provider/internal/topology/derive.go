@@ -45,7 +45,9 @@ func (s Spec) Nodes() []Node {
 			}
 			n.VMID = vmID(g.FirstVMID, slot, n.Name)
 			n.MAC = macAddress(n.Name)
-			n.override(g.Nodes[strconv.Itoa(slot)])
+			o := g.Nodes[strconv.Itoa(slot)]
+			n.override(o)
+			n.Hardware = o.over(g.over(s.Proxmox.hardware(role)))
 			nodes = append(nodes, n)
 		}
 	}

@@ -70,6 +70,7 @@ type Proxmox struct {
 	Tags         []string
 	CloneLanes   int
 	CloneRetries int
+	Spread       Spread
 	TemplateID   int // 0 while it is not known
 	// RestartTogether has VMs and k3s restart at once everywhere, without asking the cluster.
 	RestartTogether bool
@@ -95,6 +96,7 @@ type Group struct {
 	Disk         int // GiB
 	Generation   int // a higher one makes the VMs anew, one after the other
 	Nodes        map[string]Override
+	Hardware
 }
 
 // Override replaces what one slot would get from its group.
@@ -107,6 +109,7 @@ type Override struct {
 	Memory      int
 	Disk        int
 	Generation  int
+	Hardware
 }
 
 // Servers is the group that runs the control plane and etcd.
@@ -224,4 +227,5 @@ type Node struct {
 	Generation  int
 	Taints      []string
 	Labels      map[string]string
+	Hardware
 }

@@ -3,6 +3,7 @@ package topology_test
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -218,7 +219,7 @@ func TestNodesKeepWhatTheyHaveWhenOthersComeAndGo(t *testing.T) {
 	for _, n := range before.Nodes() {
 		if same, found := after[n.Name]; found {
 			kept++
-			if fmt.Sprint(same) != fmt.Sprint(n) {
+			if !reflect.DeepEqual(same, n) {
 				t.Errorf("%s was %v, is %v", n.Name, n, same)
 			}
 		}

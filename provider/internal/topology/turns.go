@@ -46,7 +46,8 @@ func (p Plan) Restarts(n Node) string {
 	s := p.Spec
 	settings := map[string]string{
 		"cores": strconv.Itoa(n.Cores), "memory": strconv.Itoa(n.Memory), "disk": strconv.Itoa(n.Disk), "mac": n.MAC,
-		"bridge": s.Proxmox.Bridge, "vlan": strconv.Itoa(s.Proxmox.VLAN), "firewall": strconv.FormatBool(s.Proxmox.Firewall), "datastore": s.Proxmox.Datastore,
+		"bridge": n.Bridge, "vlan": strconv.Itoa(n.VLAN), "firewall": strconv.FormatBool(*n.Firewall), "datastore": n.Datastore,
+		"cpuType": n.CPUType, "balloon": strconv.Itoa(n.Balloon),
 		"gateway": s.Network.Gateway, "cidr": s.Network.CIDR, "dns": strings.Join(s.Network.DNS, " "),
 	}
 	if s.Network.SearchDomain != "" { // taken out, it stays on the VMs

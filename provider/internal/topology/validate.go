@@ -24,12 +24,14 @@ func Validate(s Spec) []Problem {
 	v.counts()
 	v.labelsAndTaints()
 	v.nodes()
+	v.hardware()
 	v.loadBalancers()
 	v.traffic()
 	v.k3s()
 	v.clusterNetworks()
 	v.ssh()
 	v.backup()
+	v.spread()
 	return v.problems
 }
 

@@ -138,7 +138,7 @@ func (v *validator) vmID(found *perGroup, path string, n Node, seen map[int]stri
 	case n.VMID < minVMID || n.VMID > maxVMID:
 		found.add(path, "range", fmt.Sprintf("%d is not a VM id for %s", n.VMID, n.Name), fmt.Sprintf("Proxmox VE takes %d to %d", minVMID, maxVMID))
 		return
-	case n.VMID == v.spec.Proxmox.TemplateID:
+	case n.VMID == n.TemplateID:
 		found.add(path, "template", fmt.Sprintf("%s would have VM id %d, which is the template's", n.Name, n.VMID), fmt.Sprintf("set firstVmId or nodes.%d.vmId", n.Slot))
 	case dup:
 		found.add(path, "id", fmt.Sprintf("%s would have VM id %d, the one of %s", n.Name, n.VMID, other), fmt.Sprintf("set firstVmId or nodes.%d.vmId", n.Slot))

@@ -42,8 +42,8 @@ func (v *validator) proxmox() {
 	if t := p.TemplateNode; t != "" && !slices.Contains(p.Nodes, t) {
 		v.proxmoxNode("proxmox.templateNode", t)
 	}
-	if p.TemplateID != 0 && (p.TemplateID < minVMID || p.TemplateID > maxVMID) {
-		v.add("proxmox.templateId", "%d is not a VM id; Proxmox VE has %d to %d, the template's is shown in its web interface", p.TemplateID, minVMID, maxVMID)
+	if p.TemplateID != 0 {
+		v.templateID("proxmox.templateId", p.TemplateID)
 	}
 	if p.CloneLanes < 1 || p.CloneLanes > maxCloneLanes {
 		v.add("proxmox.cloneLanes", "%d is out of range; give 1 to %d clones at a time", p.CloneLanes, maxCloneLanes)
@@ -51,17 +51,9 @@ func (v *validator) proxmox() {
 	if p.CloneRetries < 1 || p.CloneRetries > maxCloneRetries {
 		v.add("proxmox.cloneRetries", "%d is out of range; give 1 to %d tries", p.CloneRetries, maxCloneRetries)
 	}
-	if p.VLAN < 0 || p.VLAN > maxVLAN {
-		v.add("proxmox.vlan", "%d is not a VLAN id; give 1 to %d, or leave it out for an untagged network", p.VLAN, maxVLAN)
-	}
-	for i, tag := range p.Tags {
-		if !tagPattern.MatchString(tag) {
-			v.add(fmt.Sprintf("proxmox.tags[%d]", i), "%q is not a Proxmox tag; use letters, digits and - _ . +, one tag an entry", tag)
-		}
-	}
-	if !storagePattern.MatchString(p.Datastore) {
-		v.add("proxmox.datastore", "%q is not the id of a storage; use it as the Proxmox web interface shows it, like %s", p.Datastore, DefaultDatastore)
-	}
+	v.vlan("proxmox.vlan", p.VLAN)
+	v.tags("proxmox.tags", p.Tags)
+	v.datastore("proxmox.datastore", p.Datastore)
 	if p.Pool != "" && !poolPattern.MatchString(p.Pool) {
 		v.add("proxmox.pool", "%q is not a resource pool; use letters, digits and - _ ., with / between the levels of a nested one, like k3s/prod", p.Pool)
 	}

@@ -30,6 +30,8 @@ type ClusterMachines struct {
 	Renewed pulumi.StringArrayOutput `pulumi:"renewed"`
 	// What from.
 	Seed MachineSeedOutput `pulumi:"seed"`
+	// What from, by name, where that is something else.
+	Seeds MachineSeedMapOutput `pulumi:"seeds"`
 }
 
 // NewClusterMachines registers a new resource with the given unique name, arguments, and options.
@@ -93,6 +95,10 @@ type clusterMachinesArgs struct {
 	//
 	// Change: none; it counts for those that a higher generation makes anew.
 	Seed MachineSeed `pulumi:"seed"`
+	// What those are made from that have another template, or storage, by name.
+	//
+	// Change: none; it counts for those that a higher generation makes anew.
+	Seeds map[string]MachineSeed `pulumi:"seeds"`
 }
 
 // The set of arguments for constructing a ClusterMachines resource.
@@ -109,6 +115,10 @@ type ClusterMachinesArgs struct {
 	//
 	// Change: none; it counts for those that a higher generation makes anew.
 	Seed MachineSeedInput
+	// What those are made from that have another template, or storage, by name.
+	//
+	// Change: none; it counts for those that a higher generation makes anew.
+	Seeds MachineSeedMapInput
 }
 
 func (ClusterMachinesArgs) ElementType() reflect.Type {
@@ -231,6 +241,11 @@ func (o ClusterMachinesOutput) Renewed() pulumi.StringArrayOutput {
 // What from.
 func (o ClusterMachinesOutput) Seed() MachineSeedOutput {
 	return o.ApplyT(func(v *ClusterMachines) MachineSeedOutput { return v.Seed }).(MachineSeedOutput)
+}
+
+// What from, by name, where that is something else.
+func (o ClusterMachinesOutput) Seeds() MachineSeedMapOutput {
+	return o.ApplyT(func(v *ClusterMachines) MachineSeedMapOutput { return v.Seeds }).(MachineSeedMapOutput)
 }
 
 type ClusterMachinesArrayOutput struct{ *pulumi.OutputState }

@@ -535,6 +535,174 @@ func (in *nodeRolePtr) ToNodeRolePtrOutputWithContext(ctx context.Context) NodeR
 	return pulumi.ToOutputWithContext(ctx, in).(NodeRolePtrOutput)
 }
 
+// What becomes of servers, or load balancers, that would share a Proxmox node.
+type Spread string
+
+const (
+	// It is an error, at preview.
+	SpreadRequire = Spread("require")
+	// It is a warning.
+	SpreadPrefer = Spread("prefer")
+)
+
+func (Spread) ElementType() reflect.Type {
+	return reflect.TypeOf((*Spread)(nil)).Elem()
+}
+
+func (e Spread) ToSpreadOutput() SpreadOutput {
+	return pulumi.ToOutput(e).(SpreadOutput)
+}
+
+func (e Spread) ToSpreadOutputWithContext(ctx context.Context) SpreadOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(SpreadOutput)
+}
+
+func (e Spread) ToSpreadPtrOutput() SpreadPtrOutput {
+	return e.ToSpreadPtrOutputWithContext(context.Background())
+}
+
+func (e Spread) ToSpreadPtrOutputWithContext(ctx context.Context) SpreadPtrOutput {
+	return Spread(e).ToSpreadOutputWithContext(ctx).ToSpreadPtrOutputWithContext(ctx)
+}
+
+func (e Spread) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e Spread) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e Spread) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e Spread) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type SpreadOutput struct{ *pulumi.OutputState }
+
+func (SpreadOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Spread)(nil)).Elem()
+}
+
+func (o SpreadOutput) ToSpreadOutput() SpreadOutput {
+	return o
+}
+
+func (o SpreadOutput) ToSpreadOutputWithContext(ctx context.Context) SpreadOutput {
+	return o
+}
+
+func (o SpreadOutput) ToSpreadPtrOutput() SpreadPtrOutput {
+	return o.ToSpreadPtrOutputWithContext(context.Background())
+}
+
+func (o SpreadOutput) ToSpreadPtrOutputWithContext(ctx context.Context) SpreadPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Spread) *Spread {
+		return &v
+	}).(SpreadPtrOutput)
+}
+
+func (o SpreadOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o SpreadOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e Spread) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o SpreadOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o SpreadOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e Spread) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type SpreadPtrOutput struct{ *pulumi.OutputState }
+
+func (SpreadPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Spread)(nil)).Elem()
+}
+
+func (o SpreadPtrOutput) ToSpreadPtrOutput() SpreadPtrOutput {
+	return o
+}
+
+func (o SpreadPtrOutput) ToSpreadPtrOutputWithContext(ctx context.Context) SpreadPtrOutput {
+	return o
+}
+
+func (o SpreadPtrOutput) Elem() SpreadOutput {
+	return o.ApplyT(func(v *Spread) Spread {
+		if v != nil {
+			return *v
+		}
+		var ret Spread
+		return ret
+	}).(SpreadOutput)
+}
+
+func (o SpreadPtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o SpreadPtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *Spread) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// SpreadInput is an input type that accepts values of the Spread enum
+// A concrete instance of `SpreadInput` can be one of the following:
+//
+//	SpreadRequire
+//	SpreadPrefer
+type SpreadInput interface {
+	pulumi.Input
+
+	ToSpreadOutput() SpreadOutput
+	ToSpreadOutputWithContext(context.Context) SpreadOutput
+}
+
+var spreadPtrType = reflect.TypeOf((**Spread)(nil)).Elem()
+
+type SpreadPtrInput interface {
+	pulumi.Input
+
+	ToSpreadPtrOutput() SpreadPtrOutput
+	ToSpreadPtrOutputWithContext(context.Context) SpreadPtrOutput
+}
+
+type spreadPtr string
+
+func SpreadPtr(v string) SpreadPtrInput {
+	return (*spreadPtr)(&v)
+}
+
+func (*spreadPtr) ElementType() reflect.Type {
+	return spreadPtrType
+}
+
+func (in *spreadPtr) ToSpreadPtrOutput() SpreadPtrOutput {
+	return pulumi.ToOutput(in).(SpreadPtrOutput)
+}
+
+func (in *spreadPtr) ToSpreadPtrOutputWithContext(ctx context.Context) SpreadPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(SpreadPtrOutput)
+}
+
 func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*BalanceInput)(nil)).Elem(), Balance("random(2)"))
 	pulumi.RegisterInputType(reflect.TypeOf((*BalancePtrInput)(nil)).Elem(), Balance("random(2)"))
@@ -542,10 +710,14 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*DrainPtrInput)(nil)).Elem(), Drain("always"))
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeRoleInput)(nil)).Elem(), NodeRole("server"))
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeRolePtrInput)(nil)).Elem(), NodeRole("server"))
+	pulumi.RegisterInputType(reflect.TypeOf((*SpreadInput)(nil)).Elem(), Spread("require"))
+	pulumi.RegisterInputType(reflect.TypeOf((*SpreadPtrInput)(nil)).Elem(), Spread("require"))
 	pulumi.RegisterOutputType(BalanceOutput{})
 	pulumi.RegisterOutputType(BalancePtrOutput{})
 	pulumi.RegisterOutputType(DrainOutput{})
 	pulumi.RegisterOutputType(DrainPtrOutput{})
 	pulumi.RegisterOutputType(NodeRoleOutput{})
 	pulumi.RegisterOutputType(NodeRolePtrOutput{})
+	pulumi.RegisterOutputType(SpreadOutput{})
+	pulumi.RegisterOutputType(SpreadPtrOutput{})
 }

@@ -1489,6 +1489,18 @@ type LoadBalancers struct {
 	//
 	// Upstream: HAProxy's `balance`.
 	Balance *Balance `pulumi:"balance"`
+	// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `memory.floating`.
+	Balloon *int `pulumi:"balloon"`
+	// Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].bridge`.
+	Bridge *string `pulumi:"bridge"`
 	// Failed checks after which a server is out. Default: 3.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
@@ -1517,6 +1529,18 @@ type LoadBalancers struct {
 	//
 	// Change: adds nodes, or takes the last ones away; the others stay as they are.
 	Count *int `pulumi:"count"`
+	// CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `cpu.type`.
+	CpuType *string `pulumi:"cpuType"`
+	// Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+	//
+	// Change: as with `proxmox.datastore`.
+	//
+	// Upstream: `disks[0].datastoreId`.
+	Datastore *string `pulumi:"datastore"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -1527,6 +1551,12 @@ type LoadBalancers struct {
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
 	ExtraLines []string `pulumi:"extraLines"`
+	// Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].firewall`.
+	Firewall *bool `pulumi:"firewall"`
 	// IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
 	//
 	// Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -1559,22 +1589,52 @@ type LoadBalancers struct {
 	Memory *int `pulumi:"memory"`
 	// Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
 	Nodes map[string]NodeOverrides `pulumi:"nodes"`
+	// Whether Proxmox VE starts the VM with its host. Default: true.
+	//
+	// Change: in place.
+	//
+	// Upstream: `onBoot`.
+	OnBoot *bool `pulumi:"onBoot"`
 	// Whether the load balancer with the highest priority takes the VIP back when it returns. Default: false, the VIP stays where it is.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
 	//
 	// Upstream: Keepalived's `nopreempt`.
 	Preempt *bool `pulumi:"preempt"`
+	// Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+	//
+	// Change: in place.
+	//
+	// Upstream: `protection`.
+	Protection *bool `pulumi:"protection"`
 	// The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
 	Slots []int `pulumi:"slots"`
+	// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+	//
+	// Change: in place.
+	//
+	// Upstream: `startup`.
+	Startup *Startup `pulumi:"startup"`
 	// Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
 	//
 	// Upstream: HAProxy's `bind`.
 	StatusPort *int `pulumi:"statusPort"`
+	// More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+	//
+	// Change: in place.
+	//
+	// Upstream: `tags`.
+	Tags []string `pulumi:"tags"`
+	// VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+	//
+	// Change: ignored by VMs that exist; it seeds new ones.
+	//
+	// Upstream: `clone.vmId`.
+	TemplateId *int `pulumi:"templateId"`
 	// More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
@@ -1585,6 +1645,12 @@ type LoadBalancers struct {
 	//
 	// Upstream: Keepalived's `virtual_router_id`.
 	VirtualRouterId *int `pulumi:"virtualRouterId"`
+	// VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].vlanId`.
+	Vlan *int `pulumi:"vlan"`
 }
 
 // LoadBalancersInput is an input type that accepts LoadBalancersArgs and LoadBalancersOutput values.
@@ -1618,6 +1684,18 @@ type LoadBalancersArgs struct {
 	//
 	// Upstream: HAProxy's `balance`.
 	Balance *Balance `pulumi:"balance"`
+	// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `memory.floating`.
+	Balloon *int `pulumi:"balloon"`
+	// Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].bridge`.
+	Bridge *string `pulumi:"bridge"`
 	// Failed checks after which a server is out. Default: 3.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
@@ -1646,6 +1724,18 @@ type LoadBalancersArgs struct {
 	//
 	// Change: adds nodes, or takes the last ones away; the others stay as they are.
 	Count *int `pulumi:"count"`
+	// CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `cpu.type`.
+	CpuType *string `pulumi:"cpuType"`
+	// Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+	//
+	// Change: as with `proxmox.datastore`.
+	//
+	// Upstream: `disks[0].datastoreId`.
+	Datastore *string `pulumi:"datastore"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -1656,6 +1746,12 @@ type LoadBalancersArgs struct {
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
 	ExtraLines []string `pulumi:"extraLines"`
+	// Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].firewall`.
+	Firewall *bool `pulumi:"firewall"`
 	// IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
 	//
 	// Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -1688,22 +1784,52 @@ type LoadBalancersArgs struct {
 	Memory *int `pulumi:"memory"`
 	// Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
 	Nodes map[string]NodeOverridesArgs `pulumi:"nodes"`
+	// Whether Proxmox VE starts the VM with its host. Default: true.
+	//
+	// Change: in place.
+	//
+	// Upstream: `onBoot`.
+	OnBoot *bool `pulumi:"onBoot"`
 	// Whether the load balancer with the highest priority takes the VIP back when it returns. Default: false, the VIP stays where it is.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
 	//
 	// Upstream: Keepalived's `nopreempt`.
 	Preempt *bool `pulumi:"preempt"`
+	// Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+	//
+	// Change: in place.
+	//
+	// Upstream: `protection`.
+	Protection *bool `pulumi:"protection"`
 	// The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
 	Slots []int `pulumi:"slots"`
+	// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+	//
+	// Change: in place.
+	//
+	// Upstream: `startup`.
+	Startup *StartupArgs `pulumi:"startup"`
 	// Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
 	//
 	// Upstream: HAProxy's `bind`.
 	StatusPort *int `pulumi:"statusPort"`
+	// More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+	//
+	// Change: in place.
+	//
+	// Upstream: `tags`.
+	Tags []string `pulumi:"tags"`
+	// VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+	//
+	// Change: ignored by VMs that exist; it seeds new ones.
+	//
+	// Upstream: `clone.vmId`.
+	TemplateId pulumi.IntPtrInput `pulumi:"templateId"`
 	// More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
@@ -1714,6 +1840,12 @@ type LoadBalancersArgs struct {
 	//
 	// Upstream: Keepalived's `virtual_router_id`.
 	VirtualRouterId *int `pulumi:"virtualRouterId"`
+	// VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].vlanId`.
+	Vlan *int `pulumi:"vlan"`
 }
 
 func (LoadBalancersArgs) ElementType() reflect.Type {
@@ -1821,6 +1953,24 @@ func (o LoadBalancersOutput) Balance() BalancePtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *Balance { return v.Balance }).(BalancePtrOutput)
 }
 
+// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `memory.floating`.
+func (o LoadBalancersOutput) Balloon() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *int { return v.Balloon }).(pulumi.IntPtrOutput)
+}
+
+// Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].bridge`.
+func (o LoadBalancersOutput) Bridge() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *string { return v.Bridge }).(pulumi.StringPtrOutput)
+}
+
 // Failed checks after which a server is out. Default: 3.
 //
 // Change: reloads the load balancers, one after the other; nothing else.
@@ -1864,6 +2014,24 @@ func (o LoadBalancersOutput) Count() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *int { return v.Count }).(pulumi.IntPtrOutput)
 }
 
+// CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `cpu.type`.
+func (o LoadBalancersOutput) CpuType() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *string { return v.CpuType }).(pulumi.StringPtrOutput)
+}
+
+// Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+//
+// Change: as with `proxmox.datastore`.
+//
+// Upstream: `disks[0].datastoreId`.
+func (o LoadBalancersOutput) Datastore() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *string { return v.Datastore }).(pulumi.StringPtrOutput)
+}
+
 // Disk of each in GiB; it can only grow. Default: 32.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -1878,6 +2046,15 @@ func (o LoadBalancersOutput) Disk() pulumi.IntPtrOutput {
 // Change: reloads the load balancers, one after the other; nothing else.
 func (o LoadBalancersOutput) ExtraLines() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v LoadBalancers) []string { return v.ExtraLines }).(pulumi.StringArrayOutput)
+}
+
+// Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].firewall`.
+func (o LoadBalancersOutput) Firewall() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *bool { return v.Firewall }).(pulumi.BoolPtrOutput)
 }
 
 // IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
@@ -1933,6 +2110,15 @@ func (o LoadBalancersOutput) Nodes() NodeOverridesMapOutput {
 	return o.ApplyT(func(v LoadBalancers) map[string]NodeOverrides { return v.Nodes }).(NodeOverridesMapOutput)
 }
 
+// Whether Proxmox VE starts the VM with its host. Default: true.
+//
+// Change: in place.
+//
+// Upstream: `onBoot`.
+func (o LoadBalancersOutput) OnBoot() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *bool { return v.OnBoot }).(pulumi.BoolPtrOutput)
+}
+
 // Whether the load balancer with the highest priority takes the VIP back when it returns. Default: false, the VIP stays where it is.
 //
 // Change: reloads the load balancers, one after the other; nothing else.
@@ -1942,11 +2128,29 @@ func (o LoadBalancersOutput) Preempt() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *bool { return v.Preempt }).(pulumi.BoolPtrOutput)
 }
 
+// Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+//
+// Change: in place.
+//
+// Upstream: `protection`.
+func (o LoadBalancersOutput) Protection() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *bool { return v.Protection }).(pulumi.BoolPtrOutput)
+}
+
 // The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 //
 // Change: adds and removes those nodes; the others stay as they are.
 func (o LoadBalancersOutput) Slots() pulumi.IntArrayOutput {
 	return o.ApplyT(func(v LoadBalancers) []int { return v.Slots }).(pulumi.IntArrayOutput)
+}
+
+// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+//
+// Change: in place.
+//
+// Upstream: `startup`.
+func (o LoadBalancersOutput) Startup() StartupPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *Startup { return v.Startup }).(StartupPtrOutput)
 }
 
 // Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
@@ -1956,6 +2160,24 @@ func (o LoadBalancersOutput) Slots() pulumi.IntArrayOutput {
 // Upstream: HAProxy's `bind`.
 func (o LoadBalancersOutput) StatusPort() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *int { return v.StatusPort }).(pulumi.IntPtrOutput)
+}
+
+// More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+//
+// Change: in place.
+//
+// Upstream: `tags`.
+func (o LoadBalancersOutput) Tags() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v LoadBalancers) []string { return v.Tags }).(pulumi.StringArrayOutput)
+}
+
+// VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+//
+// Change: ignored by VMs that exist; it seeds new ones.
+//
+// Upstream: `clone.vmId`.
+func (o LoadBalancersOutput) TemplateId() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *int { return v.TemplateId }).(pulumi.IntPtrOutput)
 }
 
 // More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
@@ -1972,6 +2194,15 @@ func (o LoadBalancersOutput) Vips() VipMapOutput {
 // Upstream: Keepalived's `virtual_router_id`.
 func (o LoadBalancersOutput) VirtualRouterId() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *int { return v.VirtualRouterId }).(pulumi.IntPtrOutput)
+}
+
+// VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].vlanId`.
+func (o LoadBalancersOutput) Vlan() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *int { return v.Vlan }).(pulumi.IntPtrOutput)
 }
 
 type LoadBalancersPtrOutput struct{ *pulumi.OutputState }
@@ -2038,6 +2269,34 @@ func (o LoadBalancersPtrOutput) Balance() BalancePtrOutput {
 		}
 		return v.Balance
 	}).(BalancePtrOutput)
+}
+
+// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `memory.floating`.
+func (o LoadBalancersPtrOutput) Balloon() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *int {
+		if v == nil {
+			return nil
+		}
+		return v.Balloon
+	}).(pulumi.IntPtrOutput)
+}
+
+// Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].bridge`.
+func (o LoadBalancersPtrOutput) Bridge() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Bridge
+	}).(pulumi.StringPtrOutput)
 }
 
 // Failed checks after which a server is out. Default: 3.
@@ -2108,6 +2367,34 @@ func (o LoadBalancersPtrOutput) Count() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
+// CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `cpu.type`.
+func (o LoadBalancersPtrOutput) CpuType() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *string {
+		if v == nil {
+			return nil
+		}
+		return v.CpuType
+	}).(pulumi.StringPtrOutput)
+}
+
+// Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+//
+// Change: as with `proxmox.datastore`.
+//
+// Upstream: `disks[0].datastoreId`.
+func (o LoadBalancersPtrOutput) Datastore() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Datastore
+	}).(pulumi.StringPtrOutput)
+}
+
 // Disk of each in GiB; it can only grow. Default: 32.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -2132,6 +2419,20 @@ func (o LoadBalancersPtrOutput) ExtraLines() pulumi.StringArrayOutput {
 		}
 		return v.ExtraLines
 	}).(pulumi.StringArrayOutput)
+}
+
+// Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].firewall`.
+func (o LoadBalancersPtrOutput) Firewall() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Firewall
+	}).(pulumi.BoolPtrOutput)
 }
 
 // IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
@@ -2222,6 +2523,20 @@ func (o LoadBalancersPtrOutput) Nodes() NodeOverridesMapOutput {
 	}).(NodeOverridesMapOutput)
 }
 
+// Whether Proxmox VE starts the VM with its host. Default: true.
+//
+// Change: in place.
+//
+// Upstream: `onBoot`.
+func (o LoadBalancersPtrOutput) OnBoot() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.OnBoot
+	}).(pulumi.BoolPtrOutput)
+}
+
 // Whether the load balancer with the highest priority takes the VIP back when it returns. Default: false, the VIP stays where it is.
 //
 // Change: reloads the load balancers, one after the other; nothing else.
@@ -2233,6 +2548,20 @@ func (o LoadBalancersPtrOutput) Preempt() pulumi.BoolPtrOutput {
 			return nil
 		}
 		return v.Preempt
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+//
+// Change: in place.
+//
+// Upstream: `protection`.
+func (o LoadBalancersPtrOutput) Protection() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Protection
 	}).(pulumi.BoolPtrOutput)
 }
 
@@ -2248,6 +2577,20 @@ func (o LoadBalancersPtrOutput) Slots() pulumi.IntArrayOutput {
 	}).(pulumi.IntArrayOutput)
 }
 
+// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+//
+// Change: in place.
+//
+// Upstream: `startup`.
+func (o LoadBalancersPtrOutput) Startup() StartupPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *Startup {
+		if v == nil {
+			return nil
+		}
+		return v.Startup
+	}).(StartupPtrOutput)
+}
+
 // Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
 //
 // Change: reloads the load balancers, one after the other; nothing else.
@@ -2259,6 +2602,34 @@ func (o LoadBalancersPtrOutput) StatusPort() pulumi.IntPtrOutput {
 			return nil
 		}
 		return v.StatusPort
+	}).(pulumi.IntPtrOutput)
+}
+
+// More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+//
+// Change: in place.
+//
+// Upstream: `tags`.
+func (o LoadBalancersPtrOutput) Tags() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *LoadBalancers) []string {
+		if v == nil {
+			return nil
+		}
+		return v.Tags
+	}).(pulumi.StringArrayOutput)
+}
+
+// VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+//
+// Change: ignored by VMs that exist; it seeds new ones.
+//
+// Upstream: `clone.vmId`.
+func (o LoadBalancersPtrOutput) TemplateId() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *int {
+		if v == nil {
+			return nil
+		}
+		return v.TemplateId
 	}).(pulumi.IntPtrOutput)
 }
 
@@ -2288,6 +2659,20 @@ func (o LoadBalancersPtrOutput) VirtualRouterId() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
+// VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].vlanId`.
+func (o LoadBalancersPtrOutput) Vlan() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *int {
+		if v == nil {
+			return nil
+		}
+		return v.Vlan
+	}).(pulumi.IntPtrOutput)
+}
+
 // A VM of a cluster.
 type Machine struct {
 	// Its disk in GiB.
@@ -2308,6 +2693,10 @@ type Machine struct {
 	K3s string `pulumi:"k3s"`
 	// The input that holds its group.
 	Path string `pulumi:"path"`
+	// Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+	//
+	// Change: in place.
+	Protected *bool `pulumi:"protected"`
 	// What it is for.
 	Role string `pulumi:"role"`
 	// Its slot in its group.
@@ -2353,6 +2742,10 @@ type MachineArgs struct {
 	K3s pulumi.StringInput `pulumi:"k3s"`
 	// The input that holds its group.
 	Path pulumi.StringInput `pulumi:"path"`
+	// Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+	//
+	// Change: in place.
+	Protected pulumi.BoolPtrInput `pulumi:"protected"`
 	// What it is for.
 	Role pulumi.StringInput `pulumi:"role"`
 	// Its slot in its group.
@@ -2450,6 +2843,13 @@ func (o MachineOutput) K3s() pulumi.StringOutput {
 // The input that holds its group.
 func (o MachineOutput) Path() pulumi.StringOutput {
 	return o.ApplyT(func(v Machine) string { return v.Path }).(pulumi.StringOutput)
+}
+
+// Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+//
+// Change: in place.
+func (o MachineOutput) Protected() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Machine) *bool { return v.Protected }).(pulumi.BoolPtrOutput)
 }
 
 // What it is for.
@@ -2634,6 +3034,31 @@ func (i MachineSeedArgs) ToMachineSeedOutputWithContext(ctx context.Context) Mac
 	return pulumi.ToOutputWithContext(ctx, i).(MachineSeedOutput)
 }
 
+// MachineSeedMapInput is an input type that accepts MachineSeedMap and MachineSeedMapOutput values.
+// You can construct a concrete instance of `MachineSeedMapInput` via:
+//
+//	MachineSeedMap{ "key": MachineSeedArgs{...} }
+type MachineSeedMapInput interface {
+	pulumi.Input
+
+	ToMachineSeedMapOutput() MachineSeedMapOutput
+	ToMachineSeedMapOutputWithContext(context.Context) MachineSeedMapOutput
+}
+
+type MachineSeedMap map[string]MachineSeedInput
+
+func (MachineSeedMap) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]MachineSeed)(nil)).Elem()
+}
+
+func (i MachineSeedMap) ToMachineSeedMapOutput() MachineSeedMapOutput {
+	return i.ToMachineSeedMapOutputWithContext(context.Background())
+}
+
+func (i MachineSeedMap) ToMachineSeedMapOutputWithContext(ctx context.Context) MachineSeedMapOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(MachineSeedMapOutput)
+}
+
 // What a VM is made from.
 type MachineSeedOutput struct{ *pulumi.OutputState }
 
@@ -2667,6 +3092,26 @@ func (o MachineSeedOutput) TemplateId() pulumi.IntOutput {
 // Proxmox node that has the template.
 func (o MachineSeedOutput) TemplateNode() pulumi.StringOutput {
 	return o.ApplyT(func(v MachineSeed) string { return v.TemplateNode }).(pulumi.StringOutput)
+}
+
+type MachineSeedMapOutput struct{ *pulumi.OutputState }
+
+func (MachineSeedMapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]MachineSeed)(nil)).Elem()
+}
+
+func (o MachineSeedMapOutput) ToMachineSeedMapOutput() MachineSeedMapOutput {
+	return o
+}
+
+func (o MachineSeedMapOutput) ToMachineSeedMapOutputWithContext(ctx context.Context) MachineSeedMapOutput {
+	return o
+}
+
+func (o MachineSeedMapOutput) MapIndex(k pulumi.StringInput) MachineSeedOutput {
+	return pulumi.All(o, k).ApplyT(func(vs []interface{}) MachineSeed {
+		return vs[0].(map[string]MachineSeed)[vs[1].(string)]
+	}).(MachineSeedOutput)
 }
 
 // The network that all nodes share.
@@ -2958,18 +3403,48 @@ func (o NodeInfoMapOutput) MapIndex(k pulumi.StringInput) NodeInfoOutput {
 
 // What one slot has instead of what its group says.
 type NodeOverrides struct {
+	// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `memory.floating`.
+	Balloon *int `pulumi:"balloon"`
+	// Bridge of the network device; addresses stay those of `network.cidr`. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].bridge`.
+	Bridge *string `pulumi:"bridge"`
 	// CPU cores. Default: the group's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
+	// CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `cpu.type`.
+	CpuType *string `pulumi:"cpuType"`
+	// Storage for disk and cloud-init drive. Default: the group's.
+	//
+	// Change: as with `proxmox.datastore`.
+	//
+	// Upstream: `disks[0].datastoreId`.
+	Datastore *string `pulumi:"datastore"`
 	// Disk in GiB; it can only grow. Default: the group's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// Whether Proxmox VE's firewall applies to the network device. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].firewall`.
+	Firewall *bool `pulumi:"firewall"`
 	// A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's.
 	//
 	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
@@ -2990,12 +3465,48 @@ type NodeOverrides struct {
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
+	// Whether Proxmox VE starts the VM with its host. Default: the group's.
+	//
+	// Change: in place.
+	//
+	// Upstream: `onBoot`.
+	OnBoot *bool `pulumi:"onBoot"`
+	// Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: the group's.
+	//
+	// Change: in place.
+	//
+	// Upstream: `protection`.
+	Protection *bool `pulumi:"protection"`
 	// Proxmox node; one of `proxmox.nodes`. Default: spread by slot.
 	//
 	// Change: ignored by VMs that exist; it seeds new ones.
 	//
 	// Upstream: `nodeName`.
 	ProxmoxNode *string `pulumi:"proxmoxNode"`
+	// When Proxmox VE starts the VM with its host, and stops it. Default: the group's.
+	//
+	// Change: in place.
+	//
+	// Upstream: `startup`.
+	Startup *Startup `pulumi:"startup"`
+	// More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+	//
+	// Change: in place.
+	//
+	// Upstream: `tags`.
+	Tags []string `pulumi:"tags"`
+	// VM id of the template to clone, for another system or other drivers. May be an output. Default: the group's.
+	//
+	// Change: ignored by VMs that exist; it seeds new ones.
+	//
+	// Upstream: `clone.vmId`.
+	TemplateId *int `pulumi:"templateId"`
+	// VLAN tag of the network device, 1 to 4094. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].vlanId`.
+	Vlan *int `pulumi:"vlan"`
 	// VM id, 100 to 999999999. Default: the group's first VM id plus slot minus 1, else derived from the node's name.
 	//
 	// Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -3017,18 +3528,48 @@ type NodeOverridesInput interface {
 
 // What one slot has instead of what its group says.
 type NodeOverridesArgs struct {
+	// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `memory.floating`.
+	Balloon *int `pulumi:"balloon"`
+	// Bridge of the network device; addresses stay those of `network.cidr`. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].bridge`.
+	Bridge *string `pulumi:"bridge"`
 	// CPU cores. Default: the group's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `cpu.cores`.
 	Cores *int `pulumi:"cores"`
+	// CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `cpu.type`.
+	CpuType *string `pulumi:"cpuType"`
+	// Storage for disk and cloud-init drive. Default: the group's.
+	//
+	// Change: as with `proxmox.datastore`.
+	//
+	// Upstream: `disks[0].datastoreId`.
+	Datastore *string `pulumi:"datastore"`
 	// Disk in GiB; it can only grow. Default: the group's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// Whether Proxmox VE's firewall applies to the network device. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].firewall`.
+	Firewall *bool `pulumi:"firewall"`
 	// A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's.
 	//
 	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
@@ -3049,12 +3590,48 @@ type NodeOverridesArgs struct {
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
+	// Whether Proxmox VE starts the VM with its host. Default: the group's.
+	//
+	// Change: in place.
+	//
+	// Upstream: `onBoot`.
+	OnBoot *bool `pulumi:"onBoot"`
+	// Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: the group's.
+	//
+	// Change: in place.
+	//
+	// Upstream: `protection`.
+	Protection *bool `pulumi:"protection"`
 	// Proxmox node; one of `proxmox.nodes`. Default: spread by slot.
 	//
 	// Change: ignored by VMs that exist; it seeds new ones.
 	//
 	// Upstream: `nodeName`.
 	ProxmoxNode *string `pulumi:"proxmoxNode"`
+	// When Proxmox VE starts the VM with its host, and stops it. Default: the group's.
+	//
+	// Change: in place.
+	//
+	// Upstream: `startup`.
+	Startup *StartupArgs `pulumi:"startup"`
+	// More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+	//
+	// Change: in place.
+	//
+	// Upstream: `tags`.
+	Tags []string `pulumi:"tags"`
+	// VM id of the template to clone, for another system or other drivers. May be an output. Default: the group's.
+	//
+	// Change: ignored by VMs that exist; it seeds new ones.
+	//
+	// Upstream: `clone.vmId`.
+	TemplateId pulumi.IntPtrInput `pulumi:"templateId"`
+	// VLAN tag of the network device, 1 to 4094. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].vlanId`.
+	Vlan *int `pulumi:"vlan"`
 	// VM id, 100 to 999999999. Default: the group's first VM id plus slot minus 1, else derived from the node's name.
 	//
 	// Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -3115,6 +3692,24 @@ func (o NodeOverridesOutput) ToNodeOverridesOutputWithContext(ctx context.Contex
 	return o
 }
 
+// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: the group's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `memory.floating`.
+func (o NodeOverridesOutput) Balloon() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *int { return v.Balloon }).(pulumi.IntPtrOutput)
+}
+
+// Bridge of the network device; addresses stay those of `network.cidr`. Default: the group's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].bridge`.
+func (o NodeOverridesOutput) Bridge() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *string { return v.Bridge }).(pulumi.StringPtrOutput)
+}
+
 // CPU cores. Default: the group's.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -3124,6 +3719,24 @@ func (o NodeOverridesOutput) Cores() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v NodeOverrides) *int { return v.Cores }).(pulumi.IntPtrOutput)
 }
 
+// CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: the group's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `cpu.type`.
+func (o NodeOverridesOutput) CpuType() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *string { return v.CpuType }).(pulumi.StringPtrOutput)
+}
+
+// Storage for disk and cloud-init drive. Default: the group's.
+//
+// Change: as with `proxmox.datastore`.
+//
+// Upstream: `disks[0].datastoreId`.
+func (o NodeOverridesOutput) Datastore() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *string { return v.Datastore }).(pulumi.StringPtrOutput)
+}
+
 // Disk in GiB; it can only grow. Default: the group's.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -3131,6 +3744,15 @@ func (o NodeOverridesOutput) Cores() pulumi.IntPtrOutput {
 // Upstream: `disks[0].size`.
 func (o NodeOverridesOutput) Disk() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v NodeOverrides) *int { return v.Disk }).(pulumi.IntPtrOutput)
+}
+
+// Whether Proxmox VE's firewall applies to the network device. Default: the group's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].firewall`.
+func (o NodeOverridesOutput) Firewall() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *bool { return v.Firewall }).(pulumi.BoolPtrOutput)
 }
 
 // A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's.
@@ -3165,6 +3787,24 @@ func (o NodeOverridesOutput) Memory() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v NodeOverrides) *int { return v.Memory }).(pulumi.IntPtrOutput)
 }
 
+// Whether Proxmox VE starts the VM with its host. Default: the group's.
+//
+// Change: in place.
+//
+// Upstream: `onBoot`.
+func (o NodeOverridesOutput) OnBoot() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *bool { return v.OnBoot }).(pulumi.BoolPtrOutput)
+}
+
+// Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: the group's.
+//
+// Change: in place.
+//
+// Upstream: `protection`.
+func (o NodeOverridesOutput) Protection() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *bool { return v.Protection }).(pulumi.BoolPtrOutput)
+}
+
 // Proxmox node; one of `proxmox.nodes`. Default: spread by slot.
 //
 // Change: ignored by VMs that exist; it seeds new ones.
@@ -3172,6 +3812,42 @@ func (o NodeOverridesOutput) Memory() pulumi.IntPtrOutput {
 // Upstream: `nodeName`.
 func (o NodeOverridesOutput) ProxmoxNode() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v NodeOverrides) *string { return v.ProxmoxNode }).(pulumi.StringPtrOutput)
+}
+
+// When Proxmox VE starts the VM with its host, and stops it. Default: the group's.
+//
+// Change: in place.
+//
+// Upstream: `startup`.
+func (o NodeOverridesOutput) Startup() StartupPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *Startup { return v.Startup }).(StartupPtrOutput)
+}
+
+// More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+//
+// Change: in place.
+//
+// Upstream: `tags`.
+func (o NodeOverridesOutput) Tags() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v NodeOverrides) []string { return v.Tags }).(pulumi.StringArrayOutput)
+}
+
+// VM id of the template to clone, for another system or other drivers. May be an output. Default: the group's.
+//
+// Change: ignored by VMs that exist; it seeds new ones.
+//
+// Upstream: `clone.vmId`.
+func (o NodeOverridesOutput) TemplateId() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *int { return v.TemplateId }).(pulumi.IntPtrOutput)
+}
+
+// VLAN tag of the network device, 1 to 4094. Default: the group's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].vlanId`.
+func (o NodeOverridesOutput) Vlan() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *int { return v.Vlan }).(pulumi.IntPtrOutput)
 }
 
 // VM id, 100 to 999999999. Default: the group's first VM id plus slot minus 1, else derived from the node's name.
@@ -3249,6 +3925,10 @@ type Proxmox struct {
 	//
 	// Change: changes nothing itself.
 	RestartTogether *bool `pulumi:"restartTogether"`
+	// What becomes of two servers, or two load balancers, that would share a Proxmox node although others of `nodes` have fewer: that node takes more with it than it must when it fails. VMs that exist are where they are. Default: `require`, an error at preview.
+	//
+	// Change: changes nothing itself.
+	Spread *Spread `pulumi:"spread"`
 	// Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none.
 	//
 	// Change: in place.
@@ -3332,6 +4012,10 @@ type ProxmoxArgs struct {
 	//
 	// Change: changes nothing itself.
 	RestartTogether *bool `pulumi:"restartTogether"`
+	// What becomes of two servers, or two load balancers, that would share a Proxmox node although others of `nodes` have fewer: that node takes more with it than it must when it fails. VMs that exist are where they are. Default: `require`, an error at preview.
+	//
+	// Change: changes nothing itself.
+	Spread *Spread `pulumi:"spread"`
 	// Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none.
 	//
 	// Change: in place.
@@ -3451,6 +4135,13 @@ func (o ProxmoxOutput) Pool() pulumi.StringPtrOutput {
 // Change: changes nothing itself.
 func (o ProxmoxOutput) RestartTogether() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v Proxmox) *bool { return v.RestartTogether }).(pulumi.BoolPtrOutput)
+}
+
+// What becomes of two servers, or two load balancers, that would share a Proxmox node although others of `nodes` have fewer: that node takes more with it than it must when it fails. VMs that exist are where they are. Default: `require`, an error at preview.
+//
+// Change: changes nothing itself.
+func (o ProxmoxOutput) Spread() SpreadPtrOutput {
+	return o.ApplyT(func(v Proxmox) *Spread { return v.Spread }).(SpreadPtrOutput)
 }
 
 // Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none.
@@ -4075,6 +4766,18 @@ func (o S3PtrOutput) SecretKey() pulumi.StringPtrOutput {
 
 // The servers: k3s' control plane with embedded etcd.
 type Servers struct {
+	// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `memory.floating`.
+	Balloon *int `pulumi:"balloon"`
+	// Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].bridge`.
+	Bridge *string `pulumi:"bridge"`
 	// CPU cores of each. Default: 2.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -4085,12 +4788,30 @@ type Servers struct {
 	//
 	// Change: adds nodes, or takes the last ones away; the others stay as they are.
 	Count *int `pulumi:"count"`
+	// CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `cpu.type`.
+	CpuType *string `pulumi:"cpuType"`
+	// Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+	//
+	// Change: as with `proxmox.datastore`.
+	//
+	// Upstream: `disks[0].datastoreId`.
+	Datastore *string `pulumi:"datastore"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].firewall`.
+	Firewall *bool `pulumi:"firewall"`
 	// Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
 	//
 	// Change: the order in which servers converge; nothing runs again.
@@ -4123,10 +4844,22 @@ type Servers struct {
 	Memory *int `pulumi:"memory"`
 	// Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
 	Nodes map[string]NodeOverrides `pulumi:"nodes"`
+	// Whether Proxmox VE starts the VM with its host. Default: true.
+	//
+	// Change: in place.
+	//
+	// Upstream: `onBoot`.
+	OnBoot *bool `pulumi:"onBoot"`
 	// Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
 	Others []string `pulumi:"others"`
+	// Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+	//
+	// Change: in place.
+	//
+	// Upstream: `protection`.
+	Protection *bool `pulumi:"protection"`
 	// The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
@@ -4135,12 +4868,36 @@ type Servers struct {
 	//
 	// Change: a new word starts over; taking it out again changes nothing.
 	StartOver *string `pulumi:"startOver"`
+	// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+	//
+	// Change: in place.
+	//
+	// Upstream: `startup`.
+	Startup *Startup `pulumi:"startup"`
+	// More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+	//
+	// Change: in place.
+	//
+	// Upstream: `tags`.
+	Tags []string `pulumi:"tags"`
 	// Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 	//
 	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-taint`.
 	Taints []string `pulumi:"taints"`
+	// VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+	//
+	// Change: ignored by VMs that exist; it seeds new ones.
+	//
+	// Upstream: `clone.vmId`.
+	TemplateId *int `pulumi:"templateId"`
+	// VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].vlanId`.
+	Vlan *int `pulumi:"vlan"`
 }
 
 // ServersInput is an input type that accepts ServersArgs and ServersOutput values.
@@ -4156,6 +4913,18 @@ type ServersInput interface {
 
 // The servers: k3s' control plane with embedded etcd.
 type ServersArgs struct {
+	// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `memory.floating`.
+	Balloon *int `pulumi:"balloon"`
+	// Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].bridge`.
+	Bridge *string `pulumi:"bridge"`
 	// CPU cores of each. Default: 2.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -4166,12 +4935,30 @@ type ServersArgs struct {
 	//
 	// Change: adds nodes, or takes the last ones away; the others stay as they are.
 	Count *int `pulumi:"count"`
+	// CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `cpu.type`.
+	CpuType *string `pulumi:"cpuType"`
+	// Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+	//
+	// Change: as with `proxmox.datastore`.
+	//
+	// Upstream: `disks[0].datastoreId`.
+	Datastore *string `pulumi:"datastore"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].firewall`.
+	Firewall *bool `pulumi:"firewall"`
 	// Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
 	//
 	// Change: the order in which servers converge; nothing runs again.
@@ -4204,10 +4991,22 @@ type ServersArgs struct {
 	Memory *int `pulumi:"memory"`
 	// Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
 	Nodes map[string]NodeOverridesArgs `pulumi:"nodes"`
+	// Whether Proxmox VE starts the VM with its host. Default: true.
+	//
+	// Change: in place.
+	//
+	// Upstream: `onBoot`.
+	OnBoot *bool `pulumi:"onBoot"`
 	// Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
 	Others []string `pulumi:"others"`
+	// Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+	//
+	// Change: in place.
+	//
+	// Upstream: `protection`.
+	Protection *bool `pulumi:"protection"`
 	// The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
@@ -4216,12 +5015,36 @@ type ServersArgs struct {
 	//
 	// Change: a new word starts over; taking it out again changes nothing.
 	StartOver *string `pulumi:"startOver"`
+	// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+	//
+	// Change: in place.
+	//
+	// Upstream: `startup`.
+	Startup *StartupArgs `pulumi:"startup"`
+	// More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+	//
+	// Change: in place.
+	//
+	// Upstream: `tags`.
+	Tags []string `pulumi:"tags"`
 	// Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 	//
 	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-taint`.
 	Taints []string `pulumi:"taints"`
+	// VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+	//
+	// Change: ignored by VMs that exist; it seeds new ones.
+	//
+	// Upstream: `clone.vmId`.
+	TemplateId pulumi.IntPtrInput `pulumi:"templateId"`
+	// VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].vlanId`.
+	Vlan *int `pulumi:"vlan"`
 }
 
 func (ServersArgs) ElementType() reflect.Type {
@@ -4302,6 +5125,24 @@ func (o ServersOutput) ToServersPtrOutputWithContext(ctx context.Context) Server
 	}).(ServersPtrOutput)
 }
 
+// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `memory.floating`.
+func (o ServersOutput) Balloon() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Servers) *int { return v.Balloon }).(pulumi.IntPtrOutput)
+}
+
+// Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].bridge`.
+func (o ServersOutput) Bridge() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Servers) *string { return v.Bridge }).(pulumi.StringPtrOutput)
+}
+
 // CPU cores of each. Default: 2.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -4318,6 +5159,24 @@ func (o ServersOutput) Count() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Servers) *int { return v.Count }).(pulumi.IntPtrOutput)
 }
 
+// CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `cpu.type`.
+func (o ServersOutput) CpuType() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Servers) *string { return v.CpuType }).(pulumi.StringPtrOutput)
+}
+
+// Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+//
+// Change: as with `proxmox.datastore`.
+//
+// Upstream: `disks[0].datastoreId`.
+func (o ServersOutput) Datastore() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Servers) *string { return v.Datastore }).(pulumi.StringPtrOutput)
+}
+
 // Disk of each in GiB; it can only grow. Default: 32.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -4325,6 +5184,15 @@ func (o ServersOutput) Count() pulumi.IntPtrOutput {
 // Upstream: `disks[0].size`.
 func (o ServersOutput) Disk() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Servers) *int { return v.Disk }).(pulumi.IntPtrOutput)
+}
+
+// Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].firewall`.
+func (o ServersOutput) Firewall() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Servers) *bool { return v.Firewall }).(pulumi.BoolPtrOutput)
 }
 
 // Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
@@ -4380,11 +5248,29 @@ func (o ServersOutput) Nodes() NodeOverridesMapOutput {
 	return o.ApplyT(func(v Servers) map[string]NodeOverrides { return v.Nodes }).(NodeOverridesMapOutput)
 }
 
+// Whether Proxmox VE starts the VM with its host. Default: true.
+//
+// Change: in place.
+//
+// Upstream: `onBoot`.
+func (o ServersOutput) OnBoot() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Servers) *bool { return v.OnBoot }).(pulumi.BoolPtrOutput)
+}
+
 // Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
 //
 // Change: reloads the load balancers, one after the other; nothing else.
 func (o ServersOutput) Others() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v Servers) []string { return v.Others }).(pulumi.StringArrayOutput)
+}
+
+// Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+//
+// Change: in place.
+//
+// Upstream: `protection`.
+func (o ServersOutput) Protection() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Servers) *bool { return v.Protection }).(pulumi.BoolPtrOutput)
 }
 
 // The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
@@ -4401,6 +5287,24 @@ func (o ServersOutput) StartOver() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Servers) *string { return v.StartOver }).(pulumi.StringPtrOutput)
 }
 
+// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+//
+// Change: in place.
+//
+// Upstream: `startup`.
+func (o ServersOutput) Startup() StartupPtrOutput {
+	return o.ApplyT(func(v Servers) *Startup { return v.Startup }).(StartupPtrOutput)
+}
+
+// More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+//
+// Change: in place.
+//
+// Upstream: `tags`.
+func (o ServersOutput) Tags() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v Servers) []string { return v.Tags }).(pulumi.StringArrayOutput)
+}
+
 // Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 //
 // Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
@@ -4408,6 +5312,24 @@ func (o ServersOutput) StartOver() pulumi.StringPtrOutput {
 // Upstream: k3s' `node-taint`.
 func (o ServersOutput) Taints() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v Servers) []string { return v.Taints }).(pulumi.StringArrayOutput)
+}
+
+// VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+//
+// Change: ignored by VMs that exist; it seeds new ones.
+//
+// Upstream: `clone.vmId`.
+func (o ServersOutput) TemplateId() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Servers) *int { return v.TemplateId }).(pulumi.IntPtrOutput)
+}
+
+// VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].vlanId`.
+func (o ServersOutput) Vlan() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Servers) *int { return v.Vlan }).(pulumi.IntPtrOutput)
 }
 
 type ServersPtrOutput struct{ *pulumi.OutputState }
@@ -4432,6 +5354,34 @@ func (o ServersPtrOutput) Elem() ServersOutput {
 		var ret Servers
 		return ret
 	}).(ServersOutput)
+}
+
+// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `memory.floating`.
+func (o ServersPtrOutput) Balloon() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Servers) *int {
+		if v == nil {
+			return nil
+		}
+		return v.Balloon
+	}).(pulumi.IntPtrOutput)
+}
+
+// Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].bridge`.
+func (o ServersPtrOutput) Bridge() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Servers) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Bridge
+	}).(pulumi.StringPtrOutput)
 }
 
 // CPU cores of each. Default: 2.
@@ -4460,6 +5410,34 @@ func (o ServersPtrOutput) Count() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
+// CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `cpu.type`.
+func (o ServersPtrOutput) CpuType() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Servers) *string {
+		if v == nil {
+			return nil
+		}
+		return v.CpuType
+	}).(pulumi.StringPtrOutput)
+}
+
+// Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+//
+// Change: as with `proxmox.datastore`.
+//
+// Upstream: `disks[0].datastoreId`.
+func (o ServersPtrOutput) Datastore() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Servers) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Datastore
+	}).(pulumi.StringPtrOutput)
+}
+
 // Disk of each in GiB; it can only grow. Default: 32.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -4472,6 +5450,20 @@ func (o ServersPtrOutput) Disk() pulumi.IntPtrOutput {
 		}
 		return v.Disk
 	}).(pulumi.IntPtrOutput)
+}
+
+// Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].firewall`.
+func (o ServersPtrOutput) Firewall() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *Servers) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Firewall
+	}).(pulumi.BoolPtrOutput)
 }
 
 // Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
@@ -4562,6 +5554,20 @@ func (o ServersPtrOutput) Nodes() NodeOverridesMapOutput {
 	}).(NodeOverridesMapOutput)
 }
 
+// Whether Proxmox VE starts the VM with its host. Default: true.
+//
+// Change: in place.
+//
+// Upstream: `onBoot`.
+func (o ServersPtrOutput) OnBoot() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *Servers) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.OnBoot
+	}).(pulumi.BoolPtrOutput)
+}
+
 // Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
 //
 // Change: reloads the load balancers, one after the other; nothing else.
@@ -4572,6 +5578,20 @@ func (o ServersPtrOutput) Others() pulumi.StringArrayOutput {
 		}
 		return v.Others
 	}).(pulumi.StringArrayOutput)
+}
+
+// Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+//
+// Change: in place.
+//
+// Upstream: `protection`.
+func (o ServersPtrOutput) Protection() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *Servers) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Protection
+	}).(pulumi.BoolPtrOutput)
 }
 
 // The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
@@ -4598,6 +5618,34 @@ func (o ServersPtrOutput) StartOver() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+//
+// Change: in place.
+//
+// Upstream: `startup`.
+func (o ServersPtrOutput) Startup() StartupPtrOutput {
+	return o.ApplyT(func(v *Servers) *Startup {
+		if v == nil {
+			return nil
+		}
+		return v.Startup
+	}).(StartupPtrOutput)
+}
+
+// More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+//
+// Change: in place.
+//
+// Upstream: `tags`.
+func (o ServersPtrOutput) Tags() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Servers) []string {
+		if v == nil {
+			return nil
+		}
+		return v.Tags
+	}).(pulumi.StringArrayOutput)
+}
+
 // Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
 //
 // Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
@@ -4610,6 +5658,34 @@ func (o ServersPtrOutput) Taints() pulumi.StringArrayOutput {
 		}
 		return v.Taints
 	}).(pulumi.StringArrayOutput)
+}
+
+// VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+//
+// Change: ignored by VMs that exist; it seeds new ones.
+//
+// Upstream: `clone.vmId`.
+func (o ServersPtrOutput) TemplateId() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Servers) *int {
+		if v == nil {
+			return nil
+		}
+		return v.TemplateId
+	}).(pulumi.IntPtrOutput)
+}
+
+// VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].vlanId`.
+func (o ServersPtrOutput) Vlan() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Servers) *int {
+		if v == nil {
+			return nil
+		}
+		return v.Vlan
+	}).(pulumi.IntPtrOutput)
 }
 
 // Labels and taints of the nodes of a group.
@@ -5445,6 +6521,232 @@ func (o SshOutput) User() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Ssh) *string { return v.User }).(pulumi.StringPtrOutput)
 }
 
+// When Proxmox VE starts a VM with its host, and stops it.
+type Startup struct {
+	// Seconds that this VM may take to stop before the next one is stopped, up to 3600. Default: Proxmox VE's, 180.
+	//
+	// Change: in place.
+	//
+	// Upstream: `startup.downDelay`.
+	DownDelay *int `pulumi:"downDelay"`
+	// VMs with a lower number are started before those with a higher one, and stopped after them. Default: 1 for load balancers, 2 for servers, 3 for workers.
+	//
+	// Change: in place.
+	//
+	// Upstream: `startup.order`.
+	Order *int `pulumi:"order"`
+	// Seconds after this VM before the next one is started, up to 3600. Default: none.
+	//
+	// Change: in place.
+	//
+	// Upstream: `startup.upDelay`.
+	UpDelay *int `pulumi:"upDelay"`
+}
+
+// StartupInput is an input type that accepts StartupArgs and StartupOutput values.
+// You can construct a concrete instance of `StartupInput` via:
+//
+//	StartupArgs{...}
+type StartupInput interface {
+	pulumi.Input
+
+	ToStartupOutput() StartupOutput
+	ToStartupOutputWithContext(context.Context) StartupOutput
+}
+
+// When Proxmox VE starts a VM with its host, and stops it.
+type StartupArgs struct {
+	// Seconds that this VM may take to stop before the next one is stopped, up to 3600. Default: Proxmox VE's, 180.
+	//
+	// Change: in place.
+	//
+	// Upstream: `startup.downDelay`.
+	DownDelay *int `pulumi:"downDelay"`
+	// VMs with a lower number are started before those with a higher one, and stopped after them. Default: 1 for load balancers, 2 for servers, 3 for workers.
+	//
+	// Change: in place.
+	//
+	// Upstream: `startup.order`.
+	Order *int `pulumi:"order"`
+	// Seconds after this VM before the next one is started, up to 3600. Default: none.
+	//
+	// Change: in place.
+	//
+	// Upstream: `startup.upDelay`.
+	UpDelay *int `pulumi:"upDelay"`
+}
+
+func (StartupArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Startup)(nil)).Elem()
+}
+
+func (i StartupArgs) ToStartupOutput() StartupOutput {
+	return i.ToStartupOutputWithContext(context.Background())
+}
+
+func (i StartupArgs) ToStartupOutputWithContext(ctx context.Context) StartupOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(StartupOutput)
+}
+
+func (i StartupArgs) ToStartupPtrOutput() StartupPtrOutput {
+	return i.ToStartupPtrOutputWithContext(context.Background())
+}
+
+func (i StartupArgs) ToStartupPtrOutputWithContext(ctx context.Context) StartupPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(StartupOutput).ToStartupPtrOutputWithContext(ctx)
+}
+
+// StartupPtrInput is an input type that accepts StartupArgs, StartupPtr and StartupPtrOutput values.
+// You can construct a concrete instance of `StartupPtrInput` via:
+//
+//	        StartupArgs{...}
+//
+//	or:
+//
+//	        nil
+type StartupPtrInput interface {
+	pulumi.Input
+
+	ToStartupPtrOutput() StartupPtrOutput
+	ToStartupPtrOutputWithContext(context.Context) StartupPtrOutput
+}
+
+type startupPtrType StartupArgs
+
+func StartupPtr(v *StartupArgs) StartupPtrInput {
+	return (*startupPtrType)(v)
+}
+
+func (*startupPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**Startup)(nil)).Elem()
+}
+
+func (i *startupPtrType) ToStartupPtrOutput() StartupPtrOutput {
+	return i.ToStartupPtrOutputWithContext(context.Background())
+}
+
+func (i *startupPtrType) ToStartupPtrOutputWithContext(ctx context.Context) StartupPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(StartupPtrOutput)
+}
+
+// When Proxmox VE starts a VM with its host, and stops it.
+type StartupOutput struct{ *pulumi.OutputState }
+
+func (StartupOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Startup)(nil)).Elem()
+}
+
+func (o StartupOutput) ToStartupOutput() StartupOutput {
+	return o
+}
+
+func (o StartupOutput) ToStartupOutputWithContext(ctx context.Context) StartupOutput {
+	return o
+}
+
+func (o StartupOutput) ToStartupPtrOutput() StartupPtrOutput {
+	return o.ToStartupPtrOutputWithContext(context.Background())
+}
+
+func (o StartupOutput) ToStartupPtrOutputWithContext(ctx context.Context) StartupPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Startup) *Startup {
+		return &v
+	}).(StartupPtrOutput)
+}
+
+// Seconds that this VM may take to stop before the next one is stopped, up to 3600. Default: Proxmox VE's, 180.
+//
+// Change: in place.
+//
+// Upstream: `startup.downDelay`.
+func (o StartupOutput) DownDelay() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Startup) *int { return v.DownDelay }).(pulumi.IntPtrOutput)
+}
+
+// VMs with a lower number are started before those with a higher one, and stopped after them. Default: 1 for load balancers, 2 for servers, 3 for workers.
+//
+// Change: in place.
+//
+// Upstream: `startup.order`.
+func (o StartupOutput) Order() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Startup) *int { return v.Order }).(pulumi.IntPtrOutput)
+}
+
+// Seconds after this VM before the next one is started, up to 3600. Default: none.
+//
+// Change: in place.
+//
+// Upstream: `startup.upDelay`.
+func (o StartupOutput) UpDelay() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Startup) *int { return v.UpDelay }).(pulumi.IntPtrOutput)
+}
+
+type StartupPtrOutput struct{ *pulumi.OutputState }
+
+func (StartupPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Startup)(nil)).Elem()
+}
+
+func (o StartupPtrOutput) ToStartupPtrOutput() StartupPtrOutput {
+	return o
+}
+
+func (o StartupPtrOutput) ToStartupPtrOutputWithContext(ctx context.Context) StartupPtrOutput {
+	return o
+}
+
+func (o StartupPtrOutput) Elem() StartupOutput {
+	return o.ApplyT(func(v *Startup) Startup {
+		if v != nil {
+			return *v
+		}
+		var ret Startup
+		return ret
+	}).(StartupOutput)
+}
+
+// Seconds that this VM may take to stop before the next one is stopped, up to 3600. Default: Proxmox VE's, 180.
+//
+// Change: in place.
+//
+// Upstream: `startup.downDelay`.
+func (o StartupPtrOutput) DownDelay() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Startup) *int {
+		if v == nil {
+			return nil
+		}
+		return v.DownDelay
+	}).(pulumi.IntPtrOutput)
+}
+
+// VMs with a lower number are started before those with a higher one, and stopped after them. Default: 1 for load balancers, 2 for servers, 3 for workers.
+//
+// Change: in place.
+//
+// Upstream: `startup.order`.
+func (o StartupPtrOutput) Order() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Startup) *int {
+		if v == nil {
+			return nil
+		}
+		return v.Order
+	}).(pulumi.IntPtrOutput)
+}
+
+// Seconds after this VM before the next one is started, up to 3600. Default: none.
+//
+// Change: in place.
+//
+// Upstream: `startup.upDelay`.
+func (o StartupPtrOutput) UpDelay() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Startup) *int {
+		if v == nil {
+			return nil
+		}
+		return v.UpDelay
+	}).(pulumi.IntPtrOutput)
+}
+
 // One more virtual address. It moves between load balancers like the API's, by itself.
 type Vip struct {
 	// IPv4 address, without prefix: free, inside of the network, outside of DHCP ranges.
@@ -5595,6 +6897,18 @@ func (o VipMapOutput) MapIndex(k pulumi.StringInput) VipOutput {
 
 // A pool of workers.
 type WorkerPool struct {
+	// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `memory.floating`.
+	Balloon *int `pulumi:"balloon"`
+	// Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].bridge`.
+	Bridge *string `pulumi:"bridge"`
 	// CPU cores of each. Default: 4.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -5605,12 +6919,30 @@ type WorkerPool struct {
 	//
 	// Change: adds nodes, or takes the last ones away; the others stay as they are.
 	Count *int `pulumi:"count"`
+	// CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `cpu.type`.
+	CpuType *string `pulumi:"cpuType"`
+	// Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+	//
+	// Change: as with `proxmox.datastore`.
+	//
+	// Upstream: `disks[0].datastoreId`.
+	Datastore *string `pulumi:"datastore"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].firewall`.
+	Firewall *bool `pulumi:"firewall"`
 	// IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
 	//
 	// Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -5643,16 +6975,52 @@ type WorkerPool struct {
 	Memory *int `pulumi:"memory"`
 	// Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
 	Nodes map[string]NodeOverrides `pulumi:"nodes"`
+	// Whether Proxmox VE starts the VM with its host. Default: true.
+	//
+	// Change: in place.
+	//
+	// Upstream: `onBoot`.
+	OnBoot *bool `pulumi:"onBoot"`
+	// Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+	//
+	// Change: in place.
+	//
+	// Upstream: `protection`.
+	Protection *bool `pulumi:"protection"`
 	// The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
 	Slots []int `pulumi:"slots"`
+	// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+	//
+	// Change: in place.
+	//
+	// Upstream: `startup`.
+	Startup *Startup `pulumi:"startup"`
+	// More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+	//
+	// Change: in place.
+	//
+	// Upstream: `tags`.
+	Tags []string `pulumi:"tags"`
 	// Taints of the workers. Default: none.
 	//
 	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-taint`.
 	Taints []string `pulumi:"taints"`
+	// VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+	//
+	// Change: ignored by VMs that exist; it seeds new ones.
+	//
+	// Upstream: `clone.vmId`.
+	TemplateId *int `pulumi:"templateId"`
+	// VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].vlanId`.
+	Vlan *int `pulumi:"vlan"`
 }
 
 // WorkerPoolInput is an input type that accepts WorkerPoolArgs and WorkerPoolOutput values.
@@ -5668,6 +7036,18 @@ type WorkerPoolInput interface {
 
 // A pool of workers.
 type WorkerPoolArgs struct {
+	// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `memory.floating`.
+	Balloon *int `pulumi:"balloon"`
+	// Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].bridge`.
+	Bridge *string `pulumi:"bridge"`
 	// CPU cores of each. Default: 4.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -5678,12 +7058,30 @@ type WorkerPoolArgs struct {
 	//
 	// Change: adds nodes, or takes the last ones away; the others stay as they are.
 	Count *int `pulumi:"count"`
+	// CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `cpu.type`.
+	CpuType *string `pulumi:"cpuType"`
+	// Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+	//
+	// Change: as with `proxmox.datastore`.
+	//
+	// Upstream: `disks[0].datastoreId`.
+	Datastore *string `pulumi:"datastore"`
 	// Disk of each in GiB; it can only grow. Default: 32.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].firewall`.
+	Firewall *bool `pulumi:"firewall"`
 	// IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
 	//
 	// Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -5716,16 +7114,52 @@ type WorkerPoolArgs struct {
 	Memory *int `pulumi:"memory"`
 	// Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
 	Nodes map[string]NodeOverridesArgs `pulumi:"nodes"`
+	// Whether Proxmox VE starts the VM with its host. Default: true.
+	//
+	// Change: in place.
+	//
+	// Upstream: `onBoot`.
+	OnBoot *bool `pulumi:"onBoot"`
+	// Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+	//
+	// Change: in place.
+	//
+	// Upstream: `protection`.
+	Protection *bool `pulumi:"protection"`
 	// The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
 	Slots []int `pulumi:"slots"`
+	// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+	//
+	// Change: in place.
+	//
+	// Upstream: `startup`.
+	Startup *StartupArgs `pulumi:"startup"`
+	// More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+	//
+	// Change: in place.
+	//
+	// Upstream: `tags`.
+	Tags []string `pulumi:"tags"`
 	// Taints of the workers. Default: none.
 	//
 	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-taint`.
 	Taints []string `pulumi:"taints"`
+	// VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+	//
+	// Change: ignored by VMs that exist; it seeds new ones.
+	//
+	// Upstream: `clone.vmId`.
+	TemplateId pulumi.IntPtrInput `pulumi:"templateId"`
+	// VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `networkDevices[0].vlanId`.
+	Vlan *int `pulumi:"vlan"`
 }
 
 func (WorkerPoolArgs) ElementType() reflect.Type {
@@ -5780,6 +7214,24 @@ func (o WorkerPoolOutput) ToWorkerPoolOutputWithContext(ctx context.Context) Wor
 	return o
 }
 
+// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `memory.floating`.
+func (o WorkerPoolOutput) Balloon() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *int { return v.Balloon }).(pulumi.IntPtrOutput)
+}
+
+// Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].bridge`.
+func (o WorkerPoolOutput) Bridge() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *string { return v.Bridge }).(pulumi.StringPtrOutput)
+}
+
 // CPU cores of each. Default: 4.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -5796,6 +7248,24 @@ func (o WorkerPoolOutput) Count() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v WorkerPool) *int { return v.Count }).(pulumi.IntPtrOutput)
 }
 
+// CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `cpu.type`.
+func (o WorkerPoolOutput) CpuType() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *string { return v.CpuType }).(pulumi.StringPtrOutput)
+}
+
+// Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+//
+// Change: as with `proxmox.datastore`.
+//
+// Upstream: `disks[0].datastoreId`.
+func (o WorkerPoolOutput) Datastore() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *string { return v.Datastore }).(pulumi.StringPtrOutput)
+}
+
 // Disk of each in GiB; it can only grow. Default: 32.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -5803,6 +7273,15 @@ func (o WorkerPoolOutput) Count() pulumi.IntPtrOutput {
 // Upstream: `disks[0].size`.
 func (o WorkerPoolOutput) Disk() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v WorkerPool) *int { return v.Disk }).(pulumi.IntPtrOutput)
+}
+
+// Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].firewall`.
+func (o WorkerPoolOutput) Firewall() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *bool { return v.Firewall }).(pulumi.BoolPtrOutput)
 }
 
 // IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
@@ -5858,11 +7337,47 @@ func (o WorkerPoolOutput) Nodes() NodeOverridesMapOutput {
 	return o.ApplyT(func(v WorkerPool) map[string]NodeOverrides { return v.Nodes }).(NodeOverridesMapOutput)
 }
 
+// Whether Proxmox VE starts the VM with its host. Default: true.
+//
+// Change: in place.
+//
+// Upstream: `onBoot`.
+func (o WorkerPoolOutput) OnBoot() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *bool { return v.OnBoot }).(pulumi.BoolPtrOutput)
+}
+
+// Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+//
+// Change: in place.
+//
+// Upstream: `protection`.
+func (o WorkerPoolOutput) Protection() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *bool { return v.Protection }).(pulumi.BoolPtrOutput)
+}
+
 // The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 //
 // Change: adds and removes those nodes; the others stay as they are.
 func (o WorkerPoolOutput) Slots() pulumi.IntArrayOutput {
 	return o.ApplyT(func(v WorkerPool) []int { return v.Slots }).(pulumi.IntArrayOutput)
+}
+
+// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+//
+// Change: in place.
+//
+// Upstream: `startup`.
+func (o WorkerPoolOutput) Startup() StartupPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *Startup { return v.Startup }).(StartupPtrOutput)
+}
+
+// More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+//
+// Change: in place.
+//
+// Upstream: `tags`.
+func (o WorkerPoolOutput) Tags() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v WorkerPool) []string { return v.Tags }).(pulumi.StringArrayOutput)
 }
 
 // Taints of the workers. Default: none.
@@ -5872,6 +7387,24 @@ func (o WorkerPoolOutput) Slots() pulumi.IntArrayOutput {
 // Upstream: k3s' `node-taint`.
 func (o WorkerPoolOutput) Taints() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v WorkerPool) []string { return v.Taints }).(pulumi.StringArrayOutput)
+}
+
+// VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+//
+// Change: ignored by VMs that exist; it seeds new ones.
+//
+// Upstream: `clone.vmId`.
+func (o WorkerPoolOutput) TemplateId() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *int { return v.TemplateId }).(pulumi.IntPtrOutput)
+}
+
+// VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].vlanId`.
+func (o WorkerPoolOutput) Vlan() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *int { return v.Vlan }).(pulumi.IntPtrOutput)
 }
 
 type WorkerPoolMapOutput struct{ *pulumi.OutputState }
@@ -5911,6 +7444,7 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*MachineMapInput)(nil)).Elem(), MachineMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*MachineChangeInput)(nil)).Elem(), MachineChangeArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*MachineSeedInput)(nil)).Elem(), MachineSeedArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*MachineSeedMapInput)(nil)).Elem(), MachineSeedMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NetworkInput)(nil)).Elem(), NetworkArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeInfoInput)(nil)).Elem(), NodeInfoArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeInfoMapInput)(nil)).Elem(), NodeInfoMap{})
@@ -5932,6 +7466,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*SnapshotStoreInput)(nil)).Elem(), SnapshotStoreArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SnapshotStorePtrInput)(nil)).Elem(), SnapshotStoreArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*SshInput)(nil)).Elem(), SshArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*StartupInput)(nil)).Elem(), StartupArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*StartupPtrInput)(nil)).Elem(), StartupArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*VipInput)(nil)).Elem(), VipArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*VipMapInput)(nil)).Elem(), VipMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*WorkerPoolInput)(nil)).Elem(), WorkerPoolArgs{})
@@ -5952,6 +7488,7 @@ func init() {
 	pulumi.RegisterOutputType(MachineMapOutput{})
 	pulumi.RegisterOutputType(MachineChangeOutput{})
 	pulumi.RegisterOutputType(MachineSeedOutput{})
+	pulumi.RegisterOutputType(MachineSeedMapOutput{})
 	pulumi.RegisterOutputType(NetworkOutput{})
 	pulumi.RegisterOutputType(NodeInfoOutput{})
 	pulumi.RegisterOutputType(NodeInfoMapOutput{})
@@ -5973,6 +7510,8 @@ func init() {
 	pulumi.RegisterOutputType(SnapshotStoreOutput{})
 	pulumi.RegisterOutputType(SnapshotStorePtrOutput{})
 	pulumi.RegisterOutputType(SshOutput{})
+	pulumi.RegisterOutputType(StartupOutput{})
+	pulumi.RegisterOutputType(StartupPtrOutput{})
 	pulumi.RegisterOutputType(VipOutput{})
 	pulumi.RegisterOutputType(VipMapOutput{})
 	pulumi.RegisterOutputType(WorkerPoolOutput{})

@@ -363,6 +363,22 @@ export interface LoadBalancersArgs {
      */
     balance?: enums.Balance;
     /**
+     * Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `memory.floating`.
+     */
+    balloon?: number;
+    /**
+     * Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `networkDevices[0].bridge`.
+     */
+    bridge?: string;
+    /**
      * Failed checks after which a server is out. Default: 3.
      *
      * Change: reloads the load balancers, one after the other; nothing else.
@@ -401,6 +417,22 @@ export interface LoadBalancersArgs {
      */
     count?: number;
     /**
+     * CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `cpu.type`.
+     */
+    cpuType?: string;
+    /**
+     * Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+     *
+     * Change: as with `proxmox.datastore`.
+     *
+     * Upstream: `disks[0].datastoreId`.
+     */
+    datastore?: string;
+    /**
      * Disk of each in GiB; it can only grow. Default: 32.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -414,6 +446,14 @@ export interface LoadBalancersArgs {
      * Change: reloads the load balancers, one after the other; nothing else.
      */
     extraLines?: string[];
+    /**
+     * Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `networkDevices[0].firewall`.
+     */
+    firewall?: boolean;
     /**
      * IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
      *
@@ -461,6 +501,14 @@ export interface LoadBalancersArgs {
      */
     nodes?: {[key: string]: inputs.NodeOverridesArgs};
     /**
+     * Whether Proxmox VE starts the VM with its host. Default: true.
+     *
+     * Change: in place.
+     *
+     * Upstream: `onBoot`.
+     */
+    onBoot?: boolean;
+    /**
      * Whether the load balancer with the highest priority takes the VIP back when it returns. Default: false, the VIP stays where it is.
      *
      * Change: reloads the load balancers, one after the other; nothing else.
@@ -469,11 +517,27 @@ export interface LoadBalancersArgs {
      */
     preempt?: boolean;
     /**
+     * Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+     *
+     * Change: in place.
+     *
+     * Upstream: `protection`.
+     */
+    protection?: boolean;
+    /**
      * The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
      *
      * Change: adds and removes those nodes; the others stay as they are.
      */
     slots?: number[];
+    /**
+     * When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+     *
+     * Change: in place.
+     *
+     * Upstream: `startup`.
+     */
+    startup?: inputs.StartupArgs;
     /**
      * Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
      *
@@ -482,6 +546,22 @@ export interface LoadBalancersArgs {
      * Upstream: HAProxy's `bind`.
      */
     statusPort?: number;
+    /**
+     * More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+     *
+     * Change: in place.
+     *
+     * Upstream: `tags`.
+     */
+    tags?: string[];
+    /**
+     * VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+     *
+     * Change: ignored by VMs that exist; it seeds new ones.
+     *
+     * Upstream: `clone.vmId`.
+     */
+    templateId?: pulumi.Input<number | undefined>;
     /**
      * More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
      *
@@ -496,6 +576,14 @@ export interface LoadBalancersArgs {
      * Upstream: Keepalived's `virtual_router_id`.
      */
     virtualRouterId?: number;
+    /**
+     * VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `networkDevices[0].vlanId`.
+     */
+    vlan?: number;
 }
 
 /**
@@ -530,6 +618,12 @@ export interface MachineArgs {
      * The input that holds its group.
      */
     path: pulumi.Input<string>;
+    /**
+     * Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+     *
+     * Change: in place.
+     */
+    protected?: pulumi.Input<boolean | undefined>;
     /**
      * What it is for.
      */
@@ -625,6 +719,22 @@ export interface NetworkArgs {
  */
 export interface NodeOverridesArgs {
     /**
+     * Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: the group's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `memory.floating`.
+     */
+    balloon?: number;
+    /**
+     * Bridge of the network device; addresses stay those of `network.cidr`. Default: the group's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `networkDevices[0].bridge`.
+     */
+    bridge?: string;
+    /**
      * CPU cores. Default: the group's.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -633,6 +743,22 @@ export interface NodeOverridesArgs {
      */
     cores?: number;
     /**
+     * CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: the group's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `cpu.type`.
+     */
+    cpuType?: string;
+    /**
+     * Storage for disk and cloud-init drive. Default: the group's.
+     *
+     * Change: as with `proxmox.datastore`.
+     *
+     * Upstream: `disks[0].datastoreId`.
+     */
+    datastore?: string;
+    /**
      * Disk in GiB; it can only grow. Default: the group's.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -640,6 +766,14 @@ export interface NodeOverridesArgs {
      * Upstream: `disks[0].size`.
      */
     disk?: number;
+    /**
+     * Whether Proxmox VE's firewall applies to the network device. Default: the group's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `networkDevices[0].firewall`.
+     */
+    firewall?: boolean;
     /**
      * A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's.
      *
@@ -669,6 +803,22 @@ export interface NodeOverridesArgs {
      */
     memory?: number;
     /**
+     * Whether Proxmox VE starts the VM with its host. Default: the group's.
+     *
+     * Change: in place.
+     *
+     * Upstream: `onBoot`.
+     */
+    onBoot?: boolean;
+    /**
+     * Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: the group's.
+     *
+     * Change: in place.
+     *
+     * Upstream: `protection`.
+     */
+    protection?: boolean;
+    /**
      * Proxmox node; one of `proxmox.nodes`. Default: spread by slot.
      *
      * Change: ignored by VMs that exist; it seeds new ones.
@@ -676,6 +826,38 @@ export interface NodeOverridesArgs {
      * Upstream: `nodeName`.
      */
     proxmoxNode?: string;
+    /**
+     * When Proxmox VE starts the VM with its host, and stops it. Default: the group's.
+     *
+     * Change: in place.
+     *
+     * Upstream: `startup`.
+     */
+    startup?: inputs.StartupArgs;
+    /**
+     * More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+     *
+     * Change: in place.
+     *
+     * Upstream: `tags`.
+     */
+    tags?: string[];
+    /**
+     * VM id of the template to clone, for another system or other drivers. May be an output. Default: the group's.
+     *
+     * Change: ignored by VMs that exist; it seeds new ones.
+     *
+     * Upstream: `clone.vmId`.
+     */
+    templateId?: pulumi.Input<number | undefined>;
+    /**
+     * VLAN tag of the network device, 1 to 4094. Default: the group's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `networkDevices[0].vlanId`.
+     */
+    vlan?: number;
     /**
      * VM id, 100 to 999999999. Default: the group's first VM id plus slot minus 1, else derived from the node's name.
      *
@@ -750,6 +932,12 @@ export interface ProxmoxArgs {
      * Change: changes nothing itself.
      */
     restartTogether?: boolean;
+    /**
+     * What becomes of two servers, or two load balancers, that would share a Proxmox node although others of `nodes` have fewer: that node takes more with it than it must when it fails. VMs that exist are where they are. Default: `require`, an error at preview.
+     *
+     * Change: changes nothing itself.
+     */
+    spread?: enums.Spread;
     /**
      * Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none.
      *
@@ -879,6 +1067,22 @@ export interface S3Args {
  */
 export interface ServersArgs {
     /**
+     * Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `memory.floating`.
+     */
+    balloon?: number;
+    /**
+     * Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `networkDevices[0].bridge`.
+     */
+    bridge?: string;
+    /**
      * CPU cores of each. Default: 2.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -893,6 +1097,22 @@ export interface ServersArgs {
      */
     count?: number;
     /**
+     * CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `cpu.type`.
+     */
+    cpuType?: string;
+    /**
+     * Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+     *
+     * Change: as with `proxmox.datastore`.
+     *
+     * Upstream: `disks[0].datastoreId`.
+     */
+    datastore?: string;
+    /**
      * Disk of each in GiB; it can only grow. Default: 32.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -900,6 +1120,14 @@ export interface ServersArgs {
      * Upstream: `disks[0].size`.
      */
     disk?: number;
+    /**
+     * Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `networkDevices[0].firewall`.
+     */
+    firewall?: boolean;
     /**
      * Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
      *
@@ -947,11 +1175,27 @@ export interface ServersArgs {
      */
     nodes?: {[key: string]: inputs.NodeOverridesArgs};
     /**
+     * Whether Proxmox VE starts the VM with its host. Default: true.
+     *
+     * Change: in place.
+     *
+     * Upstream: `onBoot`.
+     */
+    onBoot?: boolean;
+    /**
      * Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
      *
      * Change: reloads the load balancers, one after the other; nothing else.
      */
     others?: string[];
+    /**
+     * Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+     *
+     * Change: in place.
+     *
+     * Upstream: `protection`.
+     */
+    protection?: boolean;
     /**
      * The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
      *
@@ -965,6 +1209,22 @@ export interface ServersArgs {
      */
     startOver?: string;
     /**
+     * When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+     *
+     * Change: in place.
+     *
+     * Upstream: `startup`.
+     */
+    startup?: inputs.StartupArgs;
+    /**
+     * More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+     *
+     * Change: in place.
+     *
+     * Upstream: `tags`.
+     */
+    tags?: string[];
+    /**
      * Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
      *
      * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
@@ -972,6 +1232,22 @@ export interface ServersArgs {
      * Upstream: k3s' `node-taint`.
      */
     taints?: string[];
+    /**
+     * VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+     *
+     * Change: ignored by VMs that exist; it seeds new ones.
+     *
+     * Upstream: `clone.vmId`.
+     */
+    templateId?: pulumi.Input<number | undefined>;
+    /**
+     * VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `networkDevices[0].vlanId`.
+     */
+    vlan?: number;
 }
 
 /**
@@ -1105,6 +1381,36 @@ export interface SshArgs {
 }
 
 /**
+ * When Proxmox VE starts a VM with its host, and stops it.
+ */
+export interface StartupArgs {
+    /**
+     * Seconds that this VM may take to stop before the next one is stopped, up to 3600. Default: Proxmox VE's, 180.
+     *
+     * Change: in place.
+     *
+     * Upstream: `startup.downDelay`.
+     */
+    downDelay?: number;
+    /**
+     * VMs with a lower number are started before those with a higher one, and stopped after them. Default: 1 for load balancers, 2 for servers, 3 for workers.
+     *
+     * Change: in place.
+     *
+     * Upstream: `startup.order`.
+     */
+    order?: number;
+    /**
+     * Seconds after this VM before the next one is started, up to 3600. Default: none.
+     *
+     * Change: in place.
+     *
+     * Upstream: `startup.upDelay`.
+     */
+    upDelay?: number;
+}
+
+/**
  * One more virtual address. It moves between load balancers like the API's, by itself.
  */
 export interface VipArgs {
@@ -1137,6 +1443,22 @@ export interface VipArgs {
  */
 export interface WorkerPoolArgs {
     /**
+     * Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `memory.floating`.
+     */
+    balloon?: number;
+    /**
+     * Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `networkDevices[0].bridge`.
+     */
+    bridge?: string;
+    /**
      * CPU cores of each. Default: 4.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -1151,6 +1473,22 @@ export interface WorkerPoolArgs {
      */
     count?: number;
     /**
+     * CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `cpu.type`.
+     */
+    cpuType?: string;
+    /**
+     * Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+     *
+     * Change: as with `proxmox.datastore`.
+     *
+     * Upstream: `disks[0].datastoreId`.
+     */
+    datastore?: string;
+    /**
      * Disk of each in GiB; it can only grow. Default: 32.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -1158,6 +1496,14 @@ export interface WorkerPoolArgs {
      * Upstream: `disks[0].size`.
      */
     disk?: number;
+    /**
+     * Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `networkDevices[0].firewall`.
+     */
+    firewall?: boolean;
     /**
      * IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
      *
@@ -1205,11 +1551,43 @@ export interface WorkerPoolArgs {
      */
     nodes?: {[key: string]: inputs.NodeOverridesArgs};
     /**
+     * Whether Proxmox VE starts the VM with its host. Default: true.
+     *
+     * Change: in place.
+     *
+     * Upstream: `onBoot`.
+     */
+    onBoot?: boolean;
+    /**
+     * Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+     *
+     * Change: in place.
+     *
+     * Upstream: `protection`.
+     */
+    protection?: boolean;
+    /**
      * The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
      *
      * Change: adds and removes those nodes; the others stay as they are.
      */
     slots?: number[];
+    /**
+     * When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+     *
+     * Change: in place.
+     *
+     * Upstream: `startup`.
+     */
+    startup?: inputs.StartupArgs;
+    /**
+     * More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+     *
+     * Change: in place.
+     *
+     * Upstream: `tags`.
+     */
+    tags?: string[];
     /**
      * Taints of the workers. Default: none.
      *
@@ -1218,4 +1596,20 @@ export interface WorkerPoolArgs {
      * Upstream: k3s' `node-taint`.
      */
     taints?: string[];
+    /**
+     * VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+     *
+     * Change: ignored by VMs that exist; it seeds new ones.
+     *
+     * Upstream: `clone.vmId`.
+     */
+    templateId?: pulumi.Input<number | undefined>;
+    /**
+     * VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `networkDevices[0].vlanId`.
+     */
+    vlan?: number;
 }

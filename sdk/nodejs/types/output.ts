@@ -39,6 +39,12 @@ export interface Machine {
      */
     path: string;
     /**
+     * Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+     *
+     * Change: in place.
+     */
+    protected?: boolean;
+    /**
      * What it is for.
      */
     role: string;

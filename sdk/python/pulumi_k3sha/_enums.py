@@ -10,6 +10,7 @@ __all__ = [
     'Balance',
     'Drain',
     'NodeRole',
+    'Spread',
 ]
 
 
@@ -83,4 +84,19 @@ class NodeRole(_builtins.str, Enum):
     LOAD_BALANCER = "load-balancer"
     """
     Runs HAProxy and Keepalived; it is no Kubernetes node.
+    """
+
+
+@pulumi.type_token("k3sha:index:Spread")
+class Spread(_builtins.str, Enum):
+    """
+    What becomes of servers, or load balancers, that would share a Proxmox node.
+    """
+    REQUIRE = "require"
+    """
+    It is an error, at preview.
+    """
+    PREFER = "prefer"
+    """
+    It is a warning.
     """

@@ -54,6 +54,8 @@ __all__ = [
     'SnapshotStoreArgsDict',
     'SshArgs',
     'SshArgsDict',
+    'StartupArgs',
+    'StartupArgsDict',
     'VipArgs',
     'VipArgsDict',
     'WorkerPoolArgs',
@@ -1390,6 +1392,22 @@ class LoadBalancersArgsDict(TypedDict):
 
     Upstream: HAProxy's `balance`.
     """
+    balloon: NotRequired[_builtins.int]
+    """
+    Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `memory.floating`.
+    """
+    bridge: NotRequired[_builtins.str]
+    """
+    Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `networkDevices[0].bridge`.
+    """
     check_fall: NotRequired[_builtins.int]
     """
     Failed checks after which a server is out. Default: 3.
@@ -1428,6 +1446,22 @@ class LoadBalancersArgsDict(TypedDict):
 
     Change: adds nodes, or takes the last ones away; the others stay as they are.
     """
+    cpu_type: NotRequired[_builtins.str]
+    """
+    CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `cpu.type`.
+    """
+    datastore: NotRequired[_builtins.str]
+    """
+    Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+
+    Change: as with `proxmox.datastore`.
+
+    Upstream: `disks[0].datastoreId`.
+    """
     disk: NotRequired[_builtins.int]
     """
     Disk of each in GiB; it can only grow. Default: 32.
@@ -1441,6 +1475,14 @@ class LoadBalancersArgsDict(TypedDict):
     More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none.
 
     Change: reloads the load balancers, one after the other; nothing else.
+    """
+    firewall: NotRequired[_builtins.bool]
+    """
+    Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `networkDevices[0].firewall`.
     """
     first_address: NotRequired[_builtins.str]
     """
@@ -1488,6 +1530,14 @@ class LoadBalancersArgsDict(TypedDict):
     """
     Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
     """
+    on_boot: NotRequired[_builtins.bool]
+    """
+    Whether Proxmox VE starts the VM with its host. Default: true.
+
+    Change: in place.
+
+    Upstream: `onBoot`.
+    """
     preempt: NotRequired[_builtins.bool]
     """
     Whether the load balancer with the highest priority takes the VIP back when it returns. Default: false, the VIP stays where it is.
@@ -1496,11 +1546,27 @@ class LoadBalancersArgsDict(TypedDict):
 
     Upstream: Keepalived's `nopreempt`.
     """
+    protection: NotRequired[_builtins.bool]
+    """
+    Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+
+    Change: in place.
+
+    Upstream: `protection`.
+    """
     slots: NotRequired[Sequence[_builtins.int]]
     """
     The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 
     Change: adds and removes those nodes; the others stay as they are.
+    """
+    startup: NotRequired['StartupArgsDict']
+    """
+    When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+
+    Change: in place.
+
+    Upstream: `startup`.
     """
     status_port: NotRequired[_builtins.int]
     """
@@ -1509,6 +1575,22 @@ class LoadBalancersArgsDict(TypedDict):
     Change: reloads the load balancers, one after the other; nothing else.
 
     Upstream: HAProxy's `bind`.
+    """
+    tags: NotRequired[Sequence[_builtins.str]]
+    """
+    More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+
+    Change: in place.
+
+    Upstream: `tags`.
+    """
+    template_id: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+
+    Change: ignored by VMs that exist; it seeds new ones.
+
+    Upstream: `clone.vmId`.
     """
     vips: NotRequired[Mapping[str, 'VipArgsDict']]
     """
@@ -1524,6 +1606,14 @@ class LoadBalancersArgsDict(TypedDict):
 
     Upstream: Keepalived's `virtual_router_id`.
     """
+    vlan: NotRequired[_builtins.int]
+    """
+    VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `networkDevices[0].vlanId`.
+    """
 
 @pulumi.input_type
 class LoadBalancersArgs:
@@ -1531,13 +1621,18 @@ class LoadBalancersArgs:
                  advert_interval: Optional[_builtins.float] = None,
                  api_port: Optional[_builtins.int] = None,
                  balance: Optional['Balance'] = None,
+                 balloon: Optional[_builtins.int] = None,
+                 bridge: Optional[_builtins.str] = None,
                  check_fall: Optional[_builtins.int] = None,
                  check_interval: Optional[_builtins.int] = None,
                  check_rise: Optional[_builtins.int] = None,
                  cores: Optional[_builtins.int] = None,
                  count: Optional[_builtins.int] = None,
+                 cpu_type: Optional[_builtins.str] = None,
+                 datastore: Optional[_builtins.str] = None,
                  disk: Optional[_builtins.int] = None,
                  extra_lines: Optional[Sequence[_builtins.str]] = None,
+                 firewall: Optional[_builtins.bool] = None,
                  first_address: Optional[_builtins.str] = None,
                  first_vm_id: Optional[_builtins.int] = None,
                  forward: Optional[Sequence['ForwardArgs']] = None,
@@ -1545,11 +1640,17 @@ class LoadBalancersArgs:
                  interface: Optional[_builtins.str] = None,
                  memory: Optional[_builtins.int] = None,
                  nodes: Optional[Mapping[str, 'NodeOverridesArgs']] = None,
+                 on_boot: Optional[_builtins.bool] = None,
                  preempt: Optional[_builtins.bool] = None,
+                 protection: Optional[_builtins.bool] = None,
                  slots: Optional[Sequence[_builtins.int]] = None,
+                 startup: Optional['StartupArgs'] = None,
                  status_port: Optional[_builtins.int] = None,
+                 tags: Optional[Sequence[_builtins.str]] = None,
+                 template_id: pulumi.Input[Optional[_builtins.int]] = None,
                  vips: Optional[Mapping[str, 'VipArgs']] = None,
-                 virtual_router_id: Optional[_builtins.int] = None):
+                 virtual_router_id: Optional[_builtins.int] = None,
+                 vlan: Optional[_builtins.int] = None):
         """
         The load balancers: HAProxy, and Keepalived for the VIP.
 
@@ -1568,6 +1669,16 @@ class LoadBalancersArgs:
                Change: reloads the load balancers, one after the other; nothing else.
                
                Upstream: HAProxy's `balance`.
+        :param _builtins.int balloon: Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `memory.floating`.
+        :param _builtins.str bridge: Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `networkDevices[0].bridge`.
         :param _builtins.int check_fall: Failed checks after which a server is out. Default: 3.
                
                Change: reloads the load balancers, one after the other; nothing else.
@@ -1591,6 +1702,16 @@ class LoadBalancersArgs:
         :param _builtins.int count: How many load balancers: 1 to 3. Default: 2. Their slots are 1 to count. Excludes `slots`.
                
                Change: adds nodes, or takes the last ones away; the others stay as they are.
+        :param _builtins.str cpu_type: CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `cpu.type`.
+        :param _builtins.str datastore: Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+               
+               Change: as with `proxmox.datastore`.
+               
+               Upstream: `disks[0].datastoreId`.
         :param _builtins.int disk: Disk of each in GiB; it can only grow. Default: 32.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -1599,6 +1720,11 @@ class LoadBalancersArgs:
         :param Sequence[_builtins.str] extra_lines: More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none.
                
                Change: reloads the load balancers, one after the other; nothing else.
+        :param _builtins.bool firewall: Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `networkDevices[0].firewall`.
         :param _builtins.str first_address: IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
                
                Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -1624,19 +1750,44 @@ class LoadBalancersArgs:
                
                Upstream: `memory.dedicated`.
         :param Mapping[str, 'NodeOverridesArgs'] nodes: Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
+        :param _builtins.bool on_boot: Whether Proxmox VE starts the VM with its host. Default: true.
+               
+               Change: in place.
+               
+               Upstream: `onBoot`.
         :param _builtins.bool preempt: Whether the load balancer with the highest priority takes the VIP back when it returns. Default: false, the VIP stays where it is.
                
                Change: reloads the load balancers, one after the other; nothing else.
                
                Upstream: Keepalived's `nopreempt`.
+        :param _builtins.bool protection: Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+               
+               Change: in place.
+               
+               Upstream: `protection`.
         :param Sequence[_builtins.int] slots: The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
                
                Change: adds and removes those nodes; the others stay as they are.
+        :param 'StartupArgs' startup: When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+               
+               Change: in place.
+               
+               Upstream: `startup`.
         :param _builtins.int status_port: Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
                
                Change: reloads the load balancers, one after the other; nothing else.
                
                Upstream: HAProxy's `bind`.
+        :param Sequence[_builtins.str] tags: More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+               
+               Change: in place.
+               
+               Upstream: `tags`.
+        :param pulumi.Input[_builtins.int] template_id: VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+               
+               Change: ignored by VMs that exist; it seeds new ones.
+               
+               Upstream: `clone.vmId`.
         :param Mapping[str, 'VipArgs'] vips: More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.
                
                Change: reloads the load balancers, one after the other; nothing else.
@@ -1645,6 +1796,11 @@ class LoadBalancersArgs:
                Change: reloads the load balancers, one after the other; nothing else.
                
                Upstream: Keepalived's `virtual_router_id`.
+        :param _builtins.int vlan: VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `networkDevices[0].vlanId`.
         """
         if advert_interval is not None:
             pulumi.set(__self__, "advert_interval", advert_interval)
@@ -1652,6 +1808,10 @@ class LoadBalancersArgs:
             pulumi.set(__self__, "api_port", api_port)
         if balance is not None:
             pulumi.set(__self__, "balance", balance)
+        if balloon is not None:
+            pulumi.set(__self__, "balloon", balloon)
+        if bridge is not None:
+            pulumi.set(__self__, "bridge", bridge)
         if check_fall is not None:
             pulumi.set(__self__, "check_fall", check_fall)
         if check_interval is not None:
@@ -1662,10 +1822,16 @@ class LoadBalancersArgs:
             pulumi.set(__self__, "cores", cores)
         if count is not None:
             pulumi.set(__self__, "count", count)
+        if cpu_type is not None:
+            pulumi.set(__self__, "cpu_type", cpu_type)
+        if datastore is not None:
+            pulumi.set(__self__, "datastore", datastore)
         if disk is not None:
             pulumi.set(__self__, "disk", disk)
         if extra_lines is not None:
             pulumi.set(__self__, "extra_lines", extra_lines)
+        if firewall is not None:
+            pulumi.set(__self__, "firewall", firewall)
         if first_address is not None:
             pulumi.set(__self__, "first_address", first_address)
         if first_vm_id is not None:
@@ -1680,16 +1846,28 @@ class LoadBalancersArgs:
             pulumi.set(__self__, "memory", memory)
         if nodes is not None:
             pulumi.set(__self__, "nodes", nodes)
+        if on_boot is not None:
+            pulumi.set(__self__, "on_boot", on_boot)
         if preempt is not None:
             pulumi.set(__self__, "preempt", preempt)
+        if protection is not None:
+            pulumi.set(__self__, "protection", protection)
         if slots is not None:
             pulumi.set(__self__, "slots", slots)
+        if startup is not None:
+            pulumi.set(__self__, "startup", startup)
         if status_port is not None:
             pulumi.set(__self__, "status_port", status_port)
+        if tags is not None:
+            pulumi.set(__self__, "tags", tags)
+        if template_id is not None:
+            pulumi.set(__self__, "template_id", template_id)
         if vips is not None:
             pulumi.set(__self__, "vips", vips)
         if virtual_router_id is not None:
             pulumi.set(__self__, "virtual_router_id", virtual_router_id)
+        if vlan is not None:
+            pulumi.set(__self__, "vlan", vlan)
 
     @_builtins.property
     @pulumi.getter(name="advertInterval")
@@ -1738,6 +1916,38 @@ class LoadBalancersArgs:
     @balance.setter
     def balance(self, value: Optional['Balance']):
         pulumi.set(self, "balance", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def balloon(self) -> Optional[_builtins.int]:
+        """
+        Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `memory.floating`.
+        """
+        return pulumi.get(self, "balloon")
+
+    @balloon.setter
+    def balloon(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "balloon", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def bridge(self) -> Optional[_builtins.str]:
+        """
+        Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `networkDevices[0].bridge`.
+        """
+        return pulumi.get(self, "bridge")
+
+    @bridge.setter
+    def bridge(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "bridge", value)
 
     @_builtins.property
     @pulumi.getter(name="checkFall")
@@ -1818,6 +2028,38 @@ class LoadBalancersArgs:
         pulumi.set(self, "count", value)
 
     @_builtins.property
+    @pulumi.getter(name="cpuType")
+    def cpu_type(self) -> Optional[_builtins.str]:
+        """
+        CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `cpu.type`.
+        """
+        return pulumi.get(self, "cpu_type")
+
+    @cpu_type.setter
+    def cpu_type(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "cpu_type", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def datastore(self) -> Optional[_builtins.str]:
+        """
+        Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+
+        Change: as with `proxmox.datastore`.
+
+        Upstream: `disks[0].datastoreId`.
+        """
+        return pulumi.get(self, "datastore")
+
+    @datastore.setter
+    def datastore(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "datastore", value)
+
+    @_builtins.property
     @pulumi.getter
     def disk(self) -> Optional[_builtins.int]:
         """
@@ -1846,6 +2088,22 @@ class LoadBalancersArgs:
     @extra_lines.setter
     def extra_lines(self, value: Optional[Sequence[_builtins.str]]):
         pulumi.set(self, "extra_lines", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def firewall(self) -> Optional[_builtins.bool]:
+        """
+        Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `networkDevices[0].firewall`.
+        """
+        return pulumi.get(self, "firewall")
+
+    @firewall.setter
+    def firewall(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "firewall", value)
 
     @_builtins.property
     @pulumi.getter(name="firstAddress")
@@ -1950,6 +2208,22 @@ class LoadBalancersArgs:
         pulumi.set(self, "nodes", value)
 
     @_builtins.property
+    @pulumi.getter(name="onBoot")
+    def on_boot(self) -> Optional[_builtins.bool]:
+        """
+        Whether Proxmox VE starts the VM with its host. Default: true.
+
+        Change: in place.
+
+        Upstream: `onBoot`.
+        """
+        return pulumi.get(self, "on_boot")
+
+    @on_boot.setter
+    def on_boot(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "on_boot", value)
+
+    @_builtins.property
     @pulumi.getter
     def preempt(self) -> Optional[_builtins.bool]:
         """
@@ -1967,6 +2241,22 @@ class LoadBalancersArgs:
 
     @_builtins.property
     @pulumi.getter
+    def protection(self) -> Optional[_builtins.bool]:
+        """
+        Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+
+        Change: in place.
+
+        Upstream: `protection`.
+        """
+        return pulumi.get(self, "protection")
+
+    @protection.setter
+    def protection(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "protection", value)
+
+    @_builtins.property
+    @pulumi.getter
     def slots(self) -> Optional[Sequence[_builtins.int]]:
         """
         The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
@@ -1978,6 +2268,22 @@ class LoadBalancersArgs:
     @slots.setter
     def slots(self, value: Optional[Sequence[_builtins.int]]):
         pulumi.set(self, "slots", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def startup(self) -> Optional['StartupArgs']:
+        """
+        When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+
+        Change: in place.
+
+        Upstream: `startup`.
+        """
+        return pulumi.get(self, "startup")
+
+    @startup.setter
+    def startup(self, value: Optional['StartupArgs']):
+        pulumi.set(self, "startup", value)
 
     @_builtins.property
     @pulumi.getter(name="statusPort")
@@ -1994,6 +2300,38 @@ class LoadBalancersArgs:
     @status_port.setter
     def status_port(self, value: Optional[_builtins.int]):
         pulumi.set(self, "status_port", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def tags(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+
+        Change: in place.
+
+        Upstream: `tags`.
+        """
+        return pulumi.get(self, "tags")
+
+    @tags.setter
+    def tags(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "tags", value)
+
+    @_builtins.property
+    @pulumi.getter(name="templateId")
+    def template_id(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+
+        Change: ignored by VMs that exist; it seeds new ones.
+
+        Upstream: `clone.vmId`.
+        """
+        return pulumi.get(self, "template_id")
+
+    @template_id.setter
+    def template_id(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "template_id", value)
 
     @_builtins.property
     @pulumi.getter
@@ -2024,6 +2362,22 @@ class LoadBalancersArgs:
     @virtual_router_id.setter
     def virtual_router_id(self, value: Optional[_builtins.int]):
         pulumi.set(self, "virtual_router_id", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def vlan(self) -> Optional[_builtins.int]:
+        """
+        VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `networkDevices[0].vlanId`.
+        """
+        return pulumi.get(self, "vlan")
+
+    @vlan.setter
+    def vlan(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "vlan", value)
 
 
 class MachineArgsDict(TypedDict):
@@ -2078,6 +2432,12 @@ class MachineArgsDict(TypedDict):
 
     Change: refused at preview.
     """
+    protected: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+
+    Change: in place.
+    """
 
 @pulumi.input_type
 class MachineArgs:
@@ -2090,7 +2450,8 @@ class MachineArgs:
                  role: pulumi.Input[_builtins.str],
                  slot: pulumi.Input[_builtins.int],
                  vm: pulumi.Input[_builtins.str],
-                 vm_id: pulumi.Input[_builtins.int]):
+                 vm_id: pulumi.Input[_builtins.int],
+                 protected: pulumi.Input[Optional[_builtins.bool]] = None):
         """
         A VM of a cluster.
 
@@ -2115,6 +2476,9 @@ class MachineArgs:
         :param pulumi.Input[_builtins.int] vm_id: Proxmox VE's id of it.
                
                Change: refused at preview.
+        :param pulumi.Input[_builtins.bool] protected: Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+               
+               Change: in place.
         """
         pulumi.set(__self__, "disk", disk)
         pulumi.set(__self__, "generation", generation)
@@ -2125,6 +2489,8 @@ class MachineArgs:
         pulumi.set(__self__, "slot", slot)
         pulumi.set(__self__, "vm", vm)
         pulumi.set(__self__, "vm_id", vm_id)
+        if protected is not None:
+            pulumi.set(__self__, "protected", protected)
 
     @_builtins.property
     @pulumi.getter
@@ -2245,6 +2611,20 @@ class MachineArgs:
     @vm_id.setter
     def vm_id(self, value: pulumi.Input[_builtins.int]):
         pulumi.set(self, "vm_id", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def protected(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+
+        Change: in place.
+        """
+        return pulumi.get(self, "protected")
+
+    @protected.setter
+    def protected(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "protected", value)
 
 
 class MachineSeedArgsDict(TypedDict):
@@ -2512,6 +2892,22 @@ class NodeOverridesArgsDict(TypedDict):
     """
     What one slot has instead of what its group says.
     """
+    balloon: NotRequired[_builtins.int]
+    """
+    Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: the group's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `memory.floating`.
+    """
+    bridge: NotRequired[_builtins.str]
+    """
+    Bridge of the network device; addresses stay those of `network.cidr`. Default: the group's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `networkDevices[0].bridge`.
+    """
     cores: NotRequired[_builtins.int]
     """
     CPU cores. Default: the group's.
@@ -2520,6 +2916,22 @@ class NodeOverridesArgsDict(TypedDict):
 
     Upstream: `cpu.cores`.
     """
+    cpu_type: NotRequired[_builtins.str]
+    """
+    CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: the group's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `cpu.type`.
+    """
+    datastore: NotRequired[_builtins.str]
+    """
+    Storage for disk and cloud-init drive. Default: the group's.
+
+    Change: as with `proxmox.datastore`.
+
+    Upstream: `disks[0].datastoreId`.
+    """
     disk: NotRequired[_builtins.int]
     """
     Disk in GiB; it can only grow. Default: the group's.
@@ -2527,6 +2939,14 @@ class NodeOverridesArgsDict(TypedDict):
     Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `disks[0].size`.
+    """
+    firewall: NotRequired[_builtins.bool]
+    """
+    Whether Proxmox VE's firewall applies to the network device. Default: the group's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `networkDevices[0].firewall`.
     """
     generation: NotRequired[_builtins.int]
     """
@@ -2556,6 +2976,22 @@ class NodeOverridesArgsDict(TypedDict):
 
     Upstream: `memory.dedicated`.
     """
+    on_boot: NotRequired[_builtins.bool]
+    """
+    Whether Proxmox VE starts the VM with its host. Default: the group's.
+
+    Change: in place.
+
+    Upstream: `onBoot`.
+    """
+    protection: NotRequired[_builtins.bool]
+    """
+    Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: the group's.
+
+    Change: in place.
+
+    Upstream: `protection`.
+    """
     proxmox_node: NotRequired[_builtins.str]
     """
     Proxmox node; one of `proxmox.nodes`. Default: spread by slot.
@@ -2563,6 +2999,38 @@ class NodeOverridesArgsDict(TypedDict):
     Change: ignored by VMs that exist; it seeds new ones.
 
     Upstream: `nodeName`.
+    """
+    startup: NotRequired['StartupArgsDict']
+    """
+    When Proxmox VE starts the VM with its host, and stops it. Default: the group's.
+
+    Change: in place.
+
+    Upstream: `startup`.
+    """
+    tags: NotRequired[Sequence[_builtins.str]]
+    """
+    More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+
+    Change: in place.
+
+    Upstream: `tags`.
+    """
+    template_id: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    VM id of the template to clone, for another system or other drivers. May be an output. Default: the group's.
+
+    Change: ignored by VMs that exist; it seeds new ones.
+
+    Upstream: `clone.vmId`.
+    """
+    vlan: NotRequired[_builtins.int]
+    """
+    VLAN tag of the network device, 1 to 4094. Default: the group's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `networkDevices[0].vlanId`.
     """
     vm_id: NotRequired[_builtins.int]
     """
@@ -2576,27 +3044,63 @@ class NodeOverridesArgsDict(TypedDict):
 @pulumi.input_type
 class NodeOverridesArgs:
     def __init__(__self__, *,
+                 balloon: Optional[_builtins.int] = None,
+                 bridge: Optional[_builtins.str] = None,
                  cores: Optional[_builtins.int] = None,
+                 cpu_type: Optional[_builtins.str] = None,
+                 datastore: Optional[_builtins.str] = None,
                  disk: Optional[_builtins.int] = None,
+                 firewall: Optional[_builtins.bool] = None,
                  generation: Optional[_builtins.int] = None,
                  ip: Optional[_builtins.str] = None,
                  mac: Optional[_builtins.str] = None,
                  memory: Optional[_builtins.int] = None,
+                 on_boot: Optional[_builtins.bool] = None,
+                 protection: Optional[_builtins.bool] = None,
                  proxmox_node: Optional[_builtins.str] = None,
+                 startup: Optional['StartupArgs'] = None,
+                 tags: Optional[Sequence[_builtins.str]] = None,
+                 template_id: pulumi.Input[Optional[_builtins.int]] = None,
+                 vlan: Optional[_builtins.int] = None,
                  vm_id: Optional[_builtins.int] = None):
         """
         What one slot has instead of what its group says.
 
+        :param _builtins.int balloon: Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: the group's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `memory.floating`.
+        :param _builtins.str bridge: Bridge of the network device; addresses stay those of `network.cidr`. Default: the group's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `networkDevices[0].bridge`.
         :param _builtins.int cores: CPU cores. Default: the group's.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `cpu.cores`.
+        :param _builtins.str cpu_type: CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: the group's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `cpu.type`.
+        :param _builtins.str datastore: Storage for disk and cloud-init drive. Default: the group's.
+               
+               Change: as with `proxmox.datastore`.
+               
+               Upstream: `disks[0].datastoreId`.
         :param _builtins.int disk: Disk in GiB; it can only grow. Default: the group's.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `disks[0].size`.
+        :param _builtins.bool firewall: Whether Proxmox VE's firewall applies to the network device. Default: the group's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `networkDevices[0].firewall`.
         :param _builtins.int generation: A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's.
                
                Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
@@ -2613,21 +3117,61 @@ class NodeOverridesArgs:
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `memory.dedicated`.
+        :param _builtins.bool on_boot: Whether Proxmox VE starts the VM with its host. Default: the group's.
+               
+               Change: in place.
+               
+               Upstream: `onBoot`.
+        :param _builtins.bool protection: Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: the group's.
+               
+               Change: in place.
+               
+               Upstream: `protection`.
         :param _builtins.str proxmox_node: Proxmox node; one of `proxmox.nodes`. Default: spread by slot.
                
                Change: ignored by VMs that exist; it seeds new ones.
                
                Upstream: `nodeName`.
+        :param 'StartupArgs' startup: When Proxmox VE starts the VM with its host, and stops it. Default: the group's.
+               
+               Change: in place.
+               
+               Upstream: `startup`.
+        :param Sequence[_builtins.str] tags: More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+               
+               Change: in place.
+               
+               Upstream: `tags`.
+        :param pulumi.Input[_builtins.int] template_id: VM id of the template to clone, for another system or other drivers. May be an output. Default: the group's.
+               
+               Change: ignored by VMs that exist; it seeds new ones.
+               
+               Upstream: `clone.vmId`.
+        :param _builtins.int vlan: VLAN tag of the network device, 1 to 4094. Default: the group's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `networkDevices[0].vlanId`.
         :param _builtins.int vm_id: VM id, 100 to 999999999. Default: the group's first VM id plus slot minus 1, else derived from the node's name.
                
                Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
                
                Upstream: `vmId`.
         """
+        if balloon is not None:
+            pulumi.set(__self__, "balloon", balloon)
+        if bridge is not None:
+            pulumi.set(__self__, "bridge", bridge)
         if cores is not None:
             pulumi.set(__self__, "cores", cores)
+        if cpu_type is not None:
+            pulumi.set(__self__, "cpu_type", cpu_type)
+        if datastore is not None:
+            pulumi.set(__self__, "datastore", datastore)
         if disk is not None:
             pulumi.set(__self__, "disk", disk)
+        if firewall is not None:
+            pulumi.set(__self__, "firewall", firewall)
         if generation is not None:
             pulumi.set(__self__, "generation", generation)
         if ip is not None:
@@ -2636,10 +3180,54 @@ class NodeOverridesArgs:
             pulumi.set(__self__, "mac", mac)
         if memory is not None:
             pulumi.set(__self__, "memory", memory)
+        if on_boot is not None:
+            pulumi.set(__self__, "on_boot", on_boot)
+        if protection is not None:
+            pulumi.set(__self__, "protection", protection)
         if proxmox_node is not None:
             pulumi.set(__self__, "proxmox_node", proxmox_node)
+        if startup is not None:
+            pulumi.set(__self__, "startup", startup)
+        if tags is not None:
+            pulumi.set(__self__, "tags", tags)
+        if template_id is not None:
+            pulumi.set(__self__, "template_id", template_id)
+        if vlan is not None:
+            pulumi.set(__self__, "vlan", vlan)
         if vm_id is not None:
             pulumi.set(__self__, "vm_id", vm_id)
+
+    @_builtins.property
+    @pulumi.getter
+    def balloon(self) -> Optional[_builtins.int]:
+        """
+        Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: the group's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `memory.floating`.
+        """
+        return pulumi.get(self, "balloon")
+
+    @balloon.setter
+    def balloon(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "balloon", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def bridge(self) -> Optional[_builtins.str]:
+        """
+        Bridge of the network device; addresses stay those of `network.cidr`. Default: the group's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `networkDevices[0].bridge`.
+        """
+        return pulumi.get(self, "bridge")
+
+    @bridge.setter
+    def bridge(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "bridge", value)
 
     @_builtins.property
     @pulumi.getter
@@ -2658,6 +3246,38 @@ class NodeOverridesArgs:
         pulumi.set(self, "cores", value)
 
     @_builtins.property
+    @pulumi.getter(name="cpuType")
+    def cpu_type(self) -> Optional[_builtins.str]:
+        """
+        CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: the group's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `cpu.type`.
+        """
+        return pulumi.get(self, "cpu_type")
+
+    @cpu_type.setter
+    def cpu_type(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "cpu_type", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def datastore(self) -> Optional[_builtins.str]:
+        """
+        Storage for disk and cloud-init drive. Default: the group's.
+
+        Change: as with `proxmox.datastore`.
+
+        Upstream: `disks[0].datastoreId`.
+        """
+        return pulumi.get(self, "datastore")
+
+    @datastore.setter
+    def datastore(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "datastore", value)
+
+    @_builtins.property
     @pulumi.getter
     def disk(self) -> Optional[_builtins.int]:
         """
@@ -2672,6 +3292,22 @@ class NodeOverridesArgs:
     @disk.setter
     def disk(self, value: Optional[_builtins.int]):
         pulumi.set(self, "disk", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def firewall(self) -> Optional[_builtins.bool]:
+        """
+        Whether Proxmox VE's firewall applies to the network device. Default: the group's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `networkDevices[0].firewall`.
+        """
+        return pulumi.get(self, "firewall")
+
+    @firewall.setter
+    def firewall(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "firewall", value)
 
     @_builtins.property
     @pulumi.getter
@@ -2734,6 +3370,38 @@ class NodeOverridesArgs:
         pulumi.set(self, "memory", value)
 
     @_builtins.property
+    @pulumi.getter(name="onBoot")
+    def on_boot(self) -> Optional[_builtins.bool]:
+        """
+        Whether Proxmox VE starts the VM with its host. Default: the group's.
+
+        Change: in place.
+
+        Upstream: `onBoot`.
+        """
+        return pulumi.get(self, "on_boot")
+
+    @on_boot.setter
+    def on_boot(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "on_boot", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def protection(self) -> Optional[_builtins.bool]:
+        """
+        Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: the group's.
+
+        Change: in place.
+
+        Upstream: `protection`.
+        """
+        return pulumi.get(self, "protection")
+
+    @protection.setter
+    def protection(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "protection", value)
+
+    @_builtins.property
     @pulumi.getter(name="proxmoxNode")
     def proxmox_node(self) -> Optional[_builtins.str]:
         """
@@ -2748,6 +3416,70 @@ class NodeOverridesArgs:
     @proxmox_node.setter
     def proxmox_node(self, value: Optional[_builtins.str]):
         pulumi.set(self, "proxmox_node", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def startup(self) -> Optional['StartupArgs']:
+        """
+        When Proxmox VE starts the VM with its host, and stops it. Default: the group's.
+
+        Change: in place.
+
+        Upstream: `startup`.
+        """
+        return pulumi.get(self, "startup")
+
+    @startup.setter
+    def startup(self, value: Optional['StartupArgs']):
+        pulumi.set(self, "startup", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def tags(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+
+        Change: in place.
+
+        Upstream: `tags`.
+        """
+        return pulumi.get(self, "tags")
+
+    @tags.setter
+    def tags(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "tags", value)
+
+    @_builtins.property
+    @pulumi.getter(name="templateId")
+    def template_id(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        VM id of the template to clone, for another system or other drivers. May be an output. Default: the group's.
+
+        Change: ignored by VMs that exist; it seeds new ones.
+
+        Upstream: `clone.vmId`.
+        """
+        return pulumi.get(self, "template_id")
+
+    @template_id.setter
+    def template_id(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "template_id", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def vlan(self) -> Optional[_builtins.int]:
+        """
+        VLAN tag of the network device, 1 to 4094. Default: the group's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `networkDevices[0].vlanId`.
+        """
+        return pulumi.get(self, "vlan")
+
+    @vlan.setter
+    def vlan(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "vlan", value)
 
     @_builtins.property
     @pulumi.getter(name="vmId")
@@ -2838,6 +3570,12 @@ class ProxmoxArgsDict(TypedDict):
 
     Change: changes nothing itself.
     """
+    spread: NotRequired['Spread']
+    """
+    What becomes of two servers, or two load balancers, that would share a Proxmox node although others of `nodes` have fewer: that node takes more with it than it must when it fails. VMs that exist are where they are. Default: `require`, an error at preview.
+
+    Change: changes nothing itself.
+    """
     tags: NotRequired[Sequence[_builtins.str]]
     """
     Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none.
@@ -2875,6 +3613,7 @@ class ProxmoxArgs:
                  firewall: Optional[_builtins.bool] = None,
                  pool: Optional[_builtins.str] = None,
                  restart_together: Optional[_builtins.bool] = None,
+                 spread: Optional['Spread'] = None,
                  tags: Optional[Sequence[_builtins.str]] = None,
                  template_node: Optional[_builtins.str] = None,
                  vlan: Optional[_builtins.int] = None):
@@ -2922,6 +3661,9 @@ class ProxmoxArgs:
         :param _builtins.bool restart_together: Whether an update restarts VMs wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. (k3s itself restarts on one server at a time all the same, while the others carry on.) For one update; take it out again. Default: false.
                
                Change: changes nothing itself.
+        :param 'Spread' spread: What becomes of two servers, or two load balancers, that would share a Proxmox node although others of `nodes` have fewer: that node takes more with it than it must when it fails. VMs that exist are where they are. Default: `require`, an error at preview.
+               
+               Change: changes nothing itself.
         :param Sequence[_builtins.str] tags: Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none.
                
                Change: in place.
@@ -2954,6 +3696,8 @@ class ProxmoxArgs:
             pulumi.set(__self__, "pool", pool)
         if restart_together is not None:
             pulumi.set(__self__, "restart_together", restart_together)
+        if spread is not None:
+            pulumi.set(__self__, "spread", spread)
         if tags is not None:
             pulumi.set(__self__, "tags", tags)
         if template_node is not None:
@@ -3100,6 +3844,20 @@ class ProxmoxArgs:
     @restart_together.setter
     def restart_together(self, value: Optional[_builtins.bool]):
         pulumi.set(self, "restart_together", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def spread(self) -> Optional['Spread']:
+        """
+        What becomes of two servers, or two load balancers, that would share a Proxmox node although others of `nodes` have fewer: that node takes more with it than it must when it fails. VMs that exist are where they are. Default: `require`, an error at preview.
+
+        Change: changes nothing itself.
+        """
+        return pulumi.get(self, "spread")
+
+    @spread.setter
+    def spread(self, value: Optional['Spread']):
+        pulumi.set(self, "spread", value)
 
     @_builtins.property
     @pulumi.getter
@@ -3491,6 +4249,22 @@ class ServersArgsDict(TypedDict):
     """
     The servers: k3s' control plane with embedded etcd.
     """
+    balloon: NotRequired[_builtins.int]
+    """
+    Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `memory.floating`.
+    """
+    bridge: NotRequired[_builtins.str]
+    """
+    Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `networkDevices[0].bridge`.
+    """
     cores: NotRequired[_builtins.int]
     """
     CPU cores of each. Default: 2.
@@ -3505,6 +4279,22 @@ class ServersArgsDict(TypedDict):
 
     Change: adds nodes, or takes the last ones away; the others stay as they are.
     """
+    cpu_type: NotRequired[_builtins.str]
+    """
+    CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `cpu.type`.
+    """
+    datastore: NotRequired[_builtins.str]
+    """
+    Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+
+    Change: as with `proxmox.datastore`.
+
+    Upstream: `disks[0].datastoreId`.
+    """
     disk: NotRequired[_builtins.int]
     """
     Disk of each in GiB; it can only grow. Default: 32.
@@ -3512,6 +4302,14 @@ class ServersArgsDict(TypedDict):
     Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `disks[0].size`.
+    """
+    firewall: NotRequired[_builtins.bool]
+    """
+    Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `networkDevices[0].firewall`.
     """
     first: NotRequired[_builtins.int]
     """
@@ -3559,11 +4357,27 @@ class ServersArgsDict(TypedDict):
     """
     Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
     """
+    on_boot: NotRequired[_builtins.bool]
+    """
+    Whether Proxmox VE starts the VM with its host. Default: true.
+
+    Change: in place.
+
+    Upstream: `onBoot`.
+    """
     others: NotRequired[Sequence[_builtins.str]]
     """
     Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
 
     Change: reloads the load balancers, one after the other; nothing else.
+    """
+    protection: NotRequired[_builtins.bool]
+    """
+    Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+
+    Change: in place.
+
+    Upstream: `protection`.
     """
     slots: NotRequired[Sequence[_builtins.int]]
     """
@@ -3577,6 +4391,22 @@ class ServersArgsDict(TypedDict):
 
     Change: a new word starts over; taking it out again changes nothing.
     """
+    startup: NotRequired['StartupArgsDict']
+    """
+    When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+
+    Change: in place.
+
+    Upstream: `startup`.
+    """
+    tags: NotRequired[Sequence[_builtins.str]]
+    """
+    More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+
+    Change: in place.
+
+    Upstream: `tags`.
+    """
     taints: NotRequired[Sequence[_builtins.str]]
     """
     Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
@@ -3585,13 +4415,34 @@ class ServersArgsDict(TypedDict):
 
     Upstream: k3s' `node-taint`.
     """
+    template_id: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+
+    Change: ignored by VMs that exist; it seeds new ones.
+
+    Upstream: `clone.vmId`.
+    """
+    vlan: NotRequired[_builtins.int]
+    """
+    VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `networkDevices[0].vlanId`.
+    """
 
 @pulumi.input_type
 class ServersArgs:
     def __init__(__self__, *,
+                 balloon: Optional[_builtins.int] = None,
+                 bridge: Optional[_builtins.str] = None,
                  cores: Optional[_builtins.int] = None,
                  count: Optional[_builtins.int] = None,
+                 cpu_type: Optional[_builtins.str] = None,
+                 datastore: Optional[_builtins.str] = None,
                  disk: Optional[_builtins.int] = None,
+                 firewall: Optional[_builtins.bool] = None,
                  first: Optional[_builtins.int] = None,
                  first_address: Optional[_builtins.str] = None,
                  first_vm_id: Optional[_builtins.int] = None,
@@ -3599,13 +4450,29 @@ class ServersArgs:
                  labels: Optional[Mapping[str, _builtins.str]] = None,
                  memory: Optional[_builtins.int] = None,
                  nodes: Optional[Mapping[str, 'NodeOverridesArgs']] = None,
+                 on_boot: Optional[_builtins.bool] = None,
                  others: Optional[Sequence[_builtins.str]] = None,
+                 protection: Optional[_builtins.bool] = None,
                  slots: Optional[Sequence[_builtins.int]] = None,
                  start_over: Optional[_builtins.str] = None,
-                 taints: Optional[Sequence[_builtins.str]] = None):
+                 startup: Optional['StartupArgs'] = None,
+                 tags: Optional[Sequence[_builtins.str]] = None,
+                 taints: Optional[Sequence[_builtins.str]] = None,
+                 template_id: pulumi.Input[Optional[_builtins.int]] = None,
+                 vlan: Optional[_builtins.int] = None):
         """
         The servers: k3s' control plane with embedded etcd.
 
+        :param _builtins.int balloon: Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `memory.floating`.
+        :param _builtins.str bridge: Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `networkDevices[0].bridge`.
         :param _builtins.int cores: CPU cores of each. Default: 2.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -3614,11 +4481,26 @@ class ServersArgs:
         :param _builtins.int count: How many servers: 1, 3, 5 or 7. Default: 3. They join and leave one at a time. Their slots are 1 to count. Excludes `slots`.
                
                Change: adds nodes, or takes the last ones away; the others stay as they are.
+        :param _builtins.str cpu_type: CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `cpu.type`.
+        :param _builtins.str datastore: Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+               
+               Change: as with `proxmox.datastore`.
+               
+               Upstream: `disks[0].datastoreId`.
         :param _builtins.int disk: Disk of each in GiB; it can only grow. Default: 32.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `disks[0].size`.
+        :param _builtins.bool firewall: Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `networkDevices[0].firewall`.
         :param _builtins.int first: Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).
                
                Change: the order in which servers converge; nothing runs again.
@@ -3644,27 +4526,67 @@ class ServersArgs:
                
                Upstream: `memory.dedicated`.
         :param Mapping[str, 'NodeOverridesArgs'] nodes: Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
+        :param _builtins.bool on_boot: Whether Proxmox VE starts the VM with its host. Default: true.
+               
+               Change: in place.
+               
+               Upstream: `onBoot`.
         :param Sequence[_builtins.str] others: Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
                
                Change: reloads the load balancers, one after the other; nothing else.
+        :param _builtins.bool protection: Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+               
+               Change: in place.
+               
+               Upstream: `protection`.
         :param Sequence[_builtins.int] slots: The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
                
                Change: adds and removes those nodes; the others stay as they are.
         :param _builtins.str start_over: A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. Refused by `up` while a server of the cluster answers. Default: none.
                
                Change: a new word starts over; taking it out again changes nothing.
+        :param 'StartupArgs' startup: When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+               
+               Change: in place.
+               
+               Upstream: `startup`.
+        :param Sequence[_builtins.str] tags: More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+               
+               Change: in place.
+               
+               Upstream: `tags`.
         :param Sequence[_builtins.str] taints: Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
                
                Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
                
                Upstream: k3s' `node-taint`.
+        :param pulumi.Input[_builtins.int] template_id: VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+               
+               Change: ignored by VMs that exist; it seeds new ones.
+               
+               Upstream: `clone.vmId`.
+        :param _builtins.int vlan: VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `networkDevices[0].vlanId`.
         """
+        if balloon is not None:
+            pulumi.set(__self__, "balloon", balloon)
+        if bridge is not None:
+            pulumi.set(__self__, "bridge", bridge)
         if cores is not None:
             pulumi.set(__self__, "cores", cores)
         if count is not None:
             pulumi.set(__self__, "count", count)
+        if cpu_type is not None:
+            pulumi.set(__self__, "cpu_type", cpu_type)
+        if datastore is not None:
+            pulumi.set(__self__, "datastore", datastore)
         if disk is not None:
             pulumi.set(__self__, "disk", disk)
+        if firewall is not None:
+            pulumi.set(__self__, "firewall", firewall)
         if first is not None:
             pulumi.set(__self__, "first", first)
         if first_address is not None:
@@ -3679,14 +4601,58 @@ class ServersArgs:
             pulumi.set(__self__, "memory", memory)
         if nodes is not None:
             pulumi.set(__self__, "nodes", nodes)
+        if on_boot is not None:
+            pulumi.set(__self__, "on_boot", on_boot)
         if others is not None:
             pulumi.set(__self__, "others", others)
+        if protection is not None:
+            pulumi.set(__self__, "protection", protection)
         if slots is not None:
             pulumi.set(__self__, "slots", slots)
         if start_over is not None:
             pulumi.set(__self__, "start_over", start_over)
+        if startup is not None:
+            pulumi.set(__self__, "startup", startup)
+        if tags is not None:
+            pulumi.set(__self__, "tags", tags)
         if taints is not None:
             pulumi.set(__self__, "taints", taints)
+        if template_id is not None:
+            pulumi.set(__self__, "template_id", template_id)
+        if vlan is not None:
+            pulumi.set(__self__, "vlan", vlan)
+
+    @_builtins.property
+    @pulumi.getter
+    def balloon(self) -> Optional[_builtins.int]:
+        """
+        Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `memory.floating`.
+        """
+        return pulumi.get(self, "balloon")
+
+    @balloon.setter
+    def balloon(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "balloon", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def bridge(self) -> Optional[_builtins.str]:
+        """
+        Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `networkDevices[0].bridge`.
+        """
+        return pulumi.get(self, "bridge")
+
+    @bridge.setter
+    def bridge(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "bridge", value)
 
     @_builtins.property
     @pulumi.getter
@@ -3719,6 +4685,38 @@ class ServersArgs:
         pulumi.set(self, "count", value)
 
     @_builtins.property
+    @pulumi.getter(name="cpuType")
+    def cpu_type(self) -> Optional[_builtins.str]:
+        """
+        CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `cpu.type`.
+        """
+        return pulumi.get(self, "cpu_type")
+
+    @cpu_type.setter
+    def cpu_type(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "cpu_type", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def datastore(self) -> Optional[_builtins.str]:
+        """
+        Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+
+        Change: as with `proxmox.datastore`.
+
+        Upstream: `disks[0].datastoreId`.
+        """
+        return pulumi.get(self, "datastore")
+
+    @datastore.setter
+    def datastore(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "datastore", value)
+
+    @_builtins.property
     @pulumi.getter
     def disk(self) -> Optional[_builtins.int]:
         """
@@ -3733,6 +4731,22 @@ class ServersArgs:
     @disk.setter
     def disk(self, value: Optional[_builtins.int]):
         pulumi.set(self, "disk", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def firewall(self) -> Optional[_builtins.bool]:
+        """
+        Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `networkDevices[0].firewall`.
+        """
+        return pulumi.get(self, "firewall")
+
+    @firewall.setter
+    def firewall(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "firewall", value)
 
     @_builtins.property
     @pulumi.getter
@@ -3837,6 +4851,22 @@ class ServersArgs:
         pulumi.set(self, "nodes", value)
 
     @_builtins.property
+    @pulumi.getter(name="onBoot")
+    def on_boot(self) -> Optional[_builtins.bool]:
+        """
+        Whether Proxmox VE starts the VM with its host. Default: true.
+
+        Change: in place.
+
+        Upstream: `onBoot`.
+        """
+        return pulumi.get(self, "on_boot")
+
+    @on_boot.setter
+    def on_boot(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "on_boot", value)
+
+    @_builtins.property
     @pulumi.getter
     def others(self) -> Optional[Sequence[_builtins.str]]:
         """
@@ -3849,6 +4879,22 @@ class ServersArgs:
     @others.setter
     def others(self, value: Optional[Sequence[_builtins.str]]):
         pulumi.set(self, "others", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def protection(self) -> Optional[_builtins.bool]:
+        """
+        Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+
+        Change: in place.
+
+        Upstream: `protection`.
+        """
+        return pulumi.get(self, "protection")
+
+    @protection.setter
+    def protection(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "protection", value)
 
     @_builtins.property
     @pulumi.getter
@@ -3880,6 +4926,38 @@ class ServersArgs:
 
     @_builtins.property
     @pulumi.getter
+    def startup(self) -> Optional['StartupArgs']:
+        """
+        When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+
+        Change: in place.
+
+        Upstream: `startup`.
+        """
+        return pulumi.get(self, "startup")
+
+    @startup.setter
+    def startup(self, value: Optional['StartupArgs']):
+        pulumi.set(self, "startup", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def tags(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+
+        Change: in place.
+
+        Upstream: `tags`.
+        """
+        return pulumi.get(self, "tags")
+
+    @tags.setter
+    def tags(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "tags", value)
+
+    @_builtins.property
+    @pulumi.getter
     def taints(self) -> Optional[Sequence[_builtins.str]]:
         """
         Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
@@ -3893,6 +4971,38 @@ class ServersArgs:
     @taints.setter
     def taints(self, value: Optional[Sequence[_builtins.str]]):
         pulumi.set(self, "taints", value)
+
+    @_builtins.property
+    @pulumi.getter(name="templateId")
+    def template_id(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+
+        Change: ignored by VMs that exist; it seeds new ones.
+
+        Upstream: `clone.vmId`.
+        """
+        return pulumi.get(self, "template_id")
+
+    @template_id.setter
+    def template_id(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "template_id", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def vlan(self) -> Optional[_builtins.int]:
+        """
+        VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `networkDevices[0].vlanId`.
+        """
+        return pulumi.get(self, "vlan")
+
+    @vlan.setter
+    def vlan(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "vlan", value)
 
 
 class SettledMarkArgsDict(TypedDict):
@@ -4406,6 +5516,116 @@ class SshArgs:
         pulumi.set(self, "user", value)
 
 
+class StartupArgsDict(TypedDict):
+    """
+    When Proxmox VE starts a VM with its host, and stops it.
+    """
+    down_delay: NotRequired[_builtins.int]
+    """
+    Seconds that this VM may take to stop before the next one is stopped, up to 3600. Default: Proxmox VE's, 180.
+
+    Change: in place.
+
+    Upstream: `startup.downDelay`.
+    """
+    order: NotRequired[_builtins.int]
+    """
+    VMs with a lower number are started before those with a higher one, and stopped after them. Default: 1 for load balancers, 2 for servers, 3 for workers.
+
+    Change: in place.
+
+    Upstream: `startup.order`.
+    """
+    up_delay: NotRequired[_builtins.int]
+    """
+    Seconds after this VM before the next one is started, up to 3600. Default: none.
+
+    Change: in place.
+
+    Upstream: `startup.upDelay`.
+    """
+
+@pulumi.input_type
+class StartupArgs:
+    def __init__(__self__, *,
+                 down_delay: Optional[_builtins.int] = None,
+                 order: Optional[_builtins.int] = None,
+                 up_delay: Optional[_builtins.int] = None):
+        """
+        When Proxmox VE starts a VM with its host, and stops it.
+
+        :param _builtins.int down_delay: Seconds that this VM may take to stop before the next one is stopped, up to 3600. Default: Proxmox VE's, 180.
+               
+               Change: in place.
+               
+               Upstream: `startup.downDelay`.
+        :param _builtins.int order: VMs with a lower number are started before those with a higher one, and stopped after them. Default: 1 for load balancers, 2 for servers, 3 for workers.
+               
+               Change: in place.
+               
+               Upstream: `startup.order`.
+        :param _builtins.int up_delay: Seconds after this VM before the next one is started, up to 3600. Default: none.
+               
+               Change: in place.
+               
+               Upstream: `startup.upDelay`.
+        """
+        if down_delay is not None:
+            pulumi.set(__self__, "down_delay", down_delay)
+        if order is not None:
+            pulumi.set(__self__, "order", order)
+        if up_delay is not None:
+            pulumi.set(__self__, "up_delay", up_delay)
+
+    @_builtins.property
+    @pulumi.getter(name="downDelay")
+    def down_delay(self) -> Optional[_builtins.int]:
+        """
+        Seconds that this VM may take to stop before the next one is stopped, up to 3600. Default: Proxmox VE's, 180.
+
+        Change: in place.
+
+        Upstream: `startup.downDelay`.
+        """
+        return pulumi.get(self, "down_delay")
+
+    @down_delay.setter
+    def down_delay(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "down_delay", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def order(self) -> Optional[_builtins.int]:
+        """
+        VMs with a lower number are started before those with a higher one, and stopped after them. Default: 1 for load balancers, 2 for servers, 3 for workers.
+
+        Change: in place.
+
+        Upstream: `startup.order`.
+        """
+        return pulumi.get(self, "order")
+
+    @order.setter
+    def order(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "order", value)
+
+    @_builtins.property
+    @pulumi.getter(name="upDelay")
+    def up_delay(self) -> Optional[_builtins.int]:
+        """
+        Seconds after this VM before the next one is started, up to 3600. Default: none.
+
+        Change: in place.
+
+        Upstream: `startup.upDelay`.
+        """
+        return pulumi.get(self, "up_delay")
+
+    @up_delay.setter
+    def up_delay(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "up_delay", value)
+
+
 class VipArgsDict(TypedDict):
     """
     One more virtual address. It moves between load balancers like the API's, by itself.
@@ -4513,6 +5733,22 @@ class WorkerPoolArgsDict(TypedDict):
     """
     A pool of workers.
     """
+    balloon: NotRequired[_builtins.int]
+    """
+    Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `memory.floating`.
+    """
+    bridge: NotRequired[_builtins.str]
+    """
+    Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `networkDevices[0].bridge`.
+    """
     cores: NotRequired[_builtins.int]
     """
     CPU cores of each. Default: 4.
@@ -4527,6 +5763,22 @@ class WorkerPoolArgsDict(TypedDict):
 
     Change: adds nodes, or takes the last ones away; the others stay as they are.
     """
+    cpu_type: NotRequired[_builtins.str]
+    """
+    CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `cpu.type`.
+    """
+    datastore: NotRequired[_builtins.str]
+    """
+    Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+
+    Change: as with `proxmox.datastore`.
+
+    Upstream: `disks[0].datastoreId`.
+    """
     disk: NotRequired[_builtins.int]
     """
     Disk of each in GiB; it can only grow. Default: 32.
@@ -4534,6 +5786,14 @@ class WorkerPoolArgsDict(TypedDict):
     Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `disks[0].size`.
+    """
+    firewall: NotRequired[_builtins.bool]
+    """
+    Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `networkDevices[0].firewall`.
     """
     first_address: NotRequired[_builtins.str]
     """
@@ -4581,11 +5841,43 @@ class WorkerPoolArgsDict(TypedDict):
     """
     Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
     """
+    on_boot: NotRequired[_builtins.bool]
+    """
+    Whether Proxmox VE starts the VM with its host. Default: true.
+
+    Change: in place.
+
+    Upstream: `onBoot`.
+    """
+    protection: NotRequired[_builtins.bool]
+    """
+    Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+
+    Change: in place.
+
+    Upstream: `protection`.
+    """
     slots: NotRequired[Sequence[_builtins.int]]
     """
     The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 
     Change: adds and removes those nodes; the others stay as they are.
+    """
+    startup: NotRequired['StartupArgsDict']
+    """
+    When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+
+    Change: in place.
+
+    Upstream: `startup`.
+    """
+    tags: NotRequired[Sequence[_builtins.str]]
+    """
+    More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+
+    Change: in place.
+
+    Upstream: `tags`.
     """
     taints: NotRequired[Sequence[_builtins.str]]
     """
@@ -4595,13 +5887,34 @@ class WorkerPoolArgsDict(TypedDict):
 
     Upstream: k3s' `node-taint`.
     """
+    template_id: NotRequired[pulumi.Input[Optional[_builtins.int]]]
+    """
+    VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+
+    Change: ignored by VMs that exist; it seeds new ones.
+
+    Upstream: `clone.vmId`.
+    """
+    vlan: NotRequired[_builtins.int]
+    """
+    VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `networkDevices[0].vlanId`.
+    """
 
 @pulumi.input_type
 class WorkerPoolArgs:
     def __init__(__self__, *,
+                 balloon: Optional[_builtins.int] = None,
+                 bridge: Optional[_builtins.str] = None,
                  cores: Optional[_builtins.int] = None,
                  count: Optional[_builtins.int] = None,
+                 cpu_type: Optional[_builtins.str] = None,
+                 datastore: Optional[_builtins.str] = None,
                  disk: Optional[_builtins.int] = None,
+                 firewall: Optional[_builtins.bool] = None,
                  first_address: Optional[_builtins.str] = None,
                  first_vm_id: Optional[_builtins.int] = None,
                  generation: Optional[_builtins.int] = None,
@@ -4609,11 +5922,27 @@ class WorkerPoolArgs:
                  max_unavailable: Optional[_builtins.int] = None,
                  memory: Optional[_builtins.int] = None,
                  nodes: Optional[Mapping[str, 'NodeOverridesArgs']] = None,
+                 on_boot: Optional[_builtins.bool] = None,
+                 protection: Optional[_builtins.bool] = None,
                  slots: Optional[Sequence[_builtins.int]] = None,
-                 taints: Optional[Sequence[_builtins.str]] = None):
+                 startup: Optional['StartupArgs'] = None,
+                 tags: Optional[Sequence[_builtins.str]] = None,
+                 taints: Optional[Sequence[_builtins.str]] = None,
+                 template_id: pulumi.Input[Optional[_builtins.int]] = None,
+                 vlan: Optional[_builtins.int] = None):
         """
         A pool of workers.
 
+        :param _builtins.int balloon: Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `memory.floating`.
+        :param _builtins.str bridge: Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `networkDevices[0].bridge`.
         :param _builtins.int cores: CPU cores of each. Default: 4.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -4622,11 +5951,26 @@ class WorkerPoolArgs:
         :param _builtins.int count: How many workers. No default: give count or slots. Their slots are 1 to count. Excludes `slots`.
                
                Change: adds nodes, or takes the last ones away; the others stay as they are.
+        :param _builtins.str cpu_type: CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `cpu.type`.
+        :param _builtins.str datastore: Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+               
+               Change: as with `proxmox.datastore`.
+               
+               Upstream: `disks[0].datastoreId`.
         :param _builtins.int disk: Disk of each in GiB; it can only grow. Default: 32.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `disks[0].size`.
+        :param _builtins.bool firewall: Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `networkDevices[0].firewall`.
         :param _builtins.str first_address: IPv4 address of slot 1; slot n has it plus n minus 1. Needed unless every slot has an `ip` in `nodes`.
                
                Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -4652,21 +5996,61 @@ class WorkerPoolArgs:
                
                Upstream: `memory.dedicated`.
         :param Mapping[str, 'NodeOverridesArgs'] nodes: Overrides by slot, the slot written as a string: `{"1": {mac: "BC:24:11:66:6F:07"}}`. Default: none.
+        :param _builtins.bool on_boot: Whether Proxmox VE starts the VM with its host. Default: true.
+               
+               Change: in place.
+               
+               Upstream: `onBoot`.
+        :param _builtins.bool protection: Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+               
+               Change: in place.
+               
+               Upstream: `protection`.
         :param Sequence[_builtins.int] slots: The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
                
                Change: adds and removes those nodes; the others stay as they are.
+        :param 'StartupArgs' startup: When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+               
+               Change: in place.
+               
+               Upstream: `startup`.
+        :param Sequence[_builtins.str] tags: More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+               
+               Change: in place.
+               
+               Upstream: `tags`.
         :param Sequence[_builtins.str] taints: Taints of the workers. Default: none.
                
                Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
                
                Upstream: k3s' `node-taint`.
+        :param pulumi.Input[_builtins.int] template_id: VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+               
+               Change: ignored by VMs that exist; it seeds new ones.
+               
+               Upstream: `clone.vmId`.
+        :param _builtins.int vlan: VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `networkDevices[0].vlanId`.
         """
+        if balloon is not None:
+            pulumi.set(__self__, "balloon", balloon)
+        if bridge is not None:
+            pulumi.set(__self__, "bridge", bridge)
         if cores is not None:
             pulumi.set(__self__, "cores", cores)
         if count is not None:
             pulumi.set(__self__, "count", count)
+        if cpu_type is not None:
+            pulumi.set(__self__, "cpu_type", cpu_type)
+        if datastore is not None:
+            pulumi.set(__self__, "datastore", datastore)
         if disk is not None:
             pulumi.set(__self__, "disk", disk)
+        if firewall is not None:
+            pulumi.set(__self__, "firewall", firewall)
         if first_address is not None:
             pulumi.set(__self__, "first_address", first_address)
         if first_vm_id is not None:
@@ -4681,10 +6065,54 @@ class WorkerPoolArgs:
             pulumi.set(__self__, "memory", memory)
         if nodes is not None:
             pulumi.set(__self__, "nodes", nodes)
+        if on_boot is not None:
+            pulumi.set(__self__, "on_boot", on_boot)
+        if protection is not None:
+            pulumi.set(__self__, "protection", protection)
         if slots is not None:
             pulumi.set(__self__, "slots", slots)
+        if startup is not None:
+            pulumi.set(__self__, "startup", startup)
+        if tags is not None:
+            pulumi.set(__self__, "tags", tags)
         if taints is not None:
             pulumi.set(__self__, "taints", taints)
+        if template_id is not None:
+            pulumi.set(__self__, "template_id", template_id)
+        if vlan is not None:
+            pulumi.set(__self__, "vlan", vlan)
+
+    @_builtins.property
+    @pulumi.getter
+    def balloon(self) -> Optional[_builtins.int]:
+        """
+        Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `memory.floating`.
+        """
+        return pulumi.get(self, "balloon")
+
+    @balloon.setter
+    def balloon(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "balloon", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def bridge(self) -> Optional[_builtins.str]:
+        """
+        Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `networkDevices[0].bridge`.
+        """
+        return pulumi.get(self, "bridge")
+
+    @bridge.setter
+    def bridge(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "bridge", value)
 
     @_builtins.property
     @pulumi.getter
@@ -4717,6 +6145,38 @@ class WorkerPoolArgs:
         pulumi.set(self, "count", value)
 
     @_builtins.property
+    @pulumi.getter(name="cpuType")
+    def cpu_type(self) -> Optional[_builtins.str]:
+        """
+        CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `cpu.type`.
+        """
+        return pulumi.get(self, "cpu_type")
+
+    @cpu_type.setter
+    def cpu_type(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "cpu_type", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def datastore(self) -> Optional[_builtins.str]:
+        """
+        Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+
+        Change: as with `proxmox.datastore`.
+
+        Upstream: `disks[0].datastoreId`.
+        """
+        return pulumi.get(self, "datastore")
+
+    @datastore.setter
+    def datastore(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "datastore", value)
+
+    @_builtins.property
     @pulumi.getter
     def disk(self) -> Optional[_builtins.int]:
         """
@@ -4731,6 +6191,22 @@ class WorkerPoolArgs:
     @disk.setter
     def disk(self, value: Optional[_builtins.int]):
         pulumi.set(self, "disk", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def firewall(self) -> Optional[_builtins.bool]:
+        """
+        Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `networkDevices[0].firewall`.
+        """
+        return pulumi.get(self, "firewall")
+
+    @firewall.setter
+    def firewall(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "firewall", value)
 
     @_builtins.property
     @pulumi.getter(name="firstAddress")
@@ -4835,6 +6311,38 @@ class WorkerPoolArgs:
         pulumi.set(self, "nodes", value)
 
     @_builtins.property
+    @pulumi.getter(name="onBoot")
+    def on_boot(self) -> Optional[_builtins.bool]:
+        """
+        Whether Proxmox VE starts the VM with its host. Default: true.
+
+        Change: in place.
+
+        Upstream: `onBoot`.
+        """
+        return pulumi.get(self, "on_boot")
+
+    @on_boot.setter
+    def on_boot(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "on_boot", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def protection(self) -> Optional[_builtins.bool]:
+        """
+        Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. Default: false.
+
+        Change: in place.
+
+        Upstream: `protection`.
+        """
+        return pulumi.get(self, "protection")
+
+    @protection.setter
+    def protection(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "protection", value)
+
+    @_builtins.property
     @pulumi.getter
     def slots(self) -> Optional[Sequence[_builtins.int]]:
         """
@@ -4847,6 +6355,38 @@ class WorkerPoolArgs:
     @slots.setter
     def slots(self, value: Optional[Sequence[_builtins.int]]):
         pulumi.set(self, "slots", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def startup(self) -> Optional['StartupArgs']:
+        """
+        When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+
+        Change: in place.
+
+        Upstream: `startup`.
+        """
+        return pulumi.get(self, "startup")
+
+    @startup.setter
+    def startup(self, value: Optional['StartupArgs']):
+        pulumi.set(self, "startup", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def tags(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+
+        Change: in place.
+
+        Upstream: `tags`.
+        """
+        return pulumi.get(self, "tags")
+
+    @tags.setter
+    def tags(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "tags", value)
 
     @_builtins.property
     @pulumi.getter
@@ -4863,5 +6403,37 @@ class WorkerPoolArgs:
     @taints.setter
     def taints(self, value: Optional[Sequence[_builtins.str]]):
         pulumi.set(self, "taints", value)
+
+    @_builtins.property
+    @pulumi.getter(name="templateId")
+    def template_id(self) -> pulumi.Input[Optional[_builtins.int]]:
+        """
+        VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+
+        Change: ignored by VMs that exist; it seeds new ones.
+
+        Upstream: `clone.vmId`.
+        """
+        return pulumi.get(self, "template_id")
+
+    @template_id.setter
+    def template_id(self, value: pulumi.Input[Optional[_builtins.int]]):
+        pulumi.set(self, "template_id", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def vlan(self) -> Optional[_builtins.int]:
+        """
+        VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `networkDevices[0].vlanId`.
+        """
+        return pulumi.get(self, "vlan")
+
+    @vlan.setter
+    def vlan(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "vlan", value)
 
 

@@ -23,7 +23,8 @@ class ClusterMachinesArgs:
     def __init__(__self__, *,
                  configuration: pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]],
                  machines: pulumi.Input[Mapping[str, pulumi.Input['MachineArgs']]],
-                 seed: pulumi.Input['MachineSeedArgs']):
+                 seed: pulumi.Input['MachineSeedArgs'],
+                 seeds: pulumi.Input[Optional[Mapping[str, pulumi.Input['MachineSeedArgs']]]] = None):
         """
         The set of arguments for constructing a ClusterMachines resource.
 
@@ -36,10 +37,15 @@ class ClusterMachinesArgs:
         :param pulumi.Input['MachineSeedArgs'] seed: What VMs are made from.
                
                Change: none; it counts for those that a higher generation makes anew.
+        :param pulumi.Input[Mapping[str, pulumi.Input['MachineSeedArgs']]] seeds: What those are made from that have another template, or storage, by name.
+               
+               Change: none; it counts for those that a higher generation makes anew.
         """
         pulumi.set(__self__, "configuration", configuration)
         pulumi.set(__self__, "machines", machines)
         pulumi.set(__self__, "seed", seed)
+        if seeds is not None:
+            pulumi.set(__self__, "seeds", seeds)
 
     @_builtins.property
     @pulumi.getter
@@ -83,6 +89,20 @@ class ClusterMachinesArgs:
     def seed(self, value: pulumi.Input['MachineSeedArgs']):
         pulumi.set(self, "seed", value)
 
+    @_builtins.property
+    @pulumi.getter
+    def seeds(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input['MachineSeedArgs']]]]:
+        """
+        What those are made from that have another template, or storage, by name.
+
+        Change: none; it counts for those that a higher generation makes anew.
+        """
+        return pulumi.get(self, "seeds")
+
+    @seeds.setter
+    def seeds(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input['MachineSeedArgs']]]]):
+        pulumi.set(self, "seeds", value)
+
 
 @pulumi.type_token("k3sha:index:ClusterMachines")
 class ClusterMachines(pulumi.CustomResource):
@@ -93,6 +113,7 @@ class ClusterMachines(pulumi.CustomResource):
                  configuration: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  machines: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['MachineArgs', 'MachineArgsDict']]]]] = None,
                  seed: pulumi.Input[Optional[Union['MachineSeedArgs', 'MachineSeedArgsDict']]] = None,
+                 seeds: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['MachineSeedArgs', 'MachineSeedArgsDict']]]]] = None,
                  __props__=None):
         """
         What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would destroy a living cluster: addresses and VM ids changed, disks that shrink. Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.
@@ -106,6 +127,9 @@ class ClusterMachines(pulumi.CustomResource):
                
                Change: in place, or refused at preview.
         :param pulumi.Input[Union['MachineSeedArgs', 'MachineSeedArgsDict']] seed: What VMs are made from.
+               
+               Change: none; it counts for those that a higher generation makes anew.
+        :param pulumi.Input[Mapping[str, pulumi.Input[Union['MachineSeedArgs', 'MachineSeedArgsDict']]]] seeds: What those are made from that have another template, or storage, by name.
                
                Change: none; it counts for those that a higher generation makes anew.
         """
@@ -136,6 +160,7 @@ class ClusterMachines(pulumi.CustomResource):
                  configuration: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  machines: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['MachineArgs', 'MachineArgsDict']]]]] = None,
                  seed: pulumi.Input[Optional[Union['MachineSeedArgs', 'MachineSeedArgsDict']]] = None,
+                 seeds: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['MachineSeedArgs', 'MachineSeedArgsDict']]]]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
         if not isinstance(opts, pulumi.ResourceOptions):
@@ -154,6 +179,7 @@ class ClusterMachines(pulumi.CustomResource):
             if seed is None and not opts.urn:
                 raise TypeError("Missing required property 'seed'")
             __props__.__dict__["seed"] = seed
+            __props__.__dict__["seeds"] = seeds
             __props__.__dict__["change"] = None
             __props__.__dict__["changes"] = None
             __props__.__dict__["hashes"] = None
@@ -188,6 +214,7 @@ class ClusterMachines(pulumi.CustomResource):
         __props__.__dict__["machines"] = None
         __props__.__dict__["renewed"] = None
         __props__.__dict__["seed"] = None
+        __props__.__dict__["seeds"] = None
         return ClusterMachines(resource_name, opts=opts, __props__=__props__)
 
     @_builtins.property
@@ -245,4 +272,12 @@ class ClusterMachines(pulumi.CustomResource):
         What from.
         """
         return pulumi.get(self, "seed")
+
+    @_builtins.property
+    @pulumi.getter
+    def seeds(self) -> pulumi.Output[Optional[Mapping[str, 'outputs.MachineSeed']]]:
+        """
+        What from, by name, where that is something else.
+        """
+        return pulumi.get(self, "seeds")
 

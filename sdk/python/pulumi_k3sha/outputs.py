@@ -56,7 +56,8 @@ class Machine(dict):
                  role: _builtins.str,
                  slot: _builtins.int,
                  vm: _builtins.str,
-                 vm_id: _builtins.int):
+                 vm_id: _builtins.int,
+                 protected: Optional[_builtins.bool] = None):
         """
         A VM of a cluster.
 
@@ -81,6 +82,9 @@ class Machine(dict):
         :param _builtins.int vm_id: Proxmox VE's id of it.
                
                Change: refused at preview.
+        :param _builtins.bool protected: Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+               
+               Change: in place.
         """
         pulumi.set(__self__, "disk", disk)
         pulumi.set(__self__, "generation", generation)
@@ -91,6 +95,8 @@ class Machine(dict):
         pulumi.set(__self__, "slot", slot)
         pulumi.set(__self__, "vm", vm)
         pulumi.set(__self__, "vm_id", vm_id)
+        if protected is not None:
+            pulumi.set(__self__, "protected", protected)
 
     @_builtins.property
     @pulumi.getter
@@ -175,6 +181,16 @@ class Machine(dict):
         Change: refused at preview.
         """
         return pulumi.get(self, "vm_id")
+
+    @_builtins.property
+    @pulumi.getter
+    def protected(self) -> Optional[_builtins.bool]:
+        """
+        Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+
+        Change: in place.
+        """
+        return pulumi.get(self, "protected")
 
 
 @pulumi.output_type

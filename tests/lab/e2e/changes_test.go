@@ -146,6 +146,16 @@ var changes = []change{
 		},
 	},
 	{
+		"`loadBalancers.forward`, `vips`",
+		[]string{"loadBalancers:\n", "loadBalancers:\n        forward: [{name: web, port: 80, targetPort: 8080}]\n        vips: {ingress: {address: 192.168.1.231}}\n"},
+		reloads, nil, func(p *place) string {
+			if held := p.holders("192.168.1.231"); len(held) != 1 {
+				return fmt.Sprintf("192.168.1.231 is on %v", held)
+			}
+			return file(balancers, "/etc/haproxy/haproxy.cfg", "bind :80")(p)
+		},
+	},
+	{
 		"`k3s.tlsSans`",
 		[]string{"        disable: [", "        tlsSans: [api.example.org]\n        disable: ["},
 		rollsServer, nil,
@@ -253,8 +263,27 @@ var changes = []change{
 		shows("3 3Gi", "get", "node", "k3s-worker-02", "-o", "jsonpath={.status.capacity.cpu} {.status.capacity.memory}"),
 	},
 	{
+		"`cpuType`, `balloon`",
+		[]string{`"2": {mac: "BC:24:11:07:BA:1A"`, `"2": {cpuType: host, balloon: 1024, mac: "BC:24:11:07:BA:1A"`},
+		rollsOne, nil, func(p *place) string {
+			second := func(n string) bool { return n == "k3s-worker-02" }
+			return config(second, "cpu", "host")(p) + config(second, "balloon", "1024")(p)
+		},
+	},
+	{
+		"`onBoot`, `startup`, `protection`, `tags`",
+		[]string{`mac: "BC:24:11:07:BA:1A"`, `onBoot: false, startup: {order: 7, upDelay: 5}, protection: true, tags: [big], mac: "BC:24:11:07:BA:1A"`},
+		quiet, nil, func(p *place) string {
+			wrong := ""
+			for key, want := range map[string]string{"onboot": "0", "startup": "order=7,up=5", "protection": "1", "tags": "big"} {
+				wrong += config(func(n string) bool { return n == "k3s-worker-02" }, key, want)(p)
+			}
+			return wrong
+		},
+	},
+	{
 		"`mac`",
-		[]string{`"2": {mac: "BC:24:11:07:BA:1A"`, `"2": {mac: "BC:24:11:07:BA:1B"`},
+		[]string{`mac: "BC:24:11:07:BA:1A"`, `mac: "BC:24:11:07:BA:1B"`},
 		rollsOne, nil,
 		func(p *place) string {
 			return p.asked("k3s-worker-02", "cat /sys/class/net/eth0/address", "bc:24:11:07:ba:1b")

@@ -168,7 +168,7 @@ func TestLongForward(t *testing.T) {
 			start := time.Now()
 			r, _ := p.up()
 			took = time.Since(start)
-			expect(t, "what was changed", changedNames(r), []string{"update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02", "update k3s-machines", "update k3s-settle-cluster"})
+			expect(t, "what was changed", changedNames(r), []string{"update k3s-converge-k3s-lb-01", "update k3s-converge-k3s-lb-02", "update k3s-machines"})
 		})
 		p.from("http://"+vip+":8081/", "", "k3s-worker-01", "k3s-worker-02")
 		for node, life := range p.lives() {
@@ -216,7 +216,7 @@ func TestLongForward(t *testing.T) {
 	})
 	t.Run("clients from elsewhere are refused", func(t *testing.T) {
 		p.t = t
-		p.program(with("        memory: 1536\n"+strings.Replace(forwards, "check: /healthz", "sourceRanges: [10.0.0.0/8]", 1))...)
+		p.program(with("        memory: 1536\n" + strings.Replace(forwards, "check: /healthz", "sourceRanges: [10.0.0.0/8]", 1))...)
 		p.up()
 		if got := p.answers(web, 3); !slices.Equal(got, []string{"refused"}) {
 			t.Errorf("%s is answered %q", web, got)

@@ -20,6 +20,15 @@ while (part := s.recv(65536)):
 ' "$1" 2>&1
 }
 failed() { die "HAProxy cannot be told about $SERVER: $(printf '%s' "$1" | tail -n 1)"; }
+# alone: forwards in which this node is the only one of several that gets connections. A pod of another one may be ready before it has passed
+# the check, and the next node then goes too early.
+alone() {
+	ask "show servers state" | awk -v server="$SERVER" '
+		$2 ~ /^forward_/ { of[$2]++; if ($6 == 2 && $7 == 0) { lives[$2]++; if ($4 == server) own[$2] = 1 } }
+		END { for (b in own) if (lives[b] == 1 && of[b] > 1) print b }'
+}
+carried() { [ -z "$(alone)" ]; }
+if [ "$STATE" = drain ]; then wait_until 30 carried || true; fi
 states=$(ask "show servers state") || failed "$states"
 backends=$(printf '%s\n' "$states" | awk -v server="$SERVER" -v api="$API$([ "$STATE" = drain ] || echo yes)" '$4 == server && ($2 ~ /^forward_/ || api != "" && $2 == "k3s_api") { print $2 }')
 for backend in $backends; do

@@ -77,3 +77,19 @@ export const NodeRole = {
  * What a machine of the cluster is for.
  */
 export type NodeRole = (typeof NodeRole)[keyof typeof NodeRole];
+
+export const Spread = {
+    /**
+     * It is an error, at preview.
+     */
+    Require: "require",
+    /**
+     * It is a warning.
+     */
+    Prefer: "prefer",
+} as const;
+
+/**
+ * What becomes of servers, or load balancers, that would share a Proxmox node.
+ */
+export type Spread = (typeof Spread)[keyof typeof Spread];

@@ -16,6 +16,7 @@ import java.lang.Integer;
 import java.lang.String;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import javax.annotation.Nullable;
 
 /**
@@ -121,6 +122,20 @@ public class ClusterMachines extends com.pulumi.resources.CustomResource {
      */
     public Output<MachineSeed> seed() {
         return this.seed;
+    }
+    /**
+     * What from, by name, where that is something else.
+     * 
+     */
+    @Export(name="seeds", refs={Map.class,String.class,MachineSeed.class}, tree="[0,1,2]")
+    private Output</* @Nullable */ Map<String,MachineSeed>> seeds;
+
+    /**
+     * @return What from, by name, where that is something else.
+     * 
+     */
+    public Output<Optional<Map<String,MachineSeed>>> seeds() {
+        return Codegen.optional(this.seeds);
     }
 
     /**

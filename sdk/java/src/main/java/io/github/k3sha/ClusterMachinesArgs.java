@@ -11,6 +11,8 @@ import io.github.k3sha.inputs.MachineSeedArgs;
 import java.lang.String;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
+import javax.annotation.Nullable;
 
 
 public final class ClusterMachinesArgs extends com.pulumi.resources.ResourceArgs {
@@ -74,12 +76,32 @@ public final class ClusterMachinesArgs extends com.pulumi.resources.ResourceArgs
         return this.seed;
     }
 
+    /**
+     * What those are made from that have another template, or storage, by name.
+     * 
+     * Change: none; it counts for those that a higher generation makes anew.
+     * 
+     */
+    @Import(name="seeds")
+    private @Nullable Output<Map<String,MachineSeedArgs>> seeds;
+
+    /**
+     * @return What those are made from that have another template, or storage, by name.
+     * 
+     * Change: none; it counts for those that a higher generation makes anew.
+     * 
+     */
+    public Optional<Output<Map<String,MachineSeedArgs>>> seeds() {
+        return Optional.ofNullable(this.seeds);
+    }
+
     private ClusterMachinesArgs() {}
 
     private ClusterMachinesArgs(ClusterMachinesArgs $) {
         this.configuration = $.configuration;
         this.machines = $.machines;
         this.seed = $.seed;
+        this.seeds = $.seeds;
     }
 
     public static Builder builder() {
@@ -173,6 +195,31 @@ public final class ClusterMachinesArgs extends com.pulumi.resources.ResourceArgs
          */
         public Builder seed(MachineSeedArgs seed) {
             return seed(Output.of(seed));
+        }
+
+        /**
+         * @param seeds What those are made from that have another template, or storage, by name.
+         * 
+         * Change: none; it counts for those that a higher generation makes anew.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder seeds(@Nullable Output<Map<String,MachineSeedArgs>> seeds) {
+            $.seeds = seeds;
+            return this;
+        }
+
+        /**
+         * @param seeds What those are made from that have another template, or storage, by name.
+         * 
+         * Change: none; it counts for those that a higher generation makes anew.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder seeds(Map<String,MachineSeedArgs> seeds) {
+            return seeds(Output.of(seeds));
         }
 
         public ClusterMachinesArgs build() {

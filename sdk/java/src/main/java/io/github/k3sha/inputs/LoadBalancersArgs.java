@@ -3,10 +3,12 @@
 
 package io.github.k3sha.inputs;
 
+import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import io.github.k3sha.enums.Balance;
 import io.github.k3sha.inputs.ForwardArgs;
 import io.github.k3sha.inputs.NodeOverridesArgs;
+import io.github.k3sha.inputs.StartupArgs;
 import io.github.k3sha.inputs.VipArgs;
 import java.lang.Boolean;
 import java.lang.Double;
@@ -94,6 +96,52 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Balance> balance() {
         return Optional.ofNullable(this.balance);
+    }
+
+    /**
+     * Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `memory.floating`.
+     * 
+     */
+    @Import(name="balloon")
+    private @Nullable Integer balloon;
+
+    /**
+     * @return Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `memory.floating`.
+     * 
+     */
+    public Optional<Integer> balloon() {
+        return Optional.ofNullable(this.balloon);
+    }
+
+    /**
+     * Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `networkDevices[0].bridge`.
+     * 
+     */
+    @Import(name="bridge")
+    private @Nullable String bridge;
+
+    /**
+     * @return Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `networkDevices[0].bridge`.
+     * 
+     */
+    public Optional<String> bridge() {
+        return Optional.ofNullable(this.bridge);
     }
 
     /**
@@ -208,6 +256,52 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `cpu.type`.
+     * 
+     */
+    @Import(name="cpuType")
+    private @Nullable String cpuType;
+
+    /**
+     * @return CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `cpu.type`.
+     * 
+     */
+    public Optional<String> cpuType() {
+        return Optional.ofNullable(this.cpuType);
+    }
+
+    /**
+     * Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+     * 
+     * Change: as with `proxmox.datastore`.
+     * 
+     * Upstream: `disks[0].datastoreId`.
+     * 
+     */
+    @Import(name="datastore")
+    private @Nullable String datastore;
+
+    /**
+     * @return Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+     * 
+     * Change: as with `proxmox.datastore`.
+     * 
+     * Upstream: `disks[0].datastoreId`.
+     * 
+     */
+    public Optional<String> datastore() {
+        return Optional.ofNullable(this.datastore);
+    }
+
+    /**
      * Disk of each in GiB; it can only grow. Default: 32.
      * 
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -247,6 +341,29 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<List<String>> extraLines() {
         return Optional.ofNullable(this.extraLines);
+    }
+
+    /**
+     * Whether Proxmox VE&#39;s firewall applies to the network device. Default: `proxmox.firewall`.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `networkDevices[0].firewall`.
+     * 
+     */
+    @Import(name="firewall")
+    private @Nullable Boolean firewall;
+
+    /**
+     * @return Whether Proxmox VE&#39;s firewall applies to the network device. Default: `proxmox.firewall`.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `networkDevices[0].firewall`.
+     * 
+     */
+    public Optional<Boolean> firewall() {
+        return Optional.ofNullable(this.firewall);
     }
 
     /**
@@ -391,6 +508,29 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Whether Proxmox VE starts the VM with its host. Default: true.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `onBoot`.
+     * 
+     */
+    @Import(name="onBoot")
+    private @Nullable Boolean onBoot;
+
+    /**
+     * @return Whether Proxmox VE starts the VM with its host. Default: true.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `onBoot`.
+     * 
+     */
+    public Optional<Boolean> onBoot() {
+        return Optional.ofNullable(this.onBoot);
+    }
+
+    /**
      * Whether the load balancer with the highest priority takes the VIP back when it returns. Default: false, the VIP stays where it is.
      * 
      * Change: reloads the load balancers, one after the other; nothing else.
@@ -414,6 +554,29 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE&#39;s refusal. Default: false.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `protection`.
+     * 
+     */
+    @Import(name="protection")
+    private @Nullable Boolean protection;
+
+    /**
+     * @return Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE&#39;s refusal. Default: false.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `protection`.
+     * 
+     */
+    public Optional<Boolean> protection() {
+        return Optional.ofNullable(this.protection);
+    }
+
+    /**
      * The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node&#39;s name, 1 to 999. Excludes `count`.
      * 
      * Change: adds and removes those nodes; the others stay as they are.
@@ -430,6 +593,29 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<List<Integer>> slots() {
         return Optional.ofNullable(this.slots);
+    }
+
+    /**
+     * When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `startup`.
+     * 
+     */
+    @Import(name="startup")
+    private @Nullable StartupArgs startup;
+
+    /**
+     * @return When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `startup`.
+     * 
+     */
+    public Optional<StartupArgs> startup() {
+        return Optional.ofNullable(this.startup);
     }
 
     /**
@@ -453,6 +639,52 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Integer> statusPort() {
         return Optional.ofNullable(this.statusPort);
+    }
+
+    /**
+     * More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `tags`.
+     * 
+     */
+    @Import(name="tags")
+    private @Nullable List<String> tags;
+
+    /**
+     * @return More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `tags`.
+     * 
+     */
+    public Optional<List<String>> tags() {
+        return Optional.ofNullable(this.tags);
+    }
+
+    /**
+     * VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+     * 
+     * Change: ignored by VMs that exist; it seeds new ones.
+     * 
+     * Upstream: `clone.vmId`.
+     * 
+     */
+    @Import(name="templateId")
+    private @Nullable Output<Integer> templateId;
+
+    /**
+     * @return VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+     * 
+     * Change: ignored by VMs that exist; it seeds new ones.
+     * 
+     * Upstream: `clone.vmId`.
+     * 
+     */
+    public Optional<Output<Integer>> templateId() {
+        return Optional.ofNullable(this.templateId);
     }
 
     /**
@@ -497,19 +729,47 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         return Optional.ofNullable(this.virtualRouterId);
     }
 
+    /**
+     * VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `networkDevices[0].vlanId`.
+     * 
+     */
+    @Import(name="vlan")
+    private @Nullable Integer vlan;
+
+    /**
+     * @return VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `networkDevices[0].vlanId`.
+     * 
+     */
+    public Optional<Integer> vlan() {
+        return Optional.ofNullable(this.vlan);
+    }
+
     private LoadBalancersArgs() {}
 
     private LoadBalancersArgs(LoadBalancersArgs $) {
         this.advertInterval = $.advertInterval;
         this.apiPort = $.apiPort;
         this.balance = $.balance;
+        this.balloon = $.balloon;
+        this.bridge = $.bridge;
         this.checkFall = $.checkFall;
         this.checkInterval = $.checkInterval;
         this.checkRise = $.checkRise;
         this.cores = $.cores;
         this.count = $.count;
+        this.cpuType = $.cpuType;
+        this.datastore = $.datastore;
         this.disk = $.disk;
         this.extraLines = $.extraLines;
+        this.firewall = $.firewall;
         this.firstAddress = $.firstAddress;
         this.firstVmId = $.firstVmId;
         this.forward = $.forward;
@@ -517,11 +777,17 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         this.interface_ = $.interface_;
         this.memory = $.memory;
         this.nodes = $.nodes;
+        this.onBoot = $.onBoot;
         this.preempt = $.preempt;
+        this.protection = $.protection;
         this.slots = $.slots;
+        this.startup = $.startup;
         this.statusPort = $.statusPort;
+        this.tags = $.tags;
+        this.templateId = $.templateId;
         this.vips = $.vips;
         this.virtualRouterId = $.virtualRouterId;
+        this.vlan = $.vlan;
     }
 
     public static Builder builder() {
@@ -584,6 +850,36 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder balance(@Nullable Balance balance) {
             $.balance = balance;
+            return this;
+        }
+
+        /**
+         * @param balloon Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * 
+         * Upstream: `memory.floating`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder balloon(@Nullable Integer balloon) {
+            $.balloon = balloon;
+            return this;
+        }
+
+        /**
+         * @param bridge Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * 
+         * Upstream: `networkDevices[0].bridge`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder bridge(@Nullable String bridge) {
+            $.bridge = bridge;
             return this;
         }
 
@@ -661,6 +957,36 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param cpuType CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * 
+         * Upstream: `cpu.type`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder cpuType(@Nullable String cpuType) {
+            $.cpuType = cpuType;
+            return this;
+        }
+
+        /**
+         * @param datastore Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+         * 
+         * Change: as with `proxmox.datastore`.
+         * 
+         * Upstream: `disks[0].datastoreId`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder datastore(@Nullable String datastore) {
+            $.datastore = datastore;
+            return this;
+        }
+
+        /**
          * @param disk Disk of each in GiB; it can only grow. Default: 32.
          * 
          * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -698,6 +1024,21 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder extraLines(String... extraLines) {
             return extraLines(List.of(extraLines));
+        }
+
+        /**
+         * @param firewall Whether Proxmox VE&#39;s firewall applies to the network device. Default: `proxmox.firewall`.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * 
+         * Upstream: `networkDevices[0].firewall`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder firewall(@Nullable Boolean firewall) {
+            $.firewall = firewall;
+            return this;
         }
 
         /**
@@ -808,6 +1149,21 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param onBoot Whether Proxmox VE starts the VM with its host. Default: true.
+         * 
+         * Change: in place.
+         * 
+         * Upstream: `onBoot`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder onBoot(@Nullable Boolean onBoot) {
+            $.onBoot = onBoot;
+            return this;
+        }
+
+        /**
          * @param preempt Whether the load balancer with the highest priority takes the VIP back when it returns. Default: false, the VIP stays where it is.
          * 
          * Change: reloads the load balancers, one after the other; nothing else.
@@ -819,6 +1175,21 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder preempt(@Nullable Boolean preempt) {
             $.preempt = preempt;
+            return this;
+        }
+
+        /**
+         * @param protection Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE&#39;s refusal. Default: false.
+         * 
+         * Change: in place.
+         * 
+         * Upstream: `protection`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder protection(@Nullable Boolean protection) {
+            $.protection = protection;
             return this;
         }
 
@@ -848,6 +1219,21 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param startup When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+         * 
+         * Change: in place.
+         * 
+         * Upstream: `startup`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder startup(@Nullable StartupArgs startup) {
+            $.startup = startup;
+            return this;
+        }
+
+        /**
          * @param statusPort Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
          * 
          * Change: reloads the load balancers, one after the other; nothing else.
@@ -860,6 +1246,64 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         public Builder statusPort(@Nullable Integer statusPort) {
             $.statusPort = statusPort;
             return this;
+        }
+
+        /**
+         * @param tags More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+         * 
+         * Change: in place.
+         * 
+         * Upstream: `tags`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder tags(@Nullable List<String> tags) {
+            $.tags = tags;
+            return this;
+        }
+
+        /**
+         * @param tags More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+         * 
+         * Change: in place.
+         * 
+         * Upstream: `tags`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder tags(String... tags) {
+            return tags(List.of(tags));
+        }
+
+        /**
+         * @param templateId VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+         * 
+         * Change: ignored by VMs that exist; it seeds new ones.
+         * 
+         * Upstream: `clone.vmId`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder templateId(@Nullable Output<Integer> templateId) {
+            $.templateId = templateId;
+            return this;
+        }
+
+        /**
+         * @param templateId VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+         * 
+         * Change: ignored by VMs that exist; it seeds new ones.
+         * 
+         * Upstream: `clone.vmId`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder templateId(Integer templateId) {
+            return templateId(Output.of(templateId));
         }
 
         /**
@@ -887,6 +1331,21 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder virtualRouterId(@Nullable Integer virtualRouterId) {
             $.virtualRouterId = virtualRouterId;
+            return this;
+        }
+
+        /**
+         * @param vlan VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * 
+         * Upstream: `networkDevices[0].vlanId`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder vlan(@Nullable Integer vlan) {
+            $.vlan = vlan;
             return this;
         }
 

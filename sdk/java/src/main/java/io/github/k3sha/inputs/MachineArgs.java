@@ -6,9 +6,12 @@ package io.github.k3sha.inputs;
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
+import java.lang.Boolean;
 import java.lang.Integer;
 import java.lang.String;
 import java.util.Objects;
+import java.util.Optional;
+import javax.annotation.Nullable;
 
 
 /**
@@ -111,6 +114,25 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+     * 
+     * Change: in place.
+     * 
+     */
+    @Import(name="protected")
+    private @Nullable Output<Boolean> protected_;
+
+    /**
+     * @return Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+     * 
+     * Change: in place.
+     * 
+     */
+    public Optional<Output<Boolean>> protected_() {
+        return Optional.ofNullable(this.protected_);
+    }
+
+    /**
      * What it is for.
      * 
      */
@@ -186,6 +208,7 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
         this.ip = $.ip;
         this.k3s = $.k3s;
         this.path = $.path;
+        this.protected_ = $.protected_;
         this.role = $.role;
         this.slot = $.slot;
         this.vm = $.vm;
@@ -329,6 +352,31 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder path(String path) {
             return path(Output.of(path));
+        }
+
+        /**
+         * @param protected_ Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder protected_(@Nullable Output<Boolean> protected_) {
+            $.protected_ = protected_;
+            return this;
+        }
+
+        /**
+         * @param protected_ Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder protected_(Boolean protected_) {
+            return protected_(Output.of(protected_));
         }
 
         /**

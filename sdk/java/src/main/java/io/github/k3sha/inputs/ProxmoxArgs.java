@@ -6,6 +6,7 @@ package io.github.k3sha.inputs;
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
+import io.github.k3sha.enums.Spread;
 import java.lang.Boolean;
 import java.lang.Integer;
 import java.lang.String;
@@ -200,6 +201,25 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * What becomes of two servers, or two load balancers, that would share a Proxmox node although others of `nodes` have fewer: that node takes more with it than it must when it fails. VMs that exist are where they are. Default: `require`, an error at preview.
+     * 
+     * Change: changes nothing itself.
+     * 
+     */
+    @Import(name="spread")
+    private @Nullable Spread spread;
+
+    /**
+     * @return What becomes of two servers, or two load balancers, that would share a Proxmox node although others of `nodes` have fewer: that node takes more with it than it must when it fails. VMs that exist are where they are. Default: `require`, an error at preview.
+     * 
+     * Change: changes nothing itself.
+     * 
+     */
+    public Optional<Spread> spread() {
+        return Optional.ofNullable(this.spread);
+    }
+
+    /**
      * Tags of the VMs besides the cluster&#39;s name and the role. Lower-cased and sorted. Default: none.
      * 
      * Change: in place.
@@ -302,6 +322,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
         this.nodes = $.nodes;
         this.pool = $.pool;
         this.restartTogether = $.restartTogether;
+        this.spread = $.spread;
         this.tags = $.tags;
         this.templateId = $.templateId;
         this.templateNode = $.templateNode;
@@ -453,6 +474,19 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder restartTogether(@Nullable Boolean restartTogether) {
             $.restartTogether = restartTogether;
+            return this;
+        }
+
+        /**
+         * @param spread What becomes of two servers, or two load balancers, that would share a Proxmox node although others of `nodes` have fewer: that node takes more with it than it must when it fails. VMs that exist are where they are. Default: `require`, an error at preview.
+         * 
+         * Change: changes nothing itself.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder spread(@Nullable Spread spread) {
+            $.spread = spread;
             return this;
         }
 

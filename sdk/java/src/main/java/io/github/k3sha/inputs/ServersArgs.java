@@ -3,8 +3,11 @@
 
 package io.github.k3sha.inputs;
 
+import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import io.github.k3sha.inputs.NodeOverridesArgs;
+import io.github.k3sha.inputs.StartupArgs;
+import java.lang.Boolean;
 import java.lang.Integer;
 import java.lang.String;
 import java.util.List;
@@ -21,6 +24,52 @@ import javax.annotation.Nullable;
 public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
 
     public static final ServersArgs Empty = new ServersArgs();
+
+    /**
+     * Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `memory.floating`.
+     * 
+     */
+    @Import(name="balloon")
+    private @Nullable Integer balloon;
+
+    /**
+     * @return Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `memory.floating`.
+     * 
+     */
+    public Optional<Integer> balloon() {
+        return Optional.ofNullable(this.balloon);
+    }
+
+    /**
+     * Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `networkDevices[0].bridge`.
+     * 
+     */
+    @Import(name="bridge")
+    private @Nullable String bridge;
+
+    /**
+     * @return Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `networkDevices[0].bridge`.
+     * 
+     */
+    public Optional<String> bridge() {
+        return Optional.ofNullable(this.bridge);
+    }
 
     /**
      * CPU cores of each. Default: 2.
@@ -65,6 +114,52 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `cpu.type`.
+     * 
+     */
+    @Import(name="cpuType")
+    private @Nullable String cpuType;
+
+    /**
+     * @return CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `cpu.type`.
+     * 
+     */
+    public Optional<String> cpuType() {
+        return Optional.ofNullable(this.cpuType);
+    }
+
+    /**
+     * Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+     * 
+     * Change: as with `proxmox.datastore`.
+     * 
+     * Upstream: `disks[0].datastoreId`.
+     * 
+     */
+    @Import(name="datastore")
+    private @Nullable String datastore;
+
+    /**
+     * @return Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+     * 
+     * Change: as with `proxmox.datastore`.
+     * 
+     * Upstream: `disks[0].datastoreId`.
+     * 
+     */
+    public Optional<String> datastore() {
+        return Optional.ofNullable(this.datastore);
+    }
+
+    /**
      * Disk of each in GiB; it can only grow. Default: 32.
      * 
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -85,6 +180,29 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Integer> disk() {
         return Optional.ofNullable(this.disk);
+    }
+
+    /**
+     * Whether Proxmox VE&#39;s firewall applies to the network device. Default: `proxmox.firewall`.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `networkDevices[0].firewall`.
+     * 
+     */
+    @Import(name="firewall")
+    private @Nullable Boolean firewall;
+
+    /**
+     * @return Whether Proxmox VE&#39;s firewall applies to the network device. Default: `proxmox.firewall`.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `networkDevices[0].firewall`.
+     * 
+     */
+    public Optional<Boolean> firewall() {
+        return Optional.ofNullable(this.firewall);
     }
 
     /**
@@ -229,6 +347,29 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Whether Proxmox VE starts the VM with its host. Default: true.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `onBoot`.
+     * 
+     */
+    @Import(name="onBoot")
+    private @Nullable Boolean onBoot;
+
+    /**
+     * @return Whether Proxmox VE starts the VM with its host. Default: true.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `onBoot`.
+     * 
+     */
+    public Optional<Boolean> onBoot() {
+        return Optional.ofNullable(this.onBoot);
+    }
+
+    /**
      * Addresses of living servers of this same cluster that are not this program&#39;s, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
      * 
      * Change: reloads the load balancers, one after the other; nothing else.
@@ -245,6 +386,29 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<List<String>> others() {
         return Optional.ofNullable(this.others);
+    }
+
+    /**
+     * Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE&#39;s refusal. Default: false.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `protection`.
+     * 
+     */
+    @Import(name="protection")
+    private @Nullable Boolean protection;
+
+    /**
+     * @return Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE&#39;s refusal. Default: false.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `protection`.
+     * 
+     */
+    public Optional<Boolean> protection() {
+        return Optional.ofNullable(this.protection);
     }
 
     /**
@@ -286,6 +450,52 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `startup`.
+     * 
+     */
+    @Import(name="startup")
+    private @Nullable StartupArgs startup;
+
+    /**
+     * @return When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `startup`.
+     * 
+     */
+    public Optional<StartupArgs> startup() {
+        return Optional.ofNullable(this.startup);
+    }
+
+    /**
+     * More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `tags`.
+     * 
+     */
+    @Import(name="tags")
+    private @Nullable List<String> tags;
+
+    /**
+     * @return More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+     * 
+     * Change: in place.
+     * 
+     * Upstream: `tags`.
+     * 
+     */
+    public Optional<List<String>> tags() {
+        return Optional.ofNullable(this.tags);
+    }
+
+    /**
      * Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
      * 
      * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
@@ -308,12 +518,63 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         return Optional.ofNullable(this.taints);
     }
 
+    /**
+     * VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+     * 
+     * Change: ignored by VMs that exist; it seeds new ones.
+     * 
+     * Upstream: `clone.vmId`.
+     * 
+     */
+    @Import(name="templateId")
+    private @Nullable Output<Integer> templateId;
+
+    /**
+     * @return VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+     * 
+     * Change: ignored by VMs that exist; it seeds new ones.
+     * 
+     * Upstream: `clone.vmId`.
+     * 
+     */
+    public Optional<Output<Integer>> templateId() {
+        return Optional.ofNullable(this.templateId);
+    }
+
+    /**
+     * VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `networkDevices[0].vlanId`.
+     * 
+     */
+    @Import(name="vlan")
+    private @Nullable Integer vlan;
+
+    /**
+     * @return VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `networkDevices[0].vlanId`.
+     * 
+     */
+    public Optional<Integer> vlan() {
+        return Optional.ofNullable(this.vlan);
+    }
+
     private ServersArgs() {}
 
     private ServersArgs(ServersArgs $) {
+        this.balloon = $.balloon;
+        this.bridge = $.bridge;
         this.cores = $.cores;
         this.count = $.count;
+        this.cpuType = $.cpuType;
+        this.datastore = $.datastore;
         this.disk = $.disk;
+        this.firewall = $.firewall;
         this.first = $.first;
         this.firstAddress = $.firstAddress;
         this.firstVmId = $.firstVmId;
@@ -321,10 +582,16 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         this.labels = $.labels;
         this.memory = $.memory;
         this.nodes = $.nodes;
+        this.onBoot = $.onBoot;
         this.others = $.others;
+        this.protection = $.protection;
         this.slots = $.slots;
         this.startOver = $.startOver;
+        this.startup = $.startup;
+        this.tags = $.tags;
         this.taints = $.taints;
+        this.templateId = $.templateId;
+        this.vlan = $.vlan;
     }
 
     public static Builder builder() {
@@ -343,6 +610,36 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
 
         public Builder(ServersArgs defaults) {
             $ = new ServersArgs(Objects.requireNonNull(defaults));
+        }
+
+        /**
+         * @param balloon Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * 
+         * Upstream: `memory.floating`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder balloon(@Nullable Integer balloon) {
+            $.balloon = balloon;
+            return this;
+        }
+
+        /**
+         * @param bridge Bridge of the network device; addresses stay those of `network.cidr`. Default: `proxmox.bridge`.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * 
+         * Upstream: `networkDevices[0].bridge`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder bridge(@Nullable String bridge) {
+            $.bridge = bridge;
+            return this;
         }
 
         /**
@@ -374,6 +671,36 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param cpuType CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. `x86-64-v3` has AVX2, on hosts since Haswell and Zen. Default: `x86-64-v2-AES`, which has no AVX and runs anywhere.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * 
+         * Upstream: `cpu.type`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder cpuType(@Nullable String cpuType) {
+            $.cpuType = cpuType;
+            return this;
+        }
+
+        /**
+         * @param datastore Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
+         * 
+         * Change: as with `proxmox.datastore`.
+         * 
+         * Upstream: `disks[0].datastoreId`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder datastore(@Nullable String datastore) {
+            $.datastore = datastore;
+            return this;
+        }
+
+        /**
          * @param disk Disk of each in GiB; it can only grow. Default: 32.
          * 
          * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -385,6 +712,21 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder disk(@Nullable Integer disk) {
             $.disk = disk;
+            return this;
+        }
+
+        /**
+         * @param firewall Whether Proxmox VE&#39;s firewall applies to the network device. Default: `proxmox.firewall`.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * 
+         * Upstream: `networkDevices[0].firewall`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder firewall(@Nullable Boolean firewall) {
+            $.firewall = firewall;
             return this;
         }
 
@@ -484,6 +826,21 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param onBoot Whether Proxmox VE starts the VM with its host. Default: true.
+         * 
+         * Change: in place.
+         * 
+         * Upstream: `onBoot`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder onBoot(@Nullable Boolean onBoot) {
+            $.onBoot = onBoot;
+            return this;
+        }
+
+        /**
          * @param others Addresses of living servers of this same cluster that are not this program&#39;s, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none.
          * 
          * Change: reloads the load balancers, one after the other; nothing else.
@@ -506,6 +863,21 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder others(String... others) {
             return others(List.of(others));
+        }
+
+        /**
+         * @param protection Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE&#39;s refusal. Default: false.
+         * 
+         * Change: in place.
+         * 
+         * Upstream: `protection`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder protection(@Nullable Boolean protection) {
+            $.protection = protection;
+            return this;
         }
 
         /**
@@ -547,6 +919,50 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param startup When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+         * 
+         * Change: in place.
+         * 
+         * Upstream: `startup`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder startup(@Nullable StartupArgs startup) {
+            $.startup = startup;
+            return this;
+        }
+
+        /**
+         * @param tags More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+         * 
+         * Change: in place.
+         * 
+         * Upstream: `tags`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder tags(@Nullable List<String> tags) {
+            $.tags = tags;
+            return this;
+        }
+
+        /**
+         * @param tags More tags, besides those of `proxmox.tags` and, in a slot, of the group. Default: none.
+         * 
+         * Change: in place.
+         * 
+         * Upstream: `tags`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder tags(String... tags) {
+            return tags(List.of(tags));
+        }
+
+        /**
          * @param taints Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none.
          * 
          * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
@@ -573,6 +989,50 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder taints(String... taints) {
             return taints(List.of(taints));
+        }
+
+        /**
+         * @param templateId VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+         * 
+         * Change: ignored by VMs that exist; it seeds new ones.
+         * 
+         * Upstream: `clone.vmId`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder templateId(@Nullable Output<Integer> templateId) {
+            $.templateId = templateId;
+            return this;
+        }
+
+        /**
+         * @param templateId VM id of the template to clone, for another system or other drivers. May be an output. Default: `proxmox.templateId`.
+         * 
+         * Change: ignored by VMs that exist; it seeds new ones.
+         * 
+         * Upstream: `clone.vmId`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder templateId(Integer templateId) {
+            return templateId(Output.of(templateId));
+        }
+
+        /**
+         * @param vlan VLAN tag of the network device, 1 to 4094. Default: `proxmox.vlan`.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * 
+         * Upstream: `networkDevices[0].vlanId`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder vlan(@Nullable Integer vlan) {
+            $.vlan = vlan;
+            return this;
         }
 
         public ServersArgs build() {

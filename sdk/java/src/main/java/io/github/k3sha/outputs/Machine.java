@@ -5,9 +5,12 @@ package io.github.k3sha.outputs;
 
 import com.pulumi.core.annotations.CustomType;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
+import java.lang.Boolean;
 import java.lang.Integer;
 import java.lang.String;
 import java.util.Objects;
+import java.util.Optional;
+import javax.annotation.Nullable;
 
 @CustomType
 public final class Machine {
@@ -44,6 +47,13 @@ public final class Machine {
      * 
      */
     private String path;
+    /**
+     * @return Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+     * 
+     * Change: in place.
+     * 
+     */
+    private @Nullable Boolean protected_;
     /**
      * @return What it is for.
      * 
@@ -114,6 +124,15 @@ public final class Machine {
         return this.path;
     }
     /**
+     * @return Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
+     * 
+     * Change: in place.
+     * 
+     */
+    public Optional<Boolean> protected_() {
+        return Optional.ofNullable(this.protected_);
+    }
+    /**
      * @return What it is for.
      * 
      */
@@ -160,6 +179,7 @@ public final class Machine {
         private String ip;
         private String k3s;
         private String path;
+        private @Nullable Boolean protected_;
         private String role;
         private Integer slot;
         private String vm;
@@ -172,6 +192,7 @@ public final class Machine {
     	      this.ip = defaults.ip;
     	      this.k3s = defaults.k3s;
     	      this.path = defaults.path;
+    	      this.protected_ = defaults.protected_;
     	      this.role = defaults.role;
     	      this.slot = defaults.slot;
     	      this.vm = defaults.vm;
@@ -218,6 +239,12 @@ public final class Machine {
             this.path = path;
             return this;
         }
+        @CustomType.Setter("protected")
+        public Builder protected_(@Nullable Boolean protected_) {
+
+            this.protected_ = protected_;
+            return this;
+        }
         @CustomType.Setter
         public Builder role(String role) {
             if (role == null) {
@@ -257,6 +284,7 @@ public final class Machine {
             _resultValue.ip = ip;
             _resultValue.k3s = k3s;
             _resultValue.path = path;
+            _resultValue.protected_ = protected_;
             _resultValue.role = role;
             _resultValue.slot = slot;
             _resultValue.vm = vm;
