@@ -70,6 +70,7 @@ type NetworkArgs struct {
 	CIDR         string   `pulumi:"cidr"`
 	Gateway      string   `pulumi:"gateway"`
 	VIP          string   `pulumi:"vip"`
+	Endpoint     *string  `pulumi:"endpoint,optional"`
 	DNS          []string `pulumi:"dns,optional"`
 	SearchDomain *string  `pulumi:"searchDomain,optional"`
 }
@@ -230,6 +231,7 @@ type K3sArgs struct {
 	Mirror              *string            `pulumi:"mirror,optional"`
 	BinarySHA256        *string            `pulumi:"binarySha256,optional"`
 	InstallScriptSHA256 *string            `pulumi:"installScriptSha256,optional"`
+	Context             *string            `pulumi:"context,optional"`
 	Etcd                *EtcdArgs          `pulumi:"etcd,optional"`
 	// AdminCertificateDays is how long the kubeconfig's certificate is good.
 	AdminCertificateDays *int               `pulumi:"adminCertificateDays,optional"`
@@ -272,7 +274,14 @@ type K3sHaCluster struct {
 	Endpoint      pulumi.StringOutput `pulumi:"endpoint"`
 	CACertificate pulumi.StringOutput `pulumi:"caCertificate"`
 	Token         pulumi.StringOutput `pulumi:"token" provider:"secret"`
-	Nodes         NodeInfoMapOutput   `pulumi:"nodes"`
+
+	ClientCertificate pulumi.StringOutput `pulumi:"clientCertificate"`
+	ClientKey         pulumi.StringOutput `pulumi:"clientKey" provider:"secret"`
+	AgentToken        pulumi.StringOutput `pulumi:"agentToken" provider:"secret"`
+	AnsibleInventory  pulumi.StringOutput `pulumi:"ansibleInventory"`
+	Summary           pulumi.StringOutput `pulumi:"summary"`
+
+	Nodes NodeInfoMapOutput `pulumi:"nodes"`
 
 	RecoveryBundle    pulumi.StringOutput `pulumi:"recoveryBundle" provider:"secret"`
 	CertificatesUntil pulumi.StringOutput `pulumi:"certificatesUntil"`

@@ -18,6 +18,7 @@ type bootstrap struct {
 	progress *progress
 
 	machines   *machineSet
+	settled    *settled
 	identity   *identity
 	commands   pulumi.ProviderResource
 	access     pulumi.ProviderResource
@@ -100,6 +101,7 @@ func (b *bootstrap) step(step topology.Step) error {
 		if err != nil {
 			return err
 		}
+		b.settled = settled
 		b.finish(step, settled, idOf(settled))
 	case topology.Snapshot, topology.Restore, topology.Backup:
 		return b.ofSnapshots(step)

@@ -32,7 +32,12 @@ func (c *K3sHaCluster) Annotate(a infer.Annotator) {
 	a.Describe(c, clusterDoc)
 	a.Describe(&c.Kubeconfig, "The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP or `loadBalancers.apiPort` changes. "+
 		"Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.")
-	a.Describe(&c.Endpoint, "URL of the Kubernetes API at the VIP, like `https://192.168.1.220:6443`. Known at preview.")
+	a.Describe(&c.Endpoint, "URL of the Kubernetes API at the VIP, or at `network.endpoint`, like `https://192.168.1.220:6443`. Known at preview.")
+	a.Describe(&c.ClientCertificate, "The kubeconfig's client certificate, PEM, for providers and programs that take no kubeconfig. It is renewed as the kubeconfig is.")
+	a.Describe(&c.ClientKey, "The kubeconfig's client key, PEM.")
+	a.Describe(&c.AgentToken, "The workers' token in full, `K10<hash of the CA>::node:<password>`: a machine that is not this program's joins as a worker with `K3S_URL` the `endpoint` and `K3S_TOKEN` this, the release that of `k3s.version`.\n\nUpstream: /var/lib/rancher/k3s/server/agent-token.")
+	a.Describe(&c.AnsibleInventory, "An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys; host keys are in it. Known when the cluster's identity is.")
+	a.Describe(&c.Summary, "The cluster on one screen, as text: nodes, addresses, release, endpoint, what to do next. Known when the API answers through the VIP.")
 	a.Describe(&c.CACertificate, "The cluster's server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.")
 	a.Describe(&c.Token, "The servers' token in full, `K10<hash of the CA>::server:<password>`. Restoring an etcd snapshot needs it.\n\nUpstream: /var/lib/rancher/k3s/server/token.")
 	a.Describe(&c.RecoveryBundle, "What makes the cluster the one that it is: its name, its tokens, its CAs with their keys. Keep a copy away from the state: with it as `k3s.recoveryBundle` a new stack goes on with this cluster. Who has it is the cluster's administrator for ever.")
@@ -95,6 +100,8 @@ func (n *NetworkArgs) Annotate(a infer.Annotator) {
 	a.Describe(&n.CIDR, "The network, like `192.168.1.0/24`."+reboots+"\n\nUpstream: `initialization.ipConfigs`.")
 	a.Describe(&n.Gateway, "The router's address."+reboots+"\n\nUpstream: `initialization.ipConfigs`.")
 	a.Describe(&n.VIP, "The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate."+"\n\nChange: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.\n\nUpstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.")
+	a.Describe(&n.Endpoint, "Host name that resolves to the VIP, like `api.example.org`: it stands in every server's certificate, and as the server in the kubeconfig. Nodes use the VIP itself. Default: none."+
+		"\n\nChange: rolls through the servers one by one; the kubeconfig follows.\n\nUpstream: k3s' `tls-san`.")
 	a.Describe(&n.DNS, "Name servers. Default: the gateway."+reboots+"\n\nUpstream: `initialization.dns.servers`.")
 	a.Describe(&n.SearchDomain, "DNS search domain. Default: the template's, usually none."+reboots+" Taken out, VMs that have it keep it."+"\n\nUpstream: `initialization.dns.domain`.")
 }
@@ -258,6 +265,7 @@ func (k *K3sArgs) Annotate(a infer.Annotator) {
 	a.Describe(&k.Mirror, "URL below which releases lie as `<version>/k3s`, `<version>/sha256sum-<arch>.txt` and `<version>/install.sh`, for closed networks. Default: the release and the tag on GitHub.\n\nChange: used by later downloads.\n\nUpstream: `GITHUB_URL` of the install script.")
 	a.Describe(&k.BinarySHA256, "SHA-256 of the k3s binary, 64 hex digits. The release's own list comes from the same place as the binary; this doesn't. Default: only the release's list is checked."+inPlace)
 	a.Describe(&k.InstallScriptSHA256, "SHA-256 of the install script, 64 hex digits. Default: not checked."+inPlace)
+	a.Describe(&k.Context, "Name of the kubeconfig's context. Default: `clusterName`.\n\nChange: the kubeconfig follows.")
 	a.Describe(&k.AdminCertificateDays, "How many days the kubeconfig's certificate is good, 90 to 3650. It is renewed by the first `pulumi up` in its last 60. Default: 365.\n\nChange: renews it; no node notices.")
 	a.Describe(&k.Restart, "Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.\n\nChange: rolls through the servers one by one, then the workers; nothing when it is taken out.")
 	a.Describe(&k.Drain, "When a node is drained before k3s restarts on it: its pods are evicted as their PodDisruptionBudgets allow, DaemonSets' and static pods stay, emptyDir volumes are lost. Before its VM restarts, or goes, it always is. Default: `minor`.\n\nChange: changes nothing itself.")

@@ -72,6 +72,7 @@ type (
 	}
 	settled struct {
 		pulumi.CustomResourceState
+		Holder pulumi.StringOutput `pulumi:"holder"`
 	}
 	adminCertificate struct {
 		pulumi.CustomResourceState
@@ -284,6 +285,15 @@ func (b *bootstrap) newOutputs() error {
 	c.Token = pulumi.ToSecret(pulumi.All(id.CAHash, id.Token).ApplyT(func(v []any) string {
 		return "K10" + v[0].(string) + "::server:" + v[1].(string)
 	})).(pulumi.StringOutput)
+	c.AgentToken = pulumi.ToSecret(pulumi.All(id.CAHash, id.AgentToken).ApplyT(func(v []any) string {
+		return "K10" + v[0].(string) + "::node:" + v[1].(string)
+	})).(pulumi.StringOutput)
+	c.ClientCertificate = pulumi.All(admin.Certificate, reached).ApplyT(func(v []any) string { return v[0].(string) }).(pulumi.StringOutput)
+	c.ClientKey = pulumi.ToSecret(pulumi.All(admin.Key, reached).ApplyT(func(v []any) string { return v[0].(string) })).(pulumi.StringOutput)
+	c.AnsibleInventory = pulumi.Unsecret(id.RecoveryBundle.ApplyT(func(text string) (string, error) { // host keys are derived from what is in it
+		bundle, err := pki.Decode(text)
+		return render.Inventory(b.plan, bundle), err
+	})).(pulumi.StringOutput)
 	c.CACertificate = id.CACertificate
 	c.RecoveryBundle = pulumi.ToSecret(id.RecoveryBundle).(pulumi.StringOutput)
 	var ends []any
@@ -299,11 +309,18 @@ func (b *bootstrap) newOutputs() error {
 		}
 		return nearest
 	})).(pulumi.StringOutput)
-	c.Endpoint = pulumi.String(render.Endpoint(s)).ToStringOutput()
+	c.Endpoint = pulumi.String(render.PublicEndpoint(s)).ToStringOutput()
 	c.Snapshots = b.snapshots
 	if s.Backup == nil {
 		c.Snapshots = pulumi.ToOutput([]resources.Snapshot{}).ApplyT(func(none []resources.Snapshot) []resources.Snapshot { return none }).(SnapshotArrayOutput)
 	}
 	c.Nodes = nodeInfos(b.plan, b.vms)
+	c.Summary = pulumi.All(c.Nodes, b.settled.Holder, reached).ApplyT(func(v []any) string {
+		on := map[string]string{}
+		for name, node := range v[0].(map[string]NodeInfo) {
+			on[name] = node.ProxmoxNode
+		}
+		return render.Summary(b.plan, on, v[1].(string))
+	}).(pulumi.StringOutput)
 	return nil
 }

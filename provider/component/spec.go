@@ -21,7 +21,7 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 			CloneLanes: value(a.Proxmox.CloneLanes), CloneRetries: value(a.Proxmox.CloneRetries), RestartTogether: value(a.Proxmox.RestartTogether), Spread: topology.Spread(value(a.Proxmox.Spread)),
 		},
 		Network: topology.Network{
-			CIDR: a.Network.CIDR, Gateway: a.Network.Gateway, VIP: a.Network.VIP,
+			CIDR: a.Network.CIDR, Gateway: a.Network.Gateway, VIP: a.Network.VIP, Endpoint: value(a.Network.Endpoint),
 			DNS: a.Network.DNS, SearchDomain: value(a.Network.SearchDomain),
 		},
 		Workers: make(map[string]topology.Pool, len(a.Workers)),
@@ -35,7 +35,7 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 		},
 		SSH: topology.SSH{User: value(a.SSH.User), Port: value(a.SSH.Port), MissingKey: a.SSH.PrivateKey == nil},
 	}
-	s.Reapply, s.K3s.Restart = value(a.Reapply), value(a.K3s.Restart)
+	s.Reapply, s.K3s.Restart, s.K3s.Context = value(a.Reapply), value(a.K3s.Restart), value(a.K3s.Context)
 	if id, known := a.Proxmox.TemplateID.(pulumi.Int); known {
 		s.Proxmox.TemplateID = int(id)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/cluster"
@@ -42,6 +43,21 @@ func (a Access) state(ctx context.Context, n topology.Node, do render.Do, waits 
 func (a Access) Holds(ctx context.Context, n topology.Node) bool {
 	out, err := a.state(ctx, n, render.Nothing, stateWaits)
 	return err == nil && strings.HasSuffix(out, " holds")
+}
+
+// holder is the load balancer that has the VIP; "" if none says so.
+func (a Access) holder(ctx context.Context) string {
+	lbs := a.loadBalancers()
+	holds := make([]bool, len(lbs))
+	var all sync.WaitGroup
+	for i, lb := range lbs {
+		all.Go(func() { holds[i] = a.Holds(ctx, lb) })
+	}
+	all.Wait()
+	if i := slices.Index(holds, true); i >= 0 {
+		return lbs[i].Name
+	}
+	return ""
 }
 
 // Pause prepares a node for its absence: the others of its group must be able to carry on, pods are moved away if that is asked for, and no new

@@ -53,6 +53,12 @@ type ClusterSettledState struct {
 	Endpoint string                 `pulumi:"endpoint"`
 	Version  string                 `pulumi:"k3sVersion"`
 	Reapply  string                 `pulumi:"reapply,optional"`
+	Holder   string                 `pulumi:"holder"` // of the VIP, at that time
+}
+
+// reached is a state in which the inputs are.
+func (in ClusterSettledArgs) reached() ClusterSettledState {
+	return ClusterSettledState{Nodes: in.Nodes, Groups: in.Groups, Changes: in.Changes, Endpoint: in.Endpoint, Version: in.Version, Reapply: in.Reapply}
 }
 
 var (
@@ -76,9 +82,17 @@ func (ClusterSettled) Check(ctx context.Context, req infer.CheckRequest) (infer.
 	return infer.CheckResponse[ClusterSettledArgs]{Inputs: args, Failures: failures}, nil
 }
 
-// Create has nothing to look at: every node has just come up.
-func (ClusterSettled) Create(_ context.Context, req infer.CreateRequest[ClusterSettledArgs]) (infer.CreateResponse[ClusterSettledState], error) {
-	return infer.CreateResponse[ClusterSettledState]{ID: "settled", Output: ClusterSettledState(req.Inputs)}, nil
+// Create has nothing to look at but who has the VIP: every node has just come up.
+func (s ClusterSettled) Create(ctx context.Context, req infer.CreateRequest[ClusterSettledArgs]) (infer.CreateResponse[ClusterSettledState], error) {
+	resp := infer.CreateResponse[ClusterSettledState]{ID: "settled", Output: req.Inputs.reached()}
+	if req.DryRun {
+		return resp, nil
+	}
+	access, err := s.config.get()
+	if err == nil {
+		resp.Output.Holder = access.holder(ctx)
+	}
+	return resp, err
 }
 
 // Diff compares.
@@ -98,7 +112,8 @@ func (ClusterSettled) Diff(_ context.Context, req infer.DiffRequest[ClusterSettl
 
 // Update looks at all nodes that there were before, if any of them has changed: those that are new have just come up.
 func (s ClusterSettled) Update(ctx context.Context, req infer.UpdateRequest[ClusterSettledArgs, ClusterSettledState]) (infer.UpdateResponse[ClusterSettledState], error) {
-	resp := infer.UpdateResponse[ClusterSettledState]{Output: ClusterSettledState(req.Inputs)}
+	resp := infer.UpdateResponse[ClusterSettledState]{Output: req.Inputs.reached()}
+	resp.Output.Holder = req.State.Holder
 	if req.DryRun {
 		return resp, nil
 	}
@@ -121,6 +136,7 @@ func (s ClusterSettled) Update(ctx context.Context, req infer.UpdateRequest[Clus
 	if arrive {
 		wrong = append(wrong, access.arrive(ctx))
 	}
+	resp.Output.Holder = access.holder(ctx)
 	return resp, errors.Join(wrong...)
 }
 

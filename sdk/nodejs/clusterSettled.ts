@@ -49,6 +49,7 @@ export class ClusterSettled extends pulumi.CustomResource {
      * Labels and taints that the groups' nodes have.
      */
     declare public readonly groups: pulumi.Output<{[key: string]: outputs.SettledMark}>;
+    declare public /*out*/ readonly holder: pulumi.Output<string>;
     /**
      * The k3s release that all nodes have reached.
      */
@@ -94,10 +95,12 @@ export class ClusterSettled extends pulumi.CustomResource {
             resourceInputs["k3sVersion"] = args?.k3sVersion;
             resourceInputs["nodes"] = args?.nodes;
             resourceInputs["reapply"] = args?.reapply;
+            resourceInputs["holder"] = undefined /*out*/;
         } else {
             resourceInputs["changes"] = undefined /*out*/;
             resourceInputs["endpoint"] = undefined /*out*/;
             resourceInputs["groups"] = undefined /*out*/;
+            resourceInputs["holder"] = undefined /*out*/;
             resourceInputs["k3sVersion"] = undefined /*out*/;
             resourceInputs["nodes"] = undefined /*out*/;
             resourceInputs["reapply"] = undefined /*out*/;

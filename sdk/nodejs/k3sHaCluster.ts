@@ -32,6 +32,16 @@ export class K3sHaCluster extends pulumi.ComponentResource {
     }
 
     /**
+     * The workers' token in full, `K10<hash of the CA>::node:<password>`: a machine that is not this program's joins as a worker with `K3S_URL` the `endpoint` and `K3S_TOKEN` this, the release that of `k3s.version`.
+     *
+     * Upstream: /var/lib/rancher/k3s/server/agent-token.
+     */
+    declare public /*out*/ readonly agentToken: pulumi.Output<string>;
+    /**
+     * An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys; host keys are in it. Known when the cluster's identity is.
+     */
+    declare public /*out*/ readonly ansibleInventory: pulumi.Output<string>;
+    /**
      * The cluster's server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.
      */
     declare public /*out*/ readonly caCertificate: pulumi.Output<string>;
@@ -40,7 +50,15 @@ export class K3sHaCluster extends pulumi.ComponentResource {
      */
     declare public /*out*/ readonly certificatesUntil: pulumi.Output<string>;
     /**
-     * URL of the Kubernetes API at the VIP, like `https://192.168.1.220:6443`. Known at preview.
+     * The kubeconfig's client certificate, PEM, for providers and programs that take no kubeconfig. It is renewed as the kubeconfig is.
+     */
+    declare public /*out*/ readonly clientCertificate: pulumi.Output<string>;
+    /**
+     * The kubeconfig's client key, PEM.
+     */
+    declare public /*out*/ readonly clientKey: pulumi.Output<string>;
+    /**
+     * URL of the Kubernetes API at the VIP, or at `network.endpoint`, like `https://192.168.1.220:6443`. Known at preview.
      */
     declare public /*out*/ readonly endpoint: pulumi.Output<string>;
     /**
@@ -59,6 +77,10 @@ export class K3sHaCluster extends pulumi.ComponentResource {
      * Snapshots of etcd, the newest first, as the last `pulumi up --refresh`, or change of `backup`, has found them on servers and in S3. Empty without `backup`.
      */
     declare public /*out*/ readonly snapshots: pulumi.Output<outputs.Snapshot[]>;
+    /**
+     * The cluster on one screen, as text: nodes, addresses, release, endpoint, what to do next. Known when the API answers through the VIP.
+     */
+    declare public /*out*/ readonly summary: pulumi.Output<string>;
     /**
      * The servers' token in full, `K10<hash of the CA>::server:<password>`. Restoring an etcd snapshot needs it.
      *
@@ -103,26 +125,36 @@ export class K3sHaCluster extends pulumi.ComponentResource {
             resourceInputs["servers"] = args?.servers;
             resourceInputs["ssh"] = args?.ssh;
             resourceInputs["workers"] = args?.workers;
+            resourceInputs["agentToken"] = undefined /*out*/;
+            resourceInputs["ansibleInventory"] = undefined /*out*/;
             resourceInputs["caCertificate"] = undefined /*out*/;
             resourceInputs["certificatesUntil"] = undefined /*out*/;
+            resourceInputs["clientCertificate"] = undefined /*out*/;
+            resourceInputs["clientKey"] = undefined /*out*/;
             resourceInputs["endpoint"] = undefined /*out*/;
             resourceInputs["kubeconfig"] = undefined /*out*/;
             resourceInputs["nodes"] = undefined /*out*/;
             resourceInputs["recoveryBundle"] = undefined /*out*/;
             resourceInputs["snapshots"] = undefined /*out*/;
+            resourceInputs["summary"] = undefined /*out*/;
             resourceInputs["token"] = undefined /*out*/;
         } else {
+            resourceInputs["agentToken"] = undefined /*out*/;
+            resourceInputs["ansibleInventory"] = undefined /*out*/;
             resourceInputs["caCertificate"] = undefined /*out*/;
             resourceInputs["certificatesUntil"] = undefined /*out*/;
+            resourceInputs["clientCertificate"] = undefined /*out*/;
+            resourceInputs["clientKey"] = undefined /*out*/;
             resourceInputs["endpoint"] = undefined /*out*/;
             resourceInputs["kubeconfig"] = undefined /*out*/;
             resourceInputs["nodes"] = undefined /*out*/;
             resourceInputs["recoveryBundle"] = undefined /*out*/;
             resourceInputs["snapshots"] = undefined /*out*/;
+            resourceInputs["summary"] = undefined /*out*/;
             resourceInputs["token"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
-        const secretOpts = { additionalSecretOutputs: ["kubeconfig", "recoveryBundle", "token"] };
+        const secretOpts = { additionalSecretOutputs: ["agentToken", "clientKey", "kubeconfig", "recoveryBundle", "token"] };
         opts = pulumi.mergeOptions(opts, secretOpts);
         super(K3sHaCluster.__pulumiType, name, resourceInputs, opts, true /*remote*/);
     }

@@ -17,7 +17,7 @@ func ServerConfig(s topology.Spec, n topology.Node) string {
 	c := nodeConfig(n, s.K3s.ServerConfig)
 	c["advertise-address"] = n.IP
 	c["agent-token-file"] = "/etc/rancher/k3s/agent-token"
-	c["tls-san"] = append([]string{s.Network.VIP, n.IP}, s.K3s.TLSSANs...)
+	c["tls-san"] = names(s, n)
 	c["write-kubeconfig-mode"] = "0600"
 	c["secrets-encryption"] = *s.K3s.SecretsEncryption
 	if len(s.K3s.Disable) > 0 {
@@ -88,7 +88,24 @@ func WorkerConfig(s topology.Spec, n topology.Node) string {
 // JoinConfig renders the drop-in by which a server finds the cluster at every start.
 func JoinConfig(s topology.Spec) string { return "server: " + Endpoint(s) + "\n" }
 
-// Endpoint is the URL of the Kubernetes API at the VIP.
+// names are what a server's certificate is good for.
+func names(s topology.Spec, n topology.Node) []string {
+	out := []string{s.Network.VIP, n.IP}
+	if s.Network.Endpoint != "" {
+		out = append(out, s.Network.Endpoint)
+	}
+	return append(out, s.K3s.TLSSANs...)
+}
+
+// PublicEndpoint is the URL of the Kubernetes API as users are given it: by its name, if it has one.
+func PublicEndpoint(s topology.Spec) string {
+	if s.Network.Endpoint == "" {
+		return Endpoint(s)
+	}
+	return fmt.Sprintf("https://%s:%d", s.Network.Endpoint, s.LoadBalancers.APIPort)
+}
+
+// Endpoint is the URL of the Kubernetes API at the VIP, at which nodes reach it.
 func Endpoint(s topology.Spec) string {
 	return fmt.Sprintf("https://%s:%d", s.Network.VIP, s.LoadBalancers.APIPort)
 }

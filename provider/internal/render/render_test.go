@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
@@ -95,6 +96,18 @@ func TestGoldenFiles(t *testing.T) {
 	golden(t, "server-config", render.ServerConfig(three.Spec, three.Servers()[1]))
 	golden(t, "worker-config", render.WorkerConfig(three.Spec, three.Workers()[0]))
 	golden(t, "kubeconfig", render.Kubeconfig(three.Spec, "CA", "CERT", "KEY"))
+	named := cluster(func(s *topology.Spec) {
+		s.Network.Endpoint, s.K3s.Context, s.SSH.Bastion = "api.example.org", "prod", &topology.Bastion{Host: "bastion.example.org", Port: 2222}
+		s.Backup = &topology.Backups{}
+		s.Workers["big-mem"] = topology.Pool{Group: topology.Group{Slots: []int{7}, FirstAddress: "192.168.1.231"}}
+	})
+	bundle := pki.Bundle{Authorities: pki.Authorities{Server: pki.Pair{Key: "CA"}}}
+	golden(t, "kubeconfig-named", render.Kubeconfig(named.Spec, "CA", "CERT", "KEY"))
+	golden(t, "server-config-named", render.ServerConfig(named.Spec, named.Servers()[0]))
+	golden(t, "inventory", render.Inventory(three, bundle))
+	golden(t, "inventory-bastion", render.Inventory(named, bundle))
+	golden(t, "summary", render.Summary(forwarding, map[string]string{"k3s-server-01": "pve1", "k3s-worker-01": "pve2"}, "k3s-lb-02"))
+	golden(t, "summary-named", render.Summary(named, nil, ""))
 	golden(t, "command", render.Command("ubuntu", 300)+"\n"+render.Command("root", 300)+"\n")
 }
 

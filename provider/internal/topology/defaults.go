@@ -99,6 +99,7 @@ func ApplyDefaults(s Spec) Spec {
 		on := true
 		s.K3s.SecretsEncryption = &on
 	}
+	setDefault(&s.K3s.Context, s.ClusterName)
 	setDefault(&s.K3s.AdminDays, DefaultAdminDays)
 	setDefault(&s.K3s.Drain, DrainMinor)
 	setDefault(&s.K3s.DrainTimeout, DefaultDrainTimeout)

@@ -81,6 +81,7 @@ type Network struct {
 	CIDR         string
 	Gateway      string
 	VIP          string
+	Endpoint     string // a host name that resolves to the VIP
 	DNS          []string
 	SearchDomain string
 }
@@ -179,6 +180,7 @@ type K3s struct {
 	Mirror            string
 	BinarySHA256      string
 	ScriptSHA256      string
+	Context           string // of the kubeconfig
 	Etcd              Etcd
 	AdminDays         int    // how long the kubeconfig's certificate is good
 	Restart           string // another word restarts k3s everywhere

@@ -75,6 +75,8 @@ var closedValues = map[string][]string{
 	"snapshotter":          {"overlayfs", "native", "fuse-overlayfs", "stargz", "btrfs", "zfs"},
 }
 
+var contextName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_./@-]{0,127}$`)
+
 func (v *validator) k3s() {
 	k := v.spec.K3s
 	if k.Version == "" {
@@ -83,6 +85,9 @@ func (v *validator) k3s() {
 		v.add("k3s.version", "%s", err)
 	} else if version.tooOld() {
 		v.add("k3s.version", "%s does not report which etcd members vote; use v1.27.9, v1.28.5 or newer", k.Version)
+	}
+	if k.Context != v.spec.ClusterName && !contextName.MatchString(k.Context) {
+		v.add("k3s.context", "%q is not the name of a context; use letters, digits and - _ . / @, like prod or admin@prod", k.Context)
 	}
 	seen := map[string]bool{}
 	for i, san := range k.TLSSANs {

@@ -25,6 +25,9 @@ func (v *validator) network() {
 	}
 	v.vip = vip
 	v.nameServers()
+	if n.Endpoint != "" && (!hostName(n.Endpoint) || strings.HasPrefix(n.Endpoint, "*")) {
+		v.add("network.endpoint", "%q is not a host name; write one that resolves to the VIP, like api.example.org, without scheme or port", n.Endpoint)
+	}
 	if d := strings.TrimSuffix(n.SearchDomain, "."); n.SearchDomain != "" && !hostName(d) {
 		v.add("network.searchDomain", "%q is not a domain; write one, like example.org", n.SearchDomain)
 	}

@@ -22,6 +22,7 @@ type ClusterSettled struct {
 	Endpoint pulumi.StringOutput `pulumi:"endpoint"`
 	// Labels and taints that the groups' nodes have.
 	Groups SettledMarkMapOutput `pulumi:"groups"`
+	Holder pulumi.StringOutput  `pulumi:"holder"`
 	// The k3s release that all nodes have reached.
 	K3sVersion pulumi.StringOutput `pulumi:"k3sVersion"`
 	// The nodes by name.
@@ -239,6 +240,10 @@ func (o ClusterSettledOutput) Endpoint() pulumi.StringOutput {
 // Labels and taints that the groups' nodes have.
 func (o ClusterSettledOutput) Groups() SettledMarkMapOutput {
 	return o.ApplyT(func(v *ClusterSettled) SettledMarkMapOutput { return v.Groups }).(SettledMarkMapOutput)
+}
+
+func (o ClusterSettledOutput) Holder() pulumi.StringOutput {
+	return o.ApplyT(func(v *ClusterSettled) pulumi.StringOutput { return v.Holder }).(pulumi.StringOutput)
 }
 
 // The k3s release that all nodes have reached.

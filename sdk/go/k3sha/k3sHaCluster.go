@@ -22,11 +22,21 @@ import (
 type K3sHaCluster struct {
 	pulumi.ResourceState
 
+	// The workers' token in full, `K10<hash of the CA>::node:<password>`: a machine that is not this program's joins as a worker with `K3S_URL` the `endpoint` and `K3S_TOKEN` this, the release that of `k3s.version`.
+	//
+	// Upstream: /var/lib/rancher/k3s/server/agent-token.
+	AgentToken pulumi.StringOutput `pulumi:"agentToken"`
+	// An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys; host keys are in it. Known when the cluster's identity is.
+	AnsibleInventory pulumi.StringOutput `pulumi:"ansibleInventory"`
 	// The cluster's server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.
 	CaCertificate pulumi.StringOutput `pulumi:"caCertificate"`
 	// When the first of k3s' own certificates on the servers ends, RFC 3339, as the last step on each of them saw it. k3s renews them when it starts in their last 90 days.
 	CertificatesUntil pulumi.StringOutput `pulumi:"certificatesUntil"`
-	// URL of the Kubernetes API at the VIP, like `https://192.168.1.220:6443`. Known at preview.
+	// The kubeconfig's client certificate, PEM, for providers and programs that take no kubeconfig. It is renewed as the kubeconfig is.
+	ClientCertificate pulumi.StringOutput `pulumi:"clientCertificate"`
+	// The kubeconfig's client key, PEM.
+	ClientKey pulumi.StringOutput `pulumi:"clientKey"`
+	// URL of the Kubernetes API at the VIP, or at `network.endpoint`, like `https://192.168.1.220:6443`. Known at preview.
 	Endpoint pulumi.StringOutput `pulumi:"endpoint"`
 	// The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
 	Kubeconfig pulumi.StringOutput `pulumi:"kubeconfig"`
@@ -36,6 +46,8 @@ type K3sHaCluster struct {
 	RecoveryBundle pulumi.StringOutput `pulumi:"recoveryBundle"`
 	// Snapshots of etcd, the newest first, as the last `pulumi up --refresh`, or change of `backup`, has found them on servers and in S3. Empty without `backup`.
 	Snapshots SnapshotArrayOutput `pulumi:"snapshots"`
+	// The cluster on one screen, as text: nodes, addresses, release, endpoint, what to do next. Known when the API answers through the VIP.
+	Summary pulumi.StringOutput `pulumi:"summary"`
 	// The servers' token in full, `K10<hash of the CA>::server:<password>`. Restoring an etcd snapshot needs it.
 	//
 	// Upstream: /var/lib/rancher/k3s/server/token.
@@ -50,6 +62,8 @@ func NewK3sHaCluster(ctx *pulumi.Context,
 	}
 
 	secrets := pulumi.AdditionalSecretOutputs([]string{
+		"agentToken",
+		"clientKey",
 		"kubeconfig",
 		"recoveryBundle",
 		"token",
@@ -218,6 +232,18 @@ func (o K3sHaClusterOutput) ToK3sHaClusterOutputWithContext(ctx context.Context)
 	return o
 }
 
+// The workers' token in full, `K10<hash of the CA>::node:<password>`: a machine that is not this program's joins as a worker with `K3S_URL` the `endpoint` and `K3S_TOKEN` this, the release that of `k3s.version`.
+//
+// Upstream: /var/lib/rancher/k3s/server/agent-token.
+func (o K3sHaClusterOutput) AgentToken() pulumi.StringOutput {
+	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.AgentToken }).(pulumi.StringOutput)
+}
+
+// An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys; host keys are in it. Known when the cluster's identity is.
+func (o K3sHaClusterOutput) AnsibleInventory() pulumi.StringOutput {
+	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.AnsibleInventory }).(pulumi.StringOutput)
+}
+
 // The cluster's server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.
 func (o K3sHaClusterOutput) CaCertificate() pulumi.StringOutput {
 	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.CaCertificate }).(pulumi.StringOutput)
@@ -228,7 +254,17 @@ func (o K3sHaClusterOutput) CertificatesUntil() pulumi.StringOutput {
 	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.CertificatesUntil }).(pulumi.StringOutput)
 }
 
-// URL of the Kubernetes API at the VIP, like `https://192.168.1.220:6443`. Known at preview.
+// The kubeconfig's client certificate, PEM, for providers and programs that take no kubeconfig. It is renewed as the kubeconfig is.
+func (o K3sHaClusterOutput) ClientCertificate() pulumi.StringOutput {
+	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.ClientCertificate }).(pulumi.StringOutput)
+}
+
+// The kubeconfig's client key, PEM.
+func (o K3sHaClusterOutput) ClientKey() pulumi.StringOutput {
+	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.ClientKey }).(pulumi.StringOutput)
+}
+
+// URL of the Kubernetes API at the VIP, or at `network.endpoint`, like `https://192.168.1.220:6443`. Known at preview.
 func (o K3sHaClusterOutput) Endpoint() pulumi.StringOutput {
 	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.Endpoint }).(pulumi.StringOutput)
 }
@@ -251,6 +287,11 @@ func (o K3sHaClusterOutput) RecoveryBundle() pulumi.StringOutput {
 // Snapshots of etcd, the newest first, as the last `pulumi up --refresh`, or change of `backup`, has found them on servers and in S3. Empty without `backup`.
 func (o K3sHaClusterOutput) Snapshots() SnapshotArrayOutput {
 	return o.ApplyT(func(v *K3sHaCluster) SnapshotArrayOutput { return v.Snapshots }).(SnapshotArrayOutput)
+}
+
+// The cluster on one screen, as text: nodes, addresses, release, endpoint, what to do next. Known when the API answers through the VIP.
+func (o K3sHaClusterOutput) Summary() pulumi.StringOutput {
+	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.Summary }).(pulumi.StringOutput)
 }
 
 // The servers' token in full, `K10<hash of the CA>::server:<password>`. Restoring an etcd snapshot needs it.

@@ -1121,6 +1121,10 @@ type K3s struct {
 	//
 	// Change: in place.
 	BinarySha256 *string `pulumi:"binarySha256"`
+	// Name of the kubeconfig's context. Default: `clusterName`.
+	//
+	// Change: the kubeconfig follows.
+	Context *string `pulumi:"context"`
 	// Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
 	//
 	// Change: rolls through the servers one by one.
@@ -1224,6 +1228,10 @@ type K3sArgs struct {
 	//
 	// Change: in place.
 	BinarySha256 *string `pulumi:"binarySha256"`
+	// Name of the kubeconfig's context. Default: `clusterName`.
+	//
+	// Change: the kubeconfig follows.
+	Context *string `pulumi:"context"`
 	// Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
 	//
 	// Change: rolls through the servers one by one.
@@ -1348,6 +1356,13 @@ func (o K3sOutput) AgentToken() pulumi.StringPtrOutput {
 // Change: in place.
 func (o K3sOutput) BinarySha256() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v K3s) *string { return v.BinarySha256 }).(pulumi.StringPtrOutput)
+}
+
+// Name of the kubeconfig's context. Default: `clusterName`.
+//
+// Change: the kubeconfig follows.
+func (o K3sOutput) Context() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v K3s) *string { return v.Context }).(pulumi.StringPtrOutput)
 }
 
 // Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
@@ -3128,6 +3143,12 @@ type Network struct {
 	//
 	// Upstream: `initialization.dns.servers`.
 	Dns []string `pulumi:"dns"`
+	// Host name that resolves to the VIP, like `api.example.org`: it stands in every server's certificate, and as the server in the kubeconfig. Nodes use the VIP itself. Default: none.
+	//
+	// Change: rolls through the servers one by one; the kubeconfig follows.
+	//
+	// Upstream: k3s' `tls-san`.
+	Endpoint *string `pulumi:"endpoint"`
 	// The router's address.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -3173,6 +3194,12 @@ type NetworkArgs struct {
 	//
 	// Upstream: `initialization.dns.servers`.
 	Dns []string `pulumi:"dns"`
+	// Host name that resolves to the VIP, like `api.example.org`: it stands in every server's certificate, and as the server in the kubeconfig. Nodes use the VIP itself. Default: none.
+	//
+	// Change: rolls through the servers one by one; the kubeconfig follows.
+	//
+	// Upstream: k3s' `tls-san`.
+	Endpoint *string `pulumi:"endpoint"`
 	// The router's address.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -3236,6 +3263,15 @@ func (o NetworkOutput) Cidr() pulumi.StringOutput {
 // Upstream: `initialization.dns.servers`.
 func (o NetworkOutput) Dns() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v Network) []string { return v.Dns }).(pulumi.StringArrayOutput)
+}
+
+// Host name that resolves to the VIP, like `api.example.org`: it stands in every server's certificate, and as the server in the kubeconfig. Nodes use the VIP itself. Default: none.
+//
+// Change: rolls through the servers one by one; the kubeconfig follows.
+//
+// Upstream: k3s' `tls-san`.
+func (o NetworkOutput) Endpoint() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Network) *string { return v.Endpoint }).(pulumi.StringPtrOutput)
 }
 
 // The router's address.

@@ -229,6 +229,12 @@ export interface K3sArgs {
      */
     binarySha256?: string;
     /**
+     * Name of the kubeconfig's context. Default: `clusterName`.
+     *
+     * Change: the kubeconfig follows.
+     */
+    context?: string;
+    /**
      * Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
      *
      * Change: rolls through the servers one by one.
@@ -688,6 +694,14 @@ export interface NetworkArgs {
      * Upstream: `initialization.dns.servers`.
      */
     dns?: string[];
+    /**
+     * Host name that resolves to the VIP, like `api.example.org`: it stands in every server's certificate, and as the server in the kubeconfig. Nodes use the VIP itself. Default: none.
+     *
+     * Change: rolls through the servers one by one; the kubeconfig follows.
+     *
+     * Upstream: k3s' `tls-san`.
+     */
+    endpoint?: string;
     /**
      * The router's address.
      *

@@ -867,6 +867,12 @@ class K3sArgsDict(TypedDict):
 
     Change: in place.
     """
+    context: NotRequired[_builtins.str]
+    """
+    Name of the kubeconfig's context. Default: `clusterName`.
+
+    Change: the kubeconfig follows.
+    """
     disable: NotRequired[Sequence[_builtins.str]]
     """
     Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
@@ -971,6 +977,7 @@ class K3sArgs:
                  admin_certificate_days: Optional[_builtins.int] = None,
                  agent_token: pulumi.Input[Optional[_builtins.str]] = None,
                  binary_sha256: Optional[_builtins.str] = None,
+                 context: Optional[_builtins.str] = None,
                  disable: Optional[Sequence[_builtins.str]] = None,
                  drain: Optional['Drain'] = None,
                  drain_force: Optional[_builtins.bool] = None,
@@ -1004,6 +1011,9 @@ class K3sArgs:
         :param _builtins.str binary_sha256: SHA-256 of the k3s binary, 64 hex digits. The release's own list comes from the same place as the binary; this doesn't. Default: only the release's list is checked.
                
                Change: in place.
+        :param _builtins.str context: Name of the kubeconfig's context. Default: `clusterName`.
+               
+               Change: the kubeconfig follows.
         :param Sequence[_builtins.str] disable: Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
                
                Change: rolls through the servers one by one.
@@ -1066,6 +1076,8 @@ class K3sArgs:
             pulumi.set(__self__, "agent_token", agent_token)
         if binary_sha256 is not None:
             pulumi.set(__self__, "binary_sha256", binary_sha256)
+        if context is not None:
+            pulumi.set(__self__, "context", context)
         if disable is not None:
             pulumi.set(__self__, "disable", disable)
         if drain is not None:
@@ -1154,6 +1166,20 @@ class K3sArgs:
     @binary_sha256.setter
     def binary_sha256(self, value: Optional[_builtins.str]):
         pulumi.set(self, "binary_sha256", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def context(self) -> Optional[_builtins.str]:
+        """
+        Name of the kubeconfig's context. Default: `clusterName`.
+
+        Change: the kubeconfig follows.
+        """
+        return pulumi.get(self, "context")
+
+    @context.setter
+    def context(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "context", value)
 
     @_builtins.property
     @pulumi.getter
@@ -2753,6 +2779,14 @@ class NetworkArgsDict(TypedDict):
 
     Upstream: `initialization.dns.servers`.
     """
+    endpoint: NotRequired[_builtins.str]
+    """
+    Host name that resolves to the VIP, like `api.example.org`: it stands in every server's certificate, and as the server in the kubeconfig. Nodes use the VIP itself. Default: none.
+
+    Change: rolls through the servers one by one; the kubeconfig follows.
+
+    Upstream: k3s' `tls-san`.
+    """
     search_domain: NotRequired[_builtins.str]
     """
     DNS search domain. Default: the template's, usually none.
@@ -2769,6 +2803,7 @@ class NetworkArgs:
                  gateway: _builtins.str,
                  vip: _builtins.str,
                  dns: Optional[Sequence[_builtins.str]] = None,
+                 endpoint: Optional[_builtins.str] = None,
                  search_domain: Optional[_builtins.str] = None):
         """
         The network that all nodes share.
@@ -2793,6 +2828,11 @@ class NetworkArgs:
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `initialization.dns.servers`.
+        :param _builtins.str endpoint: Host name that resolves to the VIP, like `api.example.org`: it stands in every server's certificate, and as the server in the kubeconfig. Nodes use the VIP itself. Default: none.
+               
+               Change: rolls through the servers one by one; the kubeconfig follows.
+               
+               Upstream: k3s' `tls-san`.
         :param _builtins.str search_domain: DNS search domain. Default: the template's, usually none.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
@@ -2804,6 +2844,8 @@ class NetworkArgs:
         pulumi.set(__self__, "vip", vip)
         if dns is not None:
             pulumi.set(__self__, "dns", dns)
+        if endpoint is not None:
+            pulumi.set(__self__, "endpoint", endpoint)
         if search_domain is not None:
             pulumi.set(__self__, "search_domain", search_domain)
 
@@ -2870,6 +2912,22 @@ class NetworkArgs:
     @dns.setter
     def dns(self, value: Optional[Sequence[_builtins.str]]):
         pulumi.set(self, "dns", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def endpoint(self) -> Optional[_builtins.str]:
+        """
+        Host name that resolves to the VIP, like `api.example.org`: it stands in every server's certificate, and as the server in the kubeconfig. Nodes use the VIP itself. Default: none.
+
+        Change: rolls through the servers one by one; the kubeconfig follows.
+
+        Upstream: k3s' `tls-san`.
+        """
+        return pulumi.get(self, "endpoint")
+
+    @endpoint.setter
+    def endpoint(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "endpoint", value)
 
     @_builtins.property
     @pulumi.getter(name="searchDomain")

@@ -234,6 +234,7 @@ class ClusterSettled(pulumi.CustomResource):
                 raise TypeError("Missing required property 'nodes'")
             __props__.__dict__["nodes"] = nodes
             __props__.__dict__["reapply"] = reapply
+            __props__.__dict__["holder"] = None
         super(ClusterSettled, __self__).__init__(
             'k3sha:index:ClusterSettled',
             resource_name,
@@ -259,6 +260,7 @@ class ClusterSettled(pulumi.CustomResource):
         __props__.__dict__["changes"] = None
         __props__.__dict__["endpoint"] = None
         __props__.__dict__["groups"] = None
+        __props__.__dict__["holder"] = None
         __props__.__dict__["k3s_version"] = None
         __props__.__dict__["nodes"] = None
         __props__.__dict__["reapply"] = None
@@ -287,6 +289,11 @@ class ClusterSettled(pulumi.CustomResource):
         Labels and taints that the groups' nodes have.
         """
         return pulumi.get(self, "groups")
+
+    @_builtins.property
+    @pulumi.getter
+    def holder(self) -> pulumi.Output[_builtins.str]:
+        return pulumi.get(self, "holder")
 
     @_builtins.property
     @pulumi.getter(name="k3sVersion")

@@ -339,15 +339,20 @@ class K3sHaCluster(pulumi.ComponentResource):
                 raise TypeError("Missing required property 'ssh'")
             __props__.__dict__["ssh"] = ssh
             __props__.__dict__["workers"] = workers
+            __props__.__dict__["agent_token"] = None
+            __props__.__dict__["ansible_inventory"] = None
             __props__.__dict__["ca_certificate"] = None
             __props__.__dict__["certificates_until"] = None
+            __props__.__dict__["client_certificate"] = None
+            __props__.__dict__["client_key"] = None
             __props__.__dict__["endpoint"] = None
             __props__.__dict__["kubeconfig"] = None
             __props__.__dict__["nodes"] = None
             __props__.__dict__["recovery_bundle"] = None
             __props__.__dict__["snapshots"] = None
+            __props__.__dict__["summary"] = None
             __props__.__dict__["token"] = None
-        secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["kubeconfig", "recoveryBundle", "token"])
+        secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["agentToken", "clientKey", "kubeconfig", "recoveryBundle", "token"])
         opts = pulumi.ResourceOptions.merge(opts, secret_opts)
         super(K3sHaCluster, __self__).__init__(
             'k3sha:index:K3sHaCluster',
@@ -355,6 +360,24 @@ class K3sHaCluster(pulumi.ComponentResource):
             __props__,
             opts,
             remote=True)
+
+    @_builtins.property
+    @pulumi.getter(name="agentToken")
+    def agent_token(self) -> pulumi.Output[_builtins.str]:
+        """
+        The workers' token in full, `K10<hash of the CA>::node:<password>`: a machine that is not this program's joins as a worker with `K3S_URL` the `endpoint` and `K3S_TOKEN` this, the release that of `k3s.version`.
+
+        Upstream: /var/lib/rancher/k3s/server/agent-token.
+        """
+        return pulumi.get(self, "agent_token")
+
+    @_builtins.property
+    @pulumi.getter(name="ansibleInventory")
+    def ansible_inventory(self) -> pulumi.Output[_builtins.str]:
+        """
+        An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys; host keys are in it. Known when the cluster's identity is.
+        """
+        return pulumi.get(self, "ansible_inventory")
 
     @_builtins.property
     @pulumi.getter(name="caCertificate")
@@ -373,10 +396,26 @@ class K3sHaCluster(pulumi.ComponentResource):
         return pulumi.get(self, "certificates_until")
 
     @_builtins.property
+    @pulumi.getter(name="clientCertificate")
+    def client_certificate(self) -> pulumi.Output[_builtins.str]:
+        """
+        The kubeconfig's client certificate, PEM, for providers and programs that take no kubeconfig. It is renewed as the kubeconfig is.
+        """
+        return pulumi.get(self, "client_certificate")
+
+    @_builtins.property
+    @pulumi.getter(name="clientKey")
+    def client_key(self) -> pulumi.Output[_builtins.str]:
+        """
+        The kubeconfig's client key, PEM.
+        """
+        return pulumi.get(self, "client_key")
+
+    @_builtins.property
     @pulumi.getter
     def endpoint(self) -> pulumi.Output[_builtins.str]:
         """
-        URL of the Kubernetes API at the VIP, like `https://192.168.1.220:6443`. Known at preview.
+        URL of the Kubernetes API at the VIP, or at `network.endpoint`, like `https://192.168.1.220:6443`. Known at preview.
         """
         return pulumi.get(self, "endpoint")
 
@@ -411,6 +450,14 @@ class K3sHaCluster(pulumi.ComponentResource):
         Snapshots of etcd, the newest first, as the last `pulumi up --refresh`, or change of `backup`, has found them on servers and in S3. Empty without `backup`.
         """
         return pulumi.get(self, "snapshots")
+
+    @_builtins.property
+    @pulumi.getter
+    def summary(self) -> pulumi.Output[_builtins.str]:
+        """
+        The cluster on one screen, as text: nodes, addresses, release, endpoint, what to do next. Known when the API answers through the VIP.
+        """
+        return pulumi.get(self, "summary")
 
     @_builtins.property
     @pulumi.getter

@@ -318,6 +318,21 @@ func (c *Cluster) Whole(ctx context.Context, since time.Time, within time.Durati
 	}
 }
 
+// busiest is the server to which a load balancer has sent most on one connection.
+func (c *Cluster) busiest(lb string) (string, error) {
+	out, err := c.run(lb, `ss -tniOH state established '( dport = :6443 )' | sed -n 's/.* \([0-9.]*\):6443 .* bytes_sent:\([0-9]*\) .*/\2 \1/p' | sort -n | tail -n 1`)
+	if err != nil {
+		return "", err
+	}
+	_, address, _ := strings.Cut(strings.TrimSpace(out), " ")
+	for _, name := range c.Servers {
+		if c.vms[name].IP() == address {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("no server is at %q, to which %s has sent most", address, lb)
+}
+
 // cable pulls a machine's cable, or plugs it in.
 func cable(plugged bool) action {
 	return func(_ context.Context, c *Cluster, node string) error { return c.Cable(node, plugged) }

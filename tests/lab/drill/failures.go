@@ -128,6 +128,32 @@ func replaced(name string, status int, foreign bool) Failure {
 	}
 }
 
+// afterReload has HAProxy reload, which leaves kept connections with a process that looks at no server any more, and then takes the server away to
+// which most of what is written goes.
+func afterReload() Failure {
+	gone := ""
+	return Failure{
+		Name: "a server's host gone after a reload (cable)", lasts: 40 * time.Second,
+		cause: func(ctx context.Context, c *Cluster, _ string) error {
+			lb, err := c.holder()
+			if err != nil {
+				return err
+			}
+			if _, err := c.run(lb, "systemctl reload haproxy"); err != nil {
+				return err
+			}
+			time.Sleep(time.Second)
+			if gone, err = c.busiest(lb); err != nil {
+				return err
+			}
+			return cable(false)(ctx, c, gone)
+		},
+		heal: func(ctx context.Context, c *Cluster, _ string) error { return cable(true)(ctx, c, gone) },
+		// What is not acknowledged for 15 s ends a connection (tcp-ut).
+		Reach: Limits{1, none, 17, none, 0},
+	}
+}
+
 func holder(c *Cluster) (string, error)   { return c.holder() }
 func leader(c *Cluster) (string, error)   { return c.leader() }
 func follower(c *Cluster) (string, error) { return c.follower() }
@@ -145,10 +171,12 @@ func Failures() []Failure {
 		},
 		{
 			Name: "k3s hung on a server", on: follower, cause: hung("k3s"), heal: going("k3s"), lasts: 12 * time.Second,
-			Naive: true, Short: true, Reach: Limits{1, 20, none, none, 0}, Third: "failed",
+			// A kept connection to it is ended after three checks of 2 s.
+			Naive: true, Short: true, Reach: Limits{1, 20, 8, none, 0}, Third: "failed",
 		},
 		replaced("a server answers 503", http.StatusServiceUnavailable, false),
 		replaced("a server of another cluster answers in its place", http.StatusOK, true),
+		afterReload(),
 		{
 			Name: "the etcd leader's host gone", on: leader, cause: cable(false), heal: cable(true), lasts: 15 * time.Second,
 			Naive: true, Reach: Limits{1, none, 12, none, 0}, Third: "failed", // etcd stands for election after 5 to 10 s

@@ -65,6 +65,12 @@ public class ClusterSettled extends com.pulumi.resources.CustomResource {
     public Output<Map<String,SettledMark>> groups() {
         return this.groups;
     }
+    @Export(name="holder", refs={String.class}, tree="[0]")
+    private Output<String> holder;
+
+    public Output<String> holder() {
+        return this.holder;
+    }
     /**
      * The k3s release that all nodes have reached.
      * 

@@ -29,6 +29,38 @@ import javax.annotation.Nullable;
 @ResourceType(type="k3sha:index:K3sHaCluster")
 public class K3sHaCluster extends com.pulumi.resources.ComponentResource {
     /**
+     * The workers&#39; token in full, `K10&lt;hash of the CA&gt;::node:&lt;password&gt;`: a machine that is not this program&#39;s joins as a worker with `K3S_URL` the `endpoint` and `K3S_TOKEN` this, the release that of `k3s.version`.
+     * 
+     * Upstream: /var/lib/rancher/k3s/server/agent-token.
+     * 
+     */
+    @Export(name="agentToken", refs={String.class}, tree="[0]")
+    private Output<String> agentToken;
+
+    /**
+     * @return The workers&#39; token in full, `K10&lt;hash of the CA&gt;::node:&lt;password&gt;`: a machine that is not this program&#39;s joins as a worker with `K3S_URL` the `endpoint` and `K3S_TOKEN` this, the release that of `k3s.version`.
+     * 
+     * Upstream: /var/lib/rancher/k3s/server/agent-token.
+     * 
+     */
+    public Output<String> agentToken() {
+        return this.agentToken;
+    }
+    /**
+     * An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_&lt;pool&gt;`, with address, user, port and jump host. It holds no keys; host keys are in it. Known when the cluster&#39;s identity is.
+     * 
+     */
+    @Export(name="ansibleInventory", refs={String.class}, tree="[0]")
+    private Output<String> ansibleInventory;
+
+    /**
+     * @return An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_&lt;pool&gt;`, with address, user, port and jump host. It holds no keys; host keys are in it. Known when the cluster&#39;s identity is.
+     * 
+     */
+    public Output<String> ansibleInventory() {
+        return this.ansibleInventory;
+    }
+    /**
      * The cluster&#39;s server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.
      * 
      */
@@ -57,14 +89,42 @@ public class K3sHaCluster extends com.pulumi.resources.ComponentResource {
         return this.certificatesUntil;
     }
     /**
-     * URL of the Kubernetes API at the VIP, like `https://192.168.1.220:6443`. Known at preview.
+     * The kubeconfig&#39;s client certificate, PEM, for providers and programs that take no kubeconfig. It is renewed as the kubeconfig is.
+     * 
+     */
+    @Export(name="clientCertificate", refs={String.class}, tree="[0]")
+    private Output<String> clientCertificate;
+
+    /**
+     * @return The kubeconfig&#39;s client certificate, PEM, for providers and programs that take no kubeconfig. It is renewed as the kubeconfig is.
+     * 
+     */
+    public Output<String> clientCertificate() {
+        return this.clientCertificate;
+    }
+    /**
+     * The kubeconfig&#39;s client key, PEM.
+     * 
+     */
+    @Export(name="clientKey", refs={String.class}, tree="[0]")
+    private Output<String> clientKey;
+
+    /**
+     * @return The kubeconfig&#39;s client key, PEM.
+     * 
+     */
+    public Output<String> clientKey() {
+        return this.clientKey;
+    }
+    /**
+     * URL of the Kubernetes API at the VIP, or at `network.endpoint`, like `https://192.168.1.220:6443`. Known at preview.
      * 
      */
     @Export(name="endpoint", refs={String.class}, tree="[0]")
     private Output<String> endpoint;
 
     /**
-     * @return URL of the Kubernetes API at the VIP, like `https://192.168.1.220:6443`. Known at preview.
+     * @return URL of the Kubernetes API at the VIP, or at `network.endpoint`, like `https://192.168.1.220:6443`. Known at preview.
      * 
      */
     public Output<String> endpoint() {
@@ -125,6 +185,20 @@ public class K3sHaCluster extends com.pulumi.resources.ComponentResource {
      */
     public Output<List<Snapshot>> snapshots() {
         return this.snapshots;
+    }
+    /**
+     * The cluster on one screen, as text: nodes, addresses, release, endpoint, what to do next. Known when the API answers through the VIP.
+     * 
+     */
+    @Export(name="summary", refs={String.class}, tree="[0]")
+    private Output<String> summary;
+
+    /**
+     * @return The cluster on one screen, as text: nodes, addresses, release, endpoint, what to do next. Known when the API answers through the VIP.
+     * 
+     */
+    public Output<String> summary() {
+        return this.summary;
     }
     /**
      * The servers&#39; token in full, `K10&lt;hash of the CA&gt;::server:&lt;password&gt;`. Restoring an etcd snapshot needs it.

@@ -89,6 +89,25 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Name of the kubeconfig&#39;s context. Default: `clusterName`.
+     * 
+     * Change: the kubeconfig follows.
+     * 
+     */
+    @Import(name="context")
+    private @Nullable String context;
+
+    /**
+     * @return Name of the kubeconfig&#39;s context. Default: `clusterName`.
+     * 
+     * Change: the kubeconfig follows.
+     * 
+     */
+    public Optional<String> context() {
+        return Optional.ofNullable(this.context);
+    }
+
+    /**
      * Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none.
      * 
      * Change: rolls through the servers one by one.
@@ -407,6 +426,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         this.adminCertificateDays = $.adminCertificateDays;
         this.agentToken = $.agentToken;
         this.binarySha256 = $.binarySha256;
+        this.context = $.context;
         this.disable = $.disable;
         this.drain = $.drain;
         this.drainForce = $.drainForce;
@@ -494,6 +514,19 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder binarySha256(@Nullable String binarySha256) {
             $.binarySha256 = binarySha256;
+            return this;
+        }
+
+        /**
+         * @param context Name of the kubeconfig&#39;s context. Default: `clusterName`.
+         * 
+         * Change: the kubeconfig follows.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder context(@Nullable String context) {
+            $.context = context;
             return this;
         }
 

@@ -67,6 +67,29 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Host name that resolves to the VIP, like `api.example.org`: it stands in every server&#39;s certificate, and as the server in the kubeconfig. Nodes use the VIP itself. Default: none.
+     * 
+     * Change: rolls through the servers one by one; the kubeconfig follows.
+     * 
+     * Upstream: k3s&#39; `tls-san`.
+     * 
+     */
+    @Import(name="endpoint")
+    private @Nullable String endpoint;
+
+    /**
+     * @return Host name that resolves to the VIP, like `api.example.org`: it stands in every server&#39;s certificate, and as the server in the kubeconfig. Nodes use the VIP itself. Default: none.
+     * 
+     * Change: rolls through the servers one by one; the kubeconfig follows.
+     * 
+     * Upstream: k3s&#39; `tls-san`.
+     * 
+     */
+    public Optional<String> endpoint() {
+        return Optional.ofNullable(this.endpoint);
+    }
+
+    /**
      * The router&#39;s address.
      * 
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -140,6 +163,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
     private NetworkArgs(NetworkArgs $) {
         this.cidr = $.cidr;
         this.dns = $.dns;
+        this.endpoint = $.endpoint;
         this.gateway = $.gateway;
         this.searchDomain = $.searchDomain;
         this.vip = $.vip;
@@ -205,6 +229,21 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder dns(String... dns) {
             return dns(List.of(dns));
+        }
+
+        /**
+         * @param endpoint Host name that resolves to the VIP, like `api.example.org`: it stands in every server&#39;s certificate, and as the server in the kubeconfig. Nodes use the VIP itself. Default: none.
+         * 
+         * Change: rolls through the servers one by one; the kubeconfig follows.
+         * 
+         * Upstream: k3s&#39; `tls-san`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder endpoint(@Nullable String endpoint) {
+            $.endpoint = endpoint;
+            return this;
         }
 
         /**

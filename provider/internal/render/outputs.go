@@ -1,0 +1,72 @@
+package render
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+// Inventory renders an inventory for Ansible. Host keys are pinned to those that the cluster gives its nodes.
+func Inventory(p topology.Plan, bundle pki.Bundle) string {
+	type host struct{ Name, IP, HostKey string }
+	type group struct {
+		Name     string
+		Hosts    []host
+		Children []string
+	}
+	hosts := func(nodes []topology.Node) []host {
+		var out []host
+		for _, n := range nodes {
+			out = append(out, host{n.Name, n.IP, bundle.HostKey(n.Name).Public})
+		}
+		return out
+	}
+	groups := []group{{Name: "load_balancers", Hosts: hosts(p.LoadBalancers())}, {Name: "servers", Hosts: hosts(bySlot(p.Servers()))}, {Name: "workers"}}
+	for _, pool := range slices.Sorted(maps.Keys(p.Spec.Workers)) {
+		// Ansible takes no hyphens in the names of groups.
+		name := "workers_" + strings.ReplaceAll(pool, "-", "_")
+		groups[2].Children = append(groups[2].Children, name)
+		groups = append(groups, group{Name: name, Hosts: hosts(slices.DeleteFunc(p.Workers(), func(n topology.Node) bool { return n.Pool != pool }))})
+	}
+	jump := ""
+	if b := p.Spec.SSH.Bastion; b != nil {
+		jump = fmt.Sprintf(" -J %s@%s:%d", b.User, b.Host, b.Port)
+	}
+	return fill("inventory.yaml.tmpl", struct {
+		Cluster, User, Jump string
+		Port                int
+		Groups              []group
+	}{p.Spec.ClusterName, p.Spec.SSH.User, jump, p.Spec.SSH.Port, groups})
+}
+
+// Summary renders the cluster on one screen. Nodes are on the Proxmox nodes that are given, by name; the holder has the VIP, if it is known.
+func Summary(p topology.Plan, on map[string]string, holder string) string {
+	s := p.Spec
+	nodes, width := slices.Clone(p.Nodes), 0
+	for i, n := range nodes {
+		nodes[i].ProxmoxNode = on[n.Name]
+		width = max(width, len(n.Name))
+	}
+	var vips, ports []string
+	for _, name := range slices.Sorted(maps.Keys(s.LoadBalancers.VIPs)) {
+		vips = append(vips, s.LoadBalancers.VIPs[name].Address+", "+name)
+	}
+	for _, f := range forwards(p) {
+		address := f.Address
+		if address == "" {
+			address = s.Network.VIP
+		}
+		ports = append(ports, fmt.Sprintf("%s:%d goes to port %d of %s (%s)", address, f.Port, f.Target(), strings.Join(f.Pools, ", "), f.Name))
+	}
+	return fill("summary.txt.tmpl", struct {
+		Cluster, Version, Endpoint, VIP, Holder string
+		Width                                   int
+		VIPs, Forwards                          []string
+		Nodes                                   []topology.Node
+		Backup                                  bool
+	}{s.ClusterName, s.K3s.Version, PublicEndpoint(s), s.Network.VIP, holder, width, vips, ports, nodes, s.Backup != nil})
+}
