@@ -84,6 +84,10 @@ $(B)/sdk/ready: tests/sdk-packages.sh tests/host-packages.sh $(shell find sdk -t
 	tests/sdk-packages.sh $(B)
 	touch $@
 
+$(B)/ansible/bin/ansible: tests/ansible.sh tests/host-packages.sh
+	tests/ansible.sh $(B)
+	touch $@
+
 .PHONY: sdk-packages
 sdk-packages: $(B)/sdk/ready ## the SDKs as npm tarball, wheel and Maven artifact, installed as users would
 
@@ -146,7 +150,7 @@ BEFORE := 3911a38
 LONG := TestLong
 
 .PHONY: test-long
-test-long: build $(B)/bin/langhost $(B)/sdk/ready $(B)/k3s/$(K3S_MINOR)/k3s ## the long runs: losses, forks, troubles, adoption, interruptions, restarts, generations, changes, snapshots, the drill, growth, upgrades, gates, privileges, languages
+test-long: build $(B)/bin/langhost $(B)/ansible/bin/ansible $(B)/sdk/ready $(B)/k3s/$(K3S_MINOR)/k3s ## the long runs: losses, forks, troubles, adoption, interruptions, restarts, generations, changes, snapshots, the drill, growth, upgrades, gates, privileges, languages, traffic, hardware, outputs
 	cd tests/lab && go test -count=1 -timeout 75m -run '$(LONG)' -v ./e2e/
 
 .PHONY: test-newer
@@ -158,7 +162,7 @@ test-ubuntu: build $(B)/noble/rootfs/etc ## the reference cluster on VMs with Ub
 	cd tests/lab && LAB_SYSTEM=noble go test -count=1 -timeout 20m -run 'TestLabReferenceCluster' -v ./e2e/
 
 .PHONY: test-released
-test-released: build $(B)/bin/langhost $(B)/sdk/ready $(B)/k3s/$(K3S_MINOR)/k3s ## the end-to-end tests with the released plugins: from LAB_PLUGINS, else fetched by pulumi plugin install
+test-released: build $(B)/bin/langhost $(B)/ansible/bin/ansible $(B)/sdk/ready $(B)/k3s/$(K3S_MINOR)/k3s ## the end-to-end tests with the released plugins: from LAB_PLUGINS, else fetched by pulumi plugin install
 	tests/released-plugins.sh $(B)/released
 	cd tests/lab && LAB_PLUGINS=$${LAB_PLUGINS:-$(B)/released} go test -count=1 -timeout 80m -run '$(or $(RUN),TestLab|TestLong)' -v ./e2e/
 
