@@ -93,12 +93,13 @@ func TestPlainAndSecret(t *testing.T) {
 	t.Parallel()
 	spec := packageSpec(t)
 	inputs := map[string]bool{
-		"Proxmox.templateId": true, "K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true,
+		"Proxmox.templateId": true, "Servers.templateId": true, "WorkerPool.templateId": true, "LoadBalancers.templateId": true, "NodeOverrides.templateId": true,
+		"K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true,
 		"Bastion.privateKey": true, "Bastion.hostKey": true, "Ssh.publicKeys": true, "K3s.recoveryBundle": true, "S3.accessKey": true, "S3.secretKey": true,
 	}
 	secrets := map[string]bool{
 		"K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true, "Bastion.privateKey": true,
-		"K3sHaCluster.kubeconfig": true, "K3sHaCluster.token": true,
+		"K3sHaCluster.kubeconfig": true, "K3sHaCluster.token": true, "K3sHaCluster.agentToken": true, "K3sHaCluster.clientKey": true,
 		"K3s.recoveryBundle": true, "K3sHaCluster.recoveryBundle": true, "ClusterIdentity.recoveryBundle": true, "AdminCertificate.key": true,
 		"ClusterIdentity.token": true, "ClusterIdentity.agentToken": true,
 		"S3.accessKey": true, "S3.secretKey": true, "SnapshotStore.accessKey": true, "SnapshotStore.secretKey": true,

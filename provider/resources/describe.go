@@ -143,6 +143,7 @@ func (s *ClusterSettledState) Annotate(a infer.Annotator) {
 	a.Describe(&s.Endpoint, "URL of the API at the VIP.")
 	a.Describe(&s.Version, "The k3s release that all nodes have reached.")
 	a.Describe(&s.Reapply, "The last word of `reapply`.")
+	a.Describe(&s.Holder, "The load balancer that had the VIP then; empty if none could say so.")
 }
 
 // Annotate describes a node that was waited for.

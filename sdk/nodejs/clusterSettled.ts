@@ -49,6 +49,9 @@ export class ClusterSettled extends pulumi.CustomResource {
      * Labels and taints that the groups' nodes have.
      */
     declare public readonly groups: pulumi.Output<{[key: string]: outputs.SettledMark}>;
+    /**
+     * The load balancer that had the VIP then; empty if none could say so.
+     */
     declare public /*out*/ readonly holder: pulumi.Output<string>;
     /**
      * The k3s release that all nodes have reached.

@@ -30,6 +30,7 @@ func main() {
 		ctx.Export("endpoint", k3s.Endpoint)
 		ctx.Export("nodes", k3s.Nodes)
 		ctx.Export("kubeconfig", k3s.Kubeconfig)
+		ctx.Export("summary", k3s.Summary)
 		return nil
 	})
 }

@@ -34,3 +34,4 @@ k3s = K3sHaCluster(
 pulumi.export("endpoint", k3s.endpoint)
 pulumi.export("nodes", k3s.nodes)
 pulumi.export("kubeconfig", k3s.kubeconfig)
+pulumi.export("summary", k3s.summary)

@@ -32,3 +32,4 @@ const k3s = new K3sHaCluster("k3s", {
 export const endpoint = k3s.endpoint;
 export const nodes = k3s.nodes;
 export const kubeconfig = k3s.kubeconfig;
+export const summary = k3s.summary;

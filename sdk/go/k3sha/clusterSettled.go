@@ -22,7 +22,8 @@ type ClusterSettled struct {
 	Endpoint pulumi.StringOutput `pulumi:"endpoint"`
 	// Labels and taints that the groups' nodes have.
 	Groups SettledMarkMapOutput `pulumi:"groups"`
-	Holder pulumi.StringOutput  `pulumi:"holder"`
+	// The load balancer that had the VIP then; empty if none could say so.
+	Holder pulumi.StringOutput `pulumi:"holder"`
 	// The k3s release that all nodes have reached.
 	K3sVersion pulumi.StringOutput `pulumi:"k3sVersion"`
 	// The nodes by name.
@@ -242,6 +243,7 @@ func (o ClusterSettledOutput) Groups() SettledMarkMapOutput {
 	return o.ApplyT(func(v *ClusterSettled) SettledMarkMapOutput { return v.Groups }).(SettledMarkMapOutput)
 }
 
+// The load balancer that had the VIP then; empty if none could say so.
 func (o ClusterSettledOutput) Holder() pulumi.StringOutput {
 	return o.ApplyT(func(v *ClusterSettled) pulumi.StringOutput { return v.Holder }).(pulumi.StringOutput)
 }

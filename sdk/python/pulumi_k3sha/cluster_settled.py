@@ -293,6 +293,9 @@ class ClusterSettled(pulumi.CustomResource):
     @_builtins.property
     @pulumi.getter
     def holder(self) -> pulumi.Output[_builtins.str]:
+        """
+        The load balancer that had the VIP then; empty if none could say so.
+        """
         return pulumi.get(self, "holder")
 
     @_builtins.property

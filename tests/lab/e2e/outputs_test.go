@@ -20,7 +20,6 @@ func TestLongOutputs(t *testing.T) {
 	p.program("        vip: 192.168.1.220\n", "        vip: 192.168.1.220\n        endpoint: api.example.org\n",
 		"        version: v1.31.6+k3s1\n", "        version: v1.31.6+k3s1\n        context: prod\n",
 		"outputs:\n", `outputs:
-  summary: ${k3s.summary}
   inventory: ${k3s.ansibleInventory}
   ca: ${k3s.caCertificate}
   certificate: ${k3s.clientCertificate}

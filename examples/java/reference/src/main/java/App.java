@@ -42,5 +42,6 @@ public class App {
         ctx.export("nodes", k3s.nodes().applyValue(nodes -> nodes.entrySet().stream()
             .collect(Collectors.toMap(Map.Entry::getKey, node -> node.getValue().ip()))));
         ctx.export("kubeconfig", k3s.kubeconfig());
+        ctx.export("summary", k3s.summary());
     }
 }

@@ -65,9 +65,17 @@ public class ClusterSettled extends com.pulumi.resources.CustomResource {
     public Output<Map<String,SettledMark>> groups() {
         return this.groups;
     }
+    /**
+     * The load balancer that had the VIP then; empty if none could say so.
+     * 
+     */
     @Export(name="holder", refs={String.class}, tree="[0]")
     private Output<String> holder;
 
+    /**
+     * @return The load balancer that had the VIP then; empty if none could say so.
+     * 
+     */
     public Output<String> holder() {
         return this.holder;
     }
