@@ -46,28 +46,50 @@ func (p *progress) watch(step topology.Step, output pulumi.StringOutput) {
 	})
 }
 
-// report refreshes the row each second until all is done or the engine ends the construction.
+// quietFor is how long nothing is said while nothing changes: in a log each word is a line of its own.
+const quietFor = 30 * time.Second
+
+// report refreshes the row when something has changed, and says from time to time for how long what lasts, until all is done or the engine ends
+// the construction.
 func (p *progress) report() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	last := ""
+	var said saying
 	for {
 		select {
 		case <-p.ctx.Context().Done():
 			return
 		case now := <-tick.C:
 			p.mu.Lock()
-			text, done := p.text(now), len(p.ended) == len(p.plan.Steps)
+			without, with, done := p.text(now, false), p.text(now, true), len(p.ended) == len(p.plan.Steps)
 			p.mu.Unlock()
 			if done {
 				return
 			}
-			if text != last {
-				last = text
+			if text := said.next(now, without, with); text != "" {
 				_ = p.ctx.Log.Info(text, &pulumi.LogArgs{Resource: p.cluster, Ephemeral: true})
 			}
 		}
 	}
+}
+
+// saying is what was said last, and when.
+type saying struct {
+	what string
+	at   time.Time
+}
+
+// next is what is to be said now: what has changed, or, after a while, the same with how long it has lasted; "" for nothing.
+func (s *saying) next(now time.Time, without, with string) string {
+	switch {
+	case without != s.what:
+		s.what, s.at = without, now
+		return without
+	case now.Sub(s.at) >= quietFor:
+		s.at = now
+		return with
+	}
+	return ""
 }
 
 // goals are what a user waits for, in order, each with the step that reaches it and the words for it.
@@ -82,7 +104,7 @@ var goals = []struct {
 }
 
 // text says what has been reached and what runs now: a step runs when all its predecessors have ended.
-func (p *progress) text(now time.Time) string {
+func (p *progress) text(now time.Time, lasting bool) string {
 	var reached, doing []string
 	for _, g := range goals {
 		total, done := 0, 0
@@ -100,7 +122,11 @@ func (p *progress) text(now time.Time) string {
 	}
 	for _, step := range p.plan.Steps {
 		if since, runs := p.runningSince(step); runs {
-			doing = append(doing, fmt.Sprintf("%s %s, %d s", doingWord(step), step.Node.Name, int(now.Sub(since).Seconds())))
+			what := doingWord(step) + " " + step.Node.Name
+			if lasting {
+				what += fmt.Sprintf(", %d s", int(now.Sub(since).Seconds()))
+			}
+			doing = append(doing, what)
 		}
 	}
 	if more := len(doing) - 2; more > 0 {

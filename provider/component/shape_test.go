@@ -1,6 +1,7 @@
 package component
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -113,7 +114,7 @@ func TestProgressSaysWhatIsReachedAndWaitedFor(t *testing.T) {
 	}
 	is := func(seconds int, want string) {
 		t.Helper()
-		if got := p.text(start.Add(time.Duration(seconds) * time.Second)); got != want {
+		if got := p.text(start.Add(time.Duration(seconds)*time.Second), true); got != want {
 			t.Errorf("after %d s: %q, want %q", seconds, got, want)
 		}
 	}
@@ -138,4 +139,25 @@ func TestProgressSaysWhatIsReachedAndWaitedFor(t *testing.T) {
 	is(20, "2 of 2 load balancers up, 1 of 3 servers joined; taking the seat of k3s-server-03, 1 s; taking the seat of k3s-worker-01, 1 s; and 1 more")
 	end(20, "admit-k3s-server-03", "admit-k3s-worker-01", "converge-k3s-server-02")
 	is(32, "2 of 2 load balancers up, 2 of 3 servers joined; joining k3s-server-03, 12 s")
+}
+
+// A log of an update has a line for what has changed, and one from time to time.
+func TestProgressSaysNothingTwice(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	var s saying
+	var said []string
+	for second := range 600 {
+		what := "creating"
+		if second >= 100 {
+			what = "joining"
+		}
+		if text := s.next(start.Add(time.Duration(second)*time.Second), what, fmt.Sprintf("%s, %d s", what, second)); text != "" {
+			said = append(said, text)
+		}
+	}
+	want := []string{"creating", "creating, 30 s", "creating, 60 s", "creating, 90 s", "joining"}
+	if len(said) != 21 || !slices.Equal(said[:5], want) || said[20] != "joining, 580 s" {
+		t.Errorf("%d lines: %q", len(said), said)
+	}
 }
