@@ -42,16 +42,26 @@ func TestCheckChange(t *testing.T) {
 			"servers.nodes.3.generation: k3s-server-03 is of generation 3, and 2 is behind that; give 3, or a higher one to make it anew",
 		}},
 		"a smaller disk of a VM that is made anew": {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{Disk: 16, Generation: 4}) }, nil},
-		"other slots":     {func(s *topology.Spec) { s.Servers.Slots = []int{1, 2, 4} }, nil},
-		"another address": {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{IP: "192.168.1.99"}) }, []string{"servers.nodes.1.ip: k3s-server-01 has 192.168.1.201, by which the others know it, so it cannot become 192.168.1.99; set it back"}},
-		"another id":      {func(s *topology.Spec) { override(&s.LoadBalancers.Group, "2", topology.Override{VMID: 777}) }, []string{"loadBalancers.nodes.2.vmId: k3s-lb-02 is VM 376880, and would be destroyed to become 777; set it back"}},
-		"a smaller disk":  {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{Disk: 16}) }, []string{"servers.nodes.1.disk: the disk of k3s-server-01 has 32 GiB and cannot shrink to 16; give at least 32"}},
+		"other slots":              {func(s *topology.Spec) { s.Servers.Slots = []int{1, 2, 4} }, nil},
+		"another address":          {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{IP: "192.168.1.99"}) }, []string{"servers.nodes.1.ip: k3s-server-01 has 192.168.1.201, by which the others know it, so it cannot become 192.168.1.99; set it back"}},
+		"another id":               {func(s *topology.Spec) { override(&s.LoadBalancers.Group, "2", topology.Override{VMID: 777}) }, []string{"loadBalancers.nodes.2.vmId: k3s-lb-02 is VM 376880, and would be destroyed to become 777; set it back"}},
+		"protected ones that stay": {func(s *topology.Spec) { s.LoadBalancers.Memory = 4096 }, nil},
+		"a protected one that is taken away": {func(s *topology.Spec) { s.LoadBalancers.Count = ptr(1) }, []string{
+			"loadBalancers: the VM of k3s-lb-02 would be destroyed, and is protected (protection: true); take the protection out in an update of its own first",
+		}},
+		"a protected one that is made anew": {func(s *topology.Spec) { override(&s.LoadBalancers.Group, "1", topology.Override{Generation: 1}) }, []string{
+			"loadBalancers: the VM of k3s-lb-01 would be destroyed, and is protected (protection: true); take the protection out in an update of its own first",
+		}},
+		"a smaller disk": {func(s *topology.Spec) { override(&s.Servers.Group, "1", topology.Override{Disk: 16}) }, []string{"servers.nodes.1.disk: the disk of k3s-server-01 has 32 GiB and cannot shrink to 16; give at least 32"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			before, after := reference(), reference()
 			before.Network.SearchDomain, after.Network.SearchDomain = "example.org", "example.org"
 			before.Servers.Generation, after.Servers.Generation = 3, 3
+			if strings.Contains(name, "protected") {
+				before.LoadBalancers.Protection = ptr(true)
+			}
 			c.change(&after)
 			was, is := topology.NewPlan(topology.ApplyDefaults(before)).Machines(), topology.NewPlan(topology.ApplyDefaults(after)).Machines()
 			got := lines(topology.CheckChange(was, is))
