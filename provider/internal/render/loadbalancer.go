@@ -99,25 +99,25 @@ func Keepalived(p topology.Plan, node topology.Node) string {
 			peers = append(peers, other)
 		}
 	}
-	type vip struct {
-		Name, Address string
-		RouterID      int
+	type instance struct {
+		Name, VIP string
+		RouterID  int
 	}
-	var vips []vip
+	instances := []instance{{"K3S_API", p.Spec.Network.VIP, lb.VirtualRouterID}}
 	for _, name := range slices.Sorted(maps.Keys(lb.VIPs)) {
-		vips = append(vips, vip{name, lb.VIPs[name].Address, lb.VIPs[name].VirtualRouterID})
+		instances = append(instances, instance{"VIP_" + name, lb.VIPs[name].Address, lb.VIPs[name].VirtualRouterID})
 	}
 	return fill("keepalived.conf.tmpl", struct {
-		Cluster, Node, IP, VIP, AdvertInterval string
-		StatusPort, RouterID, Priority         int
-		Preempt                                bool
-		Peers                                  []topology.Node
-		VIPs                                   []vip
+		Cluster, Node, IP, AdvertInterval string
+		StatusPort, Priority              int
+		Preempt                           bool
+		Peers                             []topology.Node
+		Instances                         []instance
 	}{
-		Cluster: p.Spec.ClusterName, Node: node.Name, IP: node.IP, VIP: p.Spec.Network.VIP,
+		Cluster: p.Spec.ClusterName, Node: node.Name, IP: node.IP,
 		AdvertInterval: strconv.FormatFloat(lb.AdvertInterval, 'f', -1, 64),
-		StatusPort:     lb.StatusPort, RouterID: lb.VirtualRouterID, Priority: priority,
-		Preempt: lb.Preempt, Peers: peers, VIPs: vips,
+		StatusPort:     lb.StatusPort, Priority: priority,
+		Preempt: lb.Preempt, Peers: peers, Instances: instances,
 	})
 }
 
