@@ -289,7 +289,7 @@ func TestVirtualMachineOptions(t *testing.T) {
 		`"memory":{"dedicated":4096},"name":"k3s-server-02",`+
 		`"networkDevices":[{"bridge":"vmbr0","firewall":false,"macAddress":"BC:24:11:72:DA:62","model":"virtio"}],`+
 		`"nodeName":"pve2","onBoot":true,"operatingSystem":{"type":"l26"},"scsiHardware":"virtio-scsi-pci","serialDevices":[{"device":"socket"}],"smbios":{"serial":"INSTANCE"},`+
-		`"started":true,"startup":{"downDelay":-1,"order":2,"upDelay":-1},"stopOnDestroy":true,"tags":["k3s","prod","server"],"timeoutClone":1800,"timeoutCreate":1800,"timeoutMigrate":1800,"timeoutReboot":1800,`+
+		`"started":true,"stopOnDestroy":true,"tags":["k3s","prod","server"],"timeoutClone":1800,"timeoutCreate":1800,"timeoutMigrate":1800,"timeoutReboot":1800,`+
 		`"timeoutShutdownVm":1800,"timeoutStartVm":1800,"timeoutStopVm":300,"vga":{"type":"serial0"},"vmId":378387}`, public)
 	if string(got) != want {
 		t.Errorf("inputs:\n%s\nwant:\n%s", got, want)

@@ -153,7 +153,7 @@ func describeHardware(a infer.Annotator, f hardwareFields, of string) {
 	a.Describe(f.balloon, "Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. "+def("no ballooning")+reboots+"\n\nUpstream: `memory.floating`.")
 	a.Describe(f.onBoot, "Whether Proxmox VE starts the VM with its host. "+def("true")+inPlace+"\n\nUpstream: `onBoot`.")
 	a.Describe(f.protection, "Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. "+def("false")+inPlace+"\n\nUpstream: `protection`.")
-	a.Describe(f.startup, "When Proxmox VE starts the VM with its host, and stops it. "+def("load balancers first, then servers, then workers")+inPlace+"\n\nUpstream: `startup`.")
+	a.Describe(f.startup, "When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. "+def("in no order")+inPlace+"\n\nUpstream: `startup`.")
 	a.Describe(f.templateID, "VM id of the template to clone, for another system or other drivers. May be an output. "+def("`proxmox.templateId`")+atCreation+"\n\nUpstream: `clone.vmId`.")
 	a.Describe(f.datastore, "Storage for disk and cloud-init drive. "+def("`proxmox.datastore`")+"\n\nChange: as with `proxmox.datastore`.\n\nUpstream: `disks[0].datastoreId`.")
 	a.Describe(f.bridge, "Bridge of the network device; addresses stay those of `network.cidr`. "+def("`proxmox.bridge`")+reboots+"\n\nUpstream: `networkDevices[0].bridge`.")

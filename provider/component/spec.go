@@ -160,7 +160,7 @@ func (z sized) hardware() topology.Hardware {
 		h.TemplateID = int(id)
 	}
 	if s := z.Startup; s != nil {
-		h.Startup = topology.Startup{Order: value(s.Order), UpDelay: value(s.UpDelay), DownDelay: value(s.DownDelay)}
+		h.Startup = &topology.Startup{Order: value(s.Order), UpDelay: value(s.UpDelay), DownDelay: value(s.DownDelay)}
 	}
 	return h
 }

@@ -95,12 +95,14 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		// Without this the provider adds an empty CD drive, which takes a privilege on / and shows up at every preview.
 		Cdrom:         vm.VirtualMachineCdromArgs{FileId: pulumi.String("none"), Interface: pulumi.String("ide3")},
 		OnBoot:        pulumi.Bool(*n.OnBoot),
-		Startup:       startup(n.Startup),
 		Started:       pulumi.Bool(true),
 		StopOnDestroy: pulumi.Bool(true),
 
 		TimeoutClone: pulumi.Int(vmDeadline), TimeoutMigrate: pulumi.Int(vmDeadline), TimeoutCreate: pulumi.Int(vmDeadline), TimeoutStartVm: pulumi.Int(vmDeadline),
 		TimeoutReboot: pulumi.Int(vmDeadline), TimeoutShutdownVm: pulumi.Int(vmDeadline), TimeoutStopVm: pulumi.Int(300),
+	}
+	if n.Startup != nil {
+		args.Startup = startup(*n.Startup)
 	}
 	if *n.Protection {
 		args.Protection = pulumi.Bool(true)

@@ -47,7 +47,8 @@ func (s Spec) Nodes() []Node {
 			n.MAC = macAddress(n.Name)
 			o := g.Nodes[strconv.Itoa(slot)]
 			n.override(o)
-			n.Hardware = o.over(g.over(s.Proxmox.hardware(role)))
+			n.Hardware = o.over(g.over(s.Proxmox.hardware()))
+			n.Startup = n.Startup.inOrder(role)
 			nodes = append(nodes, n)
 		}
 	}

@@ -1,6 +1,9 @@
 package topology
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Hardware is what a VM has besides its size. What a slot leaves out is its group's, what a group leaves out is proxmox', or the default.
 type Hardware struct {
@@ -8,9 +11,9 @@ type Hardware struct {
 	Balloon    int // MiB; 0: no ballooning
 	OnBoot     *bool
 	Protection *bool
-	Startup    Startup
-	TemplateID int  // 0 while it is not known
-	Template   bool // whether one of its own was given
+	Startup    *Startup // nil: nothing is said of it
+	TemplateID int      // 0 while it is not known
+	Template   bool     // whether one of its own was given
 	Datastore  string
 	Bridge     string
 	VLAN       int // 0: untagged
@@ -37,9 +40,7 @@ func (h Hardware) over(below Hardware) Hardware {
 	replace(&below.Balloon, h.Balloon)
 	replace(&below.OnBoot, h.OnBoot)
 	replace(&below.Protection, h.Protection)
-	replace(&below.Startup.Order, h.Startup.Order)
-	replace(&below.Startup.UpDelay, h.Startup.UpDelay)
-	replace(&below.Startup.DownDelay, h.Startup.DownDelay)
+	below.Startup = h.Startup.over(below.Startup)
 	if h.Template {
 		below.TemplateID, below.Template = h.TemplateID, true
 	}
@@ -51,11 +52,32 @@ func (h Hardware) over(below Hardware) Hardware {
 	return below
 }
 
-// hardware is what all VMs of a role have where nothing else is said.
-func (p Proxmox) hardware(r Role) Hardware {
+func (s *Startup) over(below *Startup) *Startup {
+	if s == nil || below == nil {
+		return cmp.Or(s, below)
+	}
+	merged := *below
+	replace(&merged.Order, s.Order)
+	replace(&merged.UpDelay, s.UpDelay)
+	replace(&merged.DownDelay, s.DownDelay)
+	return &merged
+}
+
+// inOrder is a startup with the order of its role, if it has none of its own.
+func (s *Startup) inOrder(r Role) *Startup {
+	if s == nil || s.Order != 0 {
+		return s
+	}
+	out := *s
+	out.Order = defaultOrder[r]
+	return &out
+}
+
+// hardware is what all VMs have where nothing else is said.
+func (p Proxmox) hardware() Hardware {
 	on, off := true, false
 	return Hardware{
-		CPUType: DefaultCPUType, OnBoot: &on, Protection: &off, Startup: Startup{Order: defaultOrder[r]},
+		CPUType: DefaultCPUType, OnBoot: &on, Protection: &off,
 		TemplateID: p.TemplateID, Datastore: p.Datastore, Bridge: p.Bridge, VLAN: p.VLAN, Firewall: &p.Firewall, Tags: p.Tags,
 	}
 }

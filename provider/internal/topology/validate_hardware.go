@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -62,12 +63,13 @@ func (v *validator) hardwareOf(path string, h Hardware, memory int) {
 	case b > 0 && b > memory:
 		v.add(path+".balloon", "%d MiB are more than the VM's memory, %d MiB; it is what the VM keeps when its host needs memory, give less", b, memory)
 	}
+	s := cmp.Or(h.Startup, &Startup{})
 	for _, f := range []struct {
 		name      string
 		value, to int
 		unit      string
 	}{
-		{"order", h.Startup.Order, maxOrder, ""}, {"upDelay", h.Startup.UpDelay, maxStartDelay, " seconds"}, {"downDelay", h.Startup.DownDelay, maxStartDelay, " seconds"},
+		{"order", s.Order, maxOrder, ""}, {"upDelay", s.UpDelay, maxStartDelay, " seconds"}, {"downDelay", s.DownDelay, maxStartDelay, " seconds"},
 	} {
 		if f.value < 0 || f.value > f.to {
 			v.add(path+".startup."+f.name, "%d is out of range; give 1 to %d%s", f.value, f.to, f.unit)

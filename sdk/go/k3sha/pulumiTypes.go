@@ -1626,7 +1626,7 @@ type LoadBalancers struct {
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
 	Slots []int `pulumi:"slots"`
-	// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+	// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 	//
 	// Change: in place.
 	//
@@ -1821,7 +1821,7 @@ type LoadBalancersArgs struct {
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
 	Slots []int `pulumi:"slots"`
-	// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+	// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 	//
 	// Change: in place.
 	//
@@ -2159,7 +2159,7 @@ func (o LoadBalancersOutput) Slots() pulumi.IntArrayOutput {
 	return o.ApplyT(func(v LoadBalancers) []int { return v.Slots }).(pulumi.IntArrayOutput)
 }
 
-// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 //
 // Change: in place.
 //
@@ -2592,7 +2592,7 @@ func (o LoadBalancersPtrOutput) Slots() pulumi.IntArrayOutput {
 	}).(pulumi.IntArrayOutput)
 }
 
-// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 //
 // Change: in place.
 //
@@ -3519,7 +3519,7 @@ type NodeOverrides struct {
 	//
 	// Upstream: `nodeName`.
 	ProxmoxNode *string `pulumi:"proxmoxNode"`
-	// When Proxmox VE starts the VM with its host, and stops it. Default: the group's.
+	// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
 	//
 	// Change: in place.
 	//
@@ -3644,7 +3644,7 @@ type NodeOverridesArgs struct {
 	//
 	// Upstream: `nodeName`.
 	ProxmoxNode *string `pulumi:"proxmoxNode"`
-	// When Proxmox VE starts the VM with its host, and stops it. Default: the group's.
+	// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
 	//
 	// Change: in place.
 	//
@@ -3850,7 +3850,7 @@ func (o NodeOverridesOutput) ProxmoxNode() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v NodeOverrides) *string { return v.ProxmoxNode }).(pulumi.StringPtrOutput)
 }
 
-// When Proxmox VE starts the VM with its host, and stops it. Default: the group's.
+// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
 //
 // Change: in place.
 //
@@ -4904,7 +4904,7 @@ type Servers struct {
 	//
 	// Change: a new word starts over; taking it out again changes nothing.
 	StartOver *string `pulumi:"startOver"`
-	// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+	// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 	//
 	// Change: in place.
 	//
@@ -5051,7 +5051,7 @@ type ServersArgs struct {
 	//
 	// Change: a new word starts over; taking it out again changes nothing.
 	StartOver *string `pulumi:"startOver"`
-	// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+	// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 	//
 	// Change: in place.
 	//
@@ -5323,7 +5323,7 @@ func (o ServersOutput) StartOver() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Servers) *string { return v.StartOver }).(pulumi.StringPtrOutput)
 }
 
-// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 //
 // Change: in place.
 //
@@ -5654,7 +5654,7 @@ func (o ServersPtrOutput) StartOver() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 //
 // Change: in place.
 //
@@ -7027,7 +7027,7 @@ type WorkerPool struct {
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
 	Slots []int `pulumi:"slots"`
-	// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+	// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 	//
 	// Change: in place.
 	//
@@ -7166,7 +7166,7 @@ type WorkerPoolArgs struct {
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
 	Slots []int `pulumi:"slots"`
-	// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+	// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 	//
 	// Change: in place.
 	//
@@ -7398,7 +7398,7 @@ func (o WorkerPoolOutput) Slots() pulumi.IntArrayOutput {
 	return o.ApplyT(func(v WorkerPool) []int { return v.Slots }).(pulumi.IntArrayOutput)
 }
 
-// When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 //
 // Change: in place.
 //

@@ -537,7 +537,7 @@ export interface LoadBalancersArgs {
      */
     slots?: number[];
     /**
-     * When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+     * When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
      *
      * Change: in place.
      *
@@ -841,7 +841,7 @@ export interface NodeOverridesArgs {
      */
     proxmoxNode?: string;
     /**
-     * When Proxmox VE starts the VM with its host, and stops it. Default: the group's.
+     * When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
      *
      * Change: in place.
      *
@@ -1223,7 +1223,7 @@ export interface ServersArgs {
      */
     startOver?: string;
     /**
-     * When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+     * When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
      *
      * Change: in place.
      *
@@ -1587,7 +1587,7 @@ export interface WorkerPoolArgs {
      */
     slots?: number[];
     /**
-     * When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+     * When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
      *
      * Change: in place.
      *

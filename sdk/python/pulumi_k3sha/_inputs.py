@@ -1588,7 +1588,7 @@ class LoadBalancersArgsDict(TypedDict):
     """
     startup: NotRequired['StartupArgsDict']
     """
-    When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+    When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 
     Change: in place.
 
@@ -1794,7 +1794,7 @@ class LoadBalancersArgs:
         :param Sequence[_builtins.int] slots: The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
                
                Change: adds and removes those nodes; the others stay as they are.
-        :param 'StartupArgs' startup: When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+        :param 'StartupArgs' startup: When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
                
                Change: in place.
                
@@ -2299,7 +2299,7 @@ class LoadBalancersArgs:
     @pulumi.getter
     def startup(self) -> Optional['StartupArgs']:
         """
-        When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+        When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 
         Change: in place.
 
@@ -3060,7 +3060,7 @@ class NodeOverridesArgsDict(TypedDict):
     """
     startup: NotRequired['StartupArgsDict']
     """
-    When Proxmox VE starts the VM with its host, and stops it. Default: the group's.
+    When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
 
     Change: in place.
 
@@ -3190,7 +3190,7 @@ class NodeOverridesArgs:
                Change: ignored by VMs that exist; it seeds new ones.
                
                Upstream: `nodeName`.
-        :param 'StartupArgs' startup: When Proxmox VE starts the VM with its host, and stops it. Default: the group's.
+        :param 'StartupArgs' startup: When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
                
                Change: in place.
                
@@ -3479,7 +3479,7 @@ class NodeOverridesArgs:
     @pulumi.getter
     def startup(self) -> Optional['StartupArgs']:
         """
-        When Proxmox VE starts the VM with its host, and stops it. Default: the group's.
+        When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
 
         Change: in place.
 
@@ -4451,7 +4451,7 @@ class ServersArgsDict(TypedDict):
     """
     startup: NotRequired['StartupArgsDict']
     """
-    When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+    When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 
     Change: in place.
 
@@ -4603,7 +4603,7 @@ class ServersArgs:
         :param _builtins.str start_over: A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. Refused by `up` while a server of the cluster answers. Default: none.
                
                Change: a new word starts over; taking it out again changes nothing.
-        :param 'StartupArgs' startup: When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+        :param 'StartupArgs' startup: When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
                
                Change: in place.
                
@@ -4986,7 +4986,7 @@ class ServersArgs:
     @pulumi.getter
     def startup(self) -> Optional['StartupArgs']:
         """
-        When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+        When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 
         Change: in place.
 
@@ -5923,7 +5923,7 @@ class WorkerPoolArgsDict(TypedDict):
     """
     startup: NotRequired['StartupArgsDict']
     """
-    When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+    When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 
     Change: in place.
 
@@ -6067,7 +6067,7 @@ class WorkerPoolArgs:
         :param Sequence[_builtins.int] slots: The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
                
                Change: adds and removes those nodes; the others stay as they are.
-        :param 'StartupArgs' startup: When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+        :param 'StartupArgs' startup: When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
                
                Change: in place.
                
@@ -6418,7 +6418,7 @@ class WorkerPoolArgs:
     @pulumi.getter
     def startup(self) -> Optional['StartupArgs']:
         """
-        When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+        When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
 
         Change: in place.
 

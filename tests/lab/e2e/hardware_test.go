@@ -26,7 +26,8 @@ func TestLongHardware(t *testing.T) {
           tags: [gpu]
           nodes:
             "2": {bridge: vmbr0, onBoot: false, cpuType: host, firewall: false}
-` + strings.Join(more, "") + "      loadBalancers:\n"}, "proxmox:\n", "proxmox:\n        tags: [blue]\n")
+` + strings.Join(more, "") + "      loadBalancers:\n"}, "proxmox:\n", "proxmox:\n        tags: [blue]\n",
+			"      servers:\n", "      servers:\n        startup: {}\n", "        virtualRouterId: 51\n", "        virtualRouterId: 51\n        startup: {upDelay: 10}\n")
 	}
 	names := []string{"k3s-gpu-01", "k3s-gpu-02", "k3s-server-01", "k3s-server-02", "k3s-server-03", "k3s-worker-01", "k3s-worker-02"}
 	one := func(name string) func(string) bool { return func(n string) bool { return n == name } }
@@ -52,9 +53,9 @@ func TestLongHardware(t *testing.T) {
 		p.t = t
 		looks("k3s-gpu-01", map[string]string{"cpu": "x86-64-v3", "balloon": "4096", "startup": "order=9,down=60", "scsi0": "ceph:", "net0": "bridge=vmbr1,firewall=1", "tags": "blue;gpu;k3s;", "onboot": "1"})
 		looks("k3s-gpu-02", map[string]string{"cpu": "host", "startup": "order=9,down=60", "net0": "bridge=vmbr0", "onboot": "0"})
-		looks("k3s-worker-01", map[string]string{"cpu": "x86-64-v2-AES", "startup": "order=3", "scsi0": "local-lvm:", "net0": "bridge=vmbr0", "tags": "blue;k3s;"})
+		looks("k3s-worker-01", map[string]string{"cpu": "x86-64-v2-AES", "startup": "<nil>", "scsi0": "local-lvm:", "net0": "bridge=vmbr0", "tags": "blue;k3s;"})
 		looks("k3s-server-01", map[string]string{"startup": "order=2"})
-		looks("k3s-lb-01", map[string]string{"startup": "order=1"})
+		looks("k3s-lb-01", map[string]string{"startup": "order=1,up=10"})
 		if got := p.clonedFrom("k3s-gpu-01") + p.clonedFrom("k3s-worker-01"); got != "90019000" {
 			t.Errorf("cloned from %s", got)
 		}

@@ -596,7 +596,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+     * When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
      * 
      * Change: in place.
      * 
@@ -607,7 +607,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable StartupArgs startup;
 
     /**
-     * @return When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+     * @return When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
      * 
      * Change: in place.
      * 
@@ -1219,7 +1219,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param startup When Proxmox VE starts the VM with its host, and stops it. Default: load balancers first, then servers, then workers.
+         * @param startup When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: in no order.
          * 
          * Change: in place.
          * 

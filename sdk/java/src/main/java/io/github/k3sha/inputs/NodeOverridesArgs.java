@@ -338,7 +338,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * When Proxmox VE starts the VM with its host, and stops it. Default: the group&#39;s.
+     * When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group&#39;s.
      * 
      * Change: in place.
      * 
@@ -349,7 +349,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable StartupArgs startup;
 
     /**
-     * @return When Proxmox VE starts the VM with its host, and stops it. Default: the group&#39;s.
+     * @return When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group&#39;s.
      * 
      * Change: in place.
      * 
@@ -701,7 +701,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param startup When Proxmox VE starts the VM with its host, and stops it. Default: the group&#39;s.
+         * @param startup When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group&#39;s.
          * 
          * Change: in place.
          * 
