@@ -30,13 +30,13 @@ const (
 // Annotate describes the component.
 func (c *K3sHaCluster) Annotate(a infer.Annotator) {
 	a.Describe(c, clusterDoc)
-	a.Describe(&c.Kubeconfig, "The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP or `loadBalancers.apiPort` changes. "+
+	a.Describe(&c.Kubeconfig, "The admin's kubeconfig, with the VIP, or `network.endpoint`, as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP, `network.endpoint`, `k3s.context` or `loadBalancers.apiPort` changes. "+
 		"Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.")
 	a.Describe(&c.Endpoint, "URL of the Kubernetes API at the VIP, or at `network.endpoint`, like `https://192.168.1.220:6443`. Known at preview.")
 	a.Describe(&c.ClientCertificate, "The kubeconfig's client certificate, PEM, for providers and programs that take no kubeconfig. It is renewed as the kubeconfig is.")
 	a.Describe(&c.ClientKey, "The kubeconfig's client key, PEM.")
 	a.Describe(&c.AgentToken, "The workers' token in full, `K10<hash of the CA>::node:<password>`: a machine that is not this program's joins as a worker with `K3S_URL` the `endpoint` and `K3S_TOKEN` this, the release that of `k3s.version`.\n\nUpstream: /var/lib/rancher/k3s/server/agent-token.")
-	a.Describe(&c.AnsibleInventory, "An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys; host keys are in it. Known when the cluster's identity is.")
+	a.Describe(&c.AnsibleInventory, "An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys. Nodes are pinned to their host keys; the jump host is known, or not, to who runs Ansible. Known when the cluster's identity is.")
 	a.Describe(&c.Summary, "The cluster on one screen, as text: nodes, addresses, release, endpoint, what to do next. Known when the API answers through the VIP.")
 	a.Describe(&c.CACertificate, "The cluster's server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.")
 	a.Describe(&c.Token, "The servers' token in full, `K10<hash of the CA>::server:<password>`. Restoring an etcd snapshot needs it.\n\nUpstream: /var/lib/rancher/k3s/server/token.")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -169,23 +168,17 @@ func (b *bootstrap) renewedFrom(ctx context.Context, name string) (machineSeed, 
 
 // template is that of a node: its slot's, its group's, or that of all.
 func (b *bootstrap) template(n topology.Node) pulumi.IntInput {
-	var group any
+	slots, own := value(b.args.Servers).Nodes, value(b.args.Servers).TemplateID
 	switch n.Role {
 	case topology.Server:
-		group = b.args.Servers
 	case topology.LoadBalancer:
-		group = b.args.LoadBalancers
+		slots, own = value(b.args.LoadBalancers).Nodes, value(b.args.LoadBalancers).TemplateID
 	case topology.Worker:
-		w := b.args.Workers[n.Pool]
-		group = &w
+		slots, own = b.args.Workers[n.Pool].Nodes, b.args.Workers[n.Pool].TemplateID
 	}
-	if g := reflect.ValueOf(group); !g.IsNil() {
-		args := g.Elem().Interface()
-		if own := take[shared](args).Nodes[strconv.Itoa(n.Slot)].TemplateID; own != nil {
-			return own
-		}
-		if own := take[sized](args).TemplateID; own != nil {
-			return own
+	for _, id := range []pulumi.IntInput{slots[strconv.Itoa(n.Slot)].TemplateID, own} {
+		if id != nil {
+			return id
 		}
 	}
 	return b.args.Proxmox.TemplateID

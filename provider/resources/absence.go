@@ -39,19 +39,26 @@ func (a Access) state(ctx context.Context, n topology.Node, do render.Do, waits 
 	return strings.TrimSpace(out), err
 }
 
-// Holds says whether a load balancer has the VIP now.
-func (a Access) Holds(ctx context.Context, n topology.Node) bool {
+// Holds says whether a load balancer has a VIP now, whichever.
+func (a Access) Holds(ctx context.Context, n topology.Node) bool { return len(a.held(ctx, n)) > 0 }
+
+// held are the virtual addresses that a load balancer has now.
+func (a Access) held(ctx context.Context, n topology.Node) []string {
 	out, err := a.state(ctx, n, render.Nothing, stateWaits)
-	return err == nil && strings.HasSuffix(out, " holds")
+	_, addresses, _ := strings.Cut(out, " holds ")
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(addresses)
 }
 
-// holder is the load balancer that has the VIP; "" if none says so.
+// holder is the load balancer that has the API's VIP; "" if none says so.
 func (a Access) holder(ctx context.Context) string {
 	lbs := a.loadBalancers()
 	holds := make([]bool, len(lbs))
 	var all sync.WaitGroup
 	for i, lb := range lbs {
-		all.Go(func() { holds[i] = a.Holds(ctx, lb) })
+		all.Go(func() { holds[i] = slices.Contains(a.held(ctx, lb), a.VIP) })
 	}
 	all.Wait()
 	if i := slices.Index(holds, true); i >= 0 {

@@ -115,8 +115,8 @@ func TestLoadBalancersYield(t *testing.T) {
 		want             string // of the error
 		did              []string
 	}{
-		{"another one serves", "serves holds\n", "serves\n", "", []string{"k3s-lb-01: yield"}},
-		{"no other one does", "serves holds\n", "idle\n", "will not take this load balancer away, for nobody would hold the VIP: k3s-lb-02 does not serve", nil},
+		{"another one serves", "serves holds 192.168.1.220\n", "serves\n", "", []string{"k3s-lb-01: yield"}},
+		{"no other one does", "serves holds 192.168.1.220\n", "idle\n", "will not take this load balancer away, for nobody would hold the VIP: k3s-lb-02 does not serve", nil},
 		{"it does not serve itself", "idle\n", "serves\n", "", nil},
 		{"it never did", "", "", "", nil},
 	} {
@@ -178,5 +178,25 @@ func TestSteer(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("did %v", got)
+	}
+}
+
+// The holder is who has the API's VIP, not who has another one.
+func TestHolder(t *testing.T) {
+	t.Parallel()
+	for i, c := range []struct{ first, second, want string }{
+		{"serves holds 192.168.1.230\n", "serves holds 192.168.1.220\n", "k3s-lb-02"},
+		{"serves holds 192.168.1.220 192.168.1.230\n", "serves\n", "k3s-lb-01"},
+		{"serves holds 192.168.1.22\n", "idle\n", ""},
+	} {
+		lbs := []topology.Node{node(topology.LoadBalancer, "k3s-lb-01", fmt.Sprintf("127.1.%d.1", 20+i)), node(topology.LoadBalancer, "k3s-lb-02", fmt.Sprintf("127.1.%d.2", 20+i))}
+		f := &fleet{states: map[string]string{"k3s-lb-01": c.first, "k3s-lb-02": c.second}}
+		access := f.start(t, lbs...)
+		if got := access.holder(t.Context()); got != c.want {
+			t.Errorf("%q, %q: %q", c.first, c.second, got)
+		}
+		if !access.Holds(t.Context(), lbs[0]) {
+			t.Errorf("%q: nothing is held", c.first)
+		}
 	}
 }

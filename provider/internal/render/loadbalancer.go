@@ -2,8 +2,6 @@ package render
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -23,13 +21,13 @@ func HAProxy(p topology.Plan) string {
 		ExtraLines                          []string
 		MaxConn, MaxConnForward             int
 		Forwards                            []forward
-		OtherVIPs                           []string
+		OtherVIPs                           []topology.VIP
 	}{
 		Cluster: p.Spec.ClusterName, VIP: p.Spec.Network.VIP, Balance: lb.Balance,
 		APIPort: lb.APIPort, StatusPort: lb.StatusPort,
 		CheckInterval: lb.CheckInterval, CheckFall: lb.CheckFall, CheckRise: lb.CheckRise,
 		Servers: bySlot(p.Servers()), LoadBalancers: p.LoadBalancers(), Others: p.Spec.Servers.Others, ExtraLines: lb.ExtraLines,
-		MaxConn: min(maxConn+len(forwards(p))*maxConnForward, mostConn), MaxConnForward: maxConnForward, Forwards: forwards(p), OtherVIPs: otherVIPs(p),
+		MaxConn: min(maxConn+len(forwards(p))*maxConnForward, mostConn), MaxConnForward: maxConnForward, Forwards: forwards(p), OtherVIPs: lb.MoreVIPs(),
 	})
 }
 
@@ -40,7 +38,7 @@ const maxConn, maxConnForward, mostConn = 8192, 4096, 131072
 type forward struct {
 	topology.Forward
 	Path    string // of the input
-	Address string // "" for the API's, which all load balancers' ports belong to
+	Address string // "" for every one that has no forwards of its own, the API's among them
 	Backend string
 	Nodes   []topology.Node
 }
@@ -55,17 +53,8 @@ func forwards(p topology.Plan) []forward {
 	}
 	lb := p.Spec.LoadBalancers
 	add("loadBalancers.forward", "", "forward_", lb.Forward)
-	for _, name := range slices.Sorted(maps.Keys(lb.VIPs)) {
-		add("loadBalancers.vips."+name+".forward", lb.VIPs[name].Address, "forward_"+name+"_", lb.VIPs[name].Forward)
-	}
-	return out
-}
-
-// otherVIPs are the virtual addresses besides the API's.
-func otherVIPs(p topology.Plan) []string {
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(p.Spec.LoadBalancers.VIPs)) {
-		out = append(out, p.Spec.LoadBalancers.VIPs[name].Address)
+	for _, vip := range lb.MoreVIPs() {
+		add("loadBalancers.vips."+vip.Name+".forward", vip.Address, "forward_"+vip.Name+"_", vip.Forward)
 	}
 	return out
 }
@@ -104,8 +93,8 @@ func Keepalived(p topology.Plan, node topology.Node) string {
 		RouterID  int
 	}
 	instances := []instance{{"K3S_API", p.Spec.Network.VIP, lb.VirtualRouterID}}
-	for _, name := range slices.Sorted(maps.Keys(lb.VIPs)) {
-		instances = append(instances, instance{"VIP_" + name, lb.VIPs[name].Address, lb.VIPs[name].VirtualRouterID})
+	for _, vip := range lb.MoreVIPs() {
+		instances = append(instances, instance{"VIP_" + vip.Name, vip.Address, vip.VirtualRouterID})
 	}
 	return fill("keepalived.conf.tmpl", struct {
 		Cluster, Node, IP, AdvertInterval string

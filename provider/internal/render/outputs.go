@@ -52,8 +52,8 @@ func Summary(p topology.Plan, on map[string]string, holder string) string {
 		width = max(width, len(n.Name))
 	}
 	var vips, ports []string
-	for _, name := range slices.Sorted(maps.Keys(s.LoadBalancers.VIPs)) {
-		vips = append(vips, s.LoadBalancers.VIPs[name].Address+", "+name)
+	for _, vip := range s.LoadBalancers.MoreVIPs() {
+		vips = append(vips, vip.Address+", "+vip.Name)
 	}
 	for _, f := range forwards(p) {
 		address := f.Address

@@ -2,8 +2,6 @@ package render
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
@@ -143,7 +141,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 		return []string{"lib.sh", "lib-loadbalancer.sh", "converge-loadbalancer.sh"}, append(vars, status,
 			variable{"LAST", last(p, n)}, variable{"LB_MACS", macs(p)},
 			variable{"INTERFACE", s.LoadBalancers.Interface}, variable{"CA", secrets.CA}, variable{"HAPROXY", HAProxy(p)},
-			variable{"HAPROXY_UNIT", HAProxyUnit(p)}, variable{"LB_SERVERS", toolPath("lb-servers")},
+			variable{"HAPROXY_UNIT", HAProxyUnit(p)}, variable{"LB_SERVERS", toolPath("lb-servers")}, variable{"LB_ASK", toolPath("lb-ask")},
 			variable{"KEEPALIVED", Keepalived(p, n)}, variable{"KEEPALIVED_UNIT", file("keepalived-unit.conf")},
 			variable{"LB_CHECK", toolPath("lb-check")}, variable{"VRRP_LISTEN", toolPath("vrrp-listen")},
 			variable{"VIPS", vips(s)}, variable{"LB_ADDRESSES", addresses(p)})
@@ -194,8 +192,8 @@ func macs(p topology.Plan) string {
 func vips(s topology.Spec) string {
 	lb := s.LoadBalancers
 	out := []string{fmt.Sprintf("%s %d network.vip loadBalancers.virtualRouterId", s.Network.VIP, lb.VirtualRouterID)}
-	for _, name := range slices.Sorted(maps.Keys(lb.VIPs)) {
-		out = append(out, fmt.Sprintf("%s %d loadBalancers.vips.%[3]s.address loadBalancers.vips.%[3]s.virtualRouterId", lb.VIPs[name].Address, lb.VIPs[name].VirtualRouterID, name))
+	for _, vip := range lb.MoreVIPs() {
+		out = append(out, fmt.Sprintf("%s %d loadBalancers.vips.%[3]s.address loadBalancers.vips.%[3]s.virtualRouterId", vip.Address, vip.VirtualRouterID, vip.Name))
 	}
 	return strings.Join(out, "\n")
 }

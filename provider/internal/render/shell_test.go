@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -382,7 +383,24 @@ case $at in ::192.168.1.201:6443) printf 401 ;; ::192.168.1.202:6443) printf 503
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := strings.NewReplacer("/etc/haproxy/k3sha", dir, "/run/k3sha-steered", dir+"/steered").Replace(string(text))
+	// What HAProxy knows of forwards it keeps, but for what has another port by now, and for what is no forward.
+	listener, err := net.Listen("unix", dir+"/admin.sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	kept := "5 forward_web 1 k3s-worker-01 192.168.1.211 0 8 1 1 1 8 2 0 6 0 0 0 - 8080 - 0 0 - - 0"
+	program(t, dir, "lb-ask", `[ "$*" = "show servers state" ] || exit 1
+echo 1
+echo "# be_id be_name"
+echo "`+kept+`"
+echo "5 forward_web 2 k3s-worker-02 192.168.1.212 2 0 1 1 1 15 3 2 6 0 0 0 - 9090 - 0 0 - - 0"
+echo "3 k3s_api 1 k3s-server-01 192.168.1.201 2 0 1 1 1 15 3 2 6 0 0 0 - 6443 - 0 0 - - 0"`)
+	config := "backend k3s_api from k3s_tcp\n    server k3s-server-01 192.168.1.201:6443\nbackend forward_web from k3s_tcp\n    server k3s-worker-01 192.168.1.211:8080\n    server k3s-worker-02 192.168.1.212:8080\n"
+	if err := os.WriteFile(dir+"/haproxy.cfg", []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := strings.NewReplacer("/etc/haproxy/k3sha", dir, "/etc/haproxy/haproxy.cfg", dir+"/haproxy.cfg", "/run/haproxy", dir, "/usr/local/lib/k3sha/lb-ask", "lb-ask", "/run/k3sha-steered", dir+"/steered").Replace(string(text))
 	if err := os.MkdirAll(dir+"/steered", 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -405,7 +423,8 @@ case $at in ::192.168.1.201:6443) printf 401 ;; ::192.168.1.202:6443) printf 503
 	for i := range want {
 		want[i] = "3 k3s_api " + want[i] + " 6 0 0 0 - 6443 - 0 0 - - 0"
 	}
-	if len(lines) != 6 || lines[0] != "1" || !strings.HasPrefix(lines[1], "# be_id be_name srv_id srv_name srv_addr srv_op_state ") || !slices.Equal(lines[2:], want) {
+	want = append(want, kept)
+	if len(lines) != 7 || lines[0] != "1" || !strings.HasPrefix(lines[1], "# be_id be_name srv_id srv_name srv_addr srv_op_state ") || !slices.Equal(lines[2:], want) {
 		t.Errorf("HAProxy is told:\n%s\nwant\n%s", got, strings.Join(want, "\n"))
 	}
 }

@@ -51,8 +51,8 @@ func TestSteerLoadBalancer(t *testing.T) {
 			if c.then != "" {
 				then = `; [ "$(grep -c x "` + dir + `/asks")" -lt 2 ] || mv "` + dir + `/then" "` + dir + `/states" 2>/dev/null || :`
 			}
-			program(t, dir, "python3", `case $3 in "show servers state") echo x >>"`+dir+`/asks"; cat "`+dir+`/states"`+then+` ;; *) echo "$3" >>"`+dir+`/log"; echo ;; esac`)
-			script := strings.NewReplacer("/run/k3sha-steered", dir+"/steered", "/run/haproxy", dir, "export LC_ALL=C PATH=", "export LC_ALL=C PATH="+dir+"/bin:").
+			program(t, dir, "lb-ask", `case $1 in "show servers state") echo x >>"`+dir+`/asks"; cat "`+dir+`/states"`+then+` ;; *) echo "$1" >>"`+dir+`/log"; echo ;; esac`)
+			script := strings.NewReplacer("/run/k3sha-steered", dir+"/steered", "/run/haproxy", dir, "/usr/local/lib/k3sha/lb-ask", "lb-ask", "export LC_ALL=C PATH=", "export LC_ALL=C PATH="+dir+"/bin:").
 				Replace(render.SteerScript("k3s-lb-01", "k3s-server-01", c.ready, c.api))
 			if out, err := sh(t, script); err != nil || out != "" {
 				t.Fatalf("%v %s", err, out)

@@ -22,7 +22,7 @@ var inline = map[string]bool{
 }
 
 // programs are what load balancers run themselves; steps put them in place.
-var programs = []string{"lb-check", "lb-servers", "vrrp-listen"}
+var programs = []string{"lb-ask", "lb-check", "lb-servers", "vrrp-listen"}
 
 // toolName is a part's name on a node, with a hash of what is in it.
 func toolName(part string) string {

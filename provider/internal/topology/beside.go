@@ -30,28 +30,30 @@ func CheckBeside(s, other Spec) []Problem {
 	}
 	shared := slices.ContainsFunc(s.Proxmox.Nodes, func(node string) bool { return slices.Contains(other.Proxmox.Nodes, node) })
 	lan := shared && s.onOneLAN(other)
-	if lan && s.Network.VIP == other.Network.VIP {
-		add("network.vip", "%s is the VIP of cluster {other} too; give each its own", s.Network.VIP)
-	}
-	ips, macs, ids := map[string]string{other.Network.VIP: "its VIP"}, map[string]string{}, map[int]string{}
-	routers := map[int]bool{other.LoadBalancers.VirtualRouterID: true}
-	for _, vip := range other.LoadBalancers.VIPs {
-		ips[vip.Address], routers[vip.VirtualRouterID] = "a VIP", true
-	}
-	if lan && routers[s.LoadBalancers.VirtualRouterID] {
-		add("loadBalancers.virtualRouterId", "%d is the VRRP router id of cluster {other} too, on the same network; give each its own", s.LoadBalancers.VirtualRouterID)
-	}
-	for _, name := range sortedKeys(s.LoadBalancers.VIPs) {
-		vip, path := s.LoadBalancers.VIPs[name], "loadBalancers.vips."+name
-		if lan && routers[vip.VirtualRouterID] {
-			add(path+".virtualRouterId", "%d is the VRRP router id of cluster {other} too, on the same network; give each its own", vip.VirtualRouterID)
-		}
-		if whose := ips[vip.Address]; lan && whose != "" {
-			add(path+".address", "%s is %s of cluster {other} too; give each its own", vip.Address, whose)
-		}
-	}
+	ips, macs, ids := map[string]string{}, map[string]string{}, map[int]string{}
 	for _, n := range other.Nodes() {
-		ips[n.IP], macs[n.MAC], ids[n.VMID] = n.Name, n.Name, n.Name
+		if n.IP != "" {
+			ips[n.IP] = n.Name
+		}
+		macs[n.MAC], ids[n.VMID] = n.Name, n.Name
+	}
+	routers := map[int]bool{other.LoadBalancers.VirtualRouterID: true}
+	for _, vip := range other.LoadBalancers.MoreVIPs() {
+		ips[vip.Address], routers[vip.VirtualRouterID] = "loadBalancers.vips."+vip.Name, true
+	}
+	ips[other.Network.VIP] = "its VIP"
+	virtual := func(addressPath, address, routerPath string, router int) {
+		if whose := ips[address]; lan && whose != "" {
+			add(addressPath, "%s is %s in cluster {other}; choose an address that nothing else uses", address, whose)
+		}
+		if lan && routers[router] {
+			add(routerPath, "%d is the VRRP router id of cluster {other} too, on the same network; give each its own", router)
+		}
+	}
+	virtual("network.vip", s.Network.VIP, "loadBalancers.virtualRouterId", s.LoadBalancers.VirtualRouterID)
+	for _, vip := range s.LoadBalancers.MoreVIPs() {
+		path := "loadBalancers.vips." + vip.Name
+		virtual(path+".address", vip.Address, path+".virtualRouterId", vip.VirtualRouterID)
 	}
 	v := &validator{spec: s}
 	found := newPerGroup(v)
@@ -67,12 +69,5 @@ func CheckBeside(s, other Spec) []Problem {
 		}
 	}
 	found.flush()
-	if lan {
-		for _, n := range other.Nodes() {
-			if n.IP == s.Network.VIP && n.IP != "" {
-				add("network.vip", "%s is the address of %s in cluster {other}; choose an address that nothing else uses", s.Network.VIP, n.Name)
-			}
-		}
-	}
 	return append(out, v.problems...)
 }

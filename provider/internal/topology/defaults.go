@@ -90,6 +90,7 @@ func ApplyDefaults(s Spec) Spec {
 		if vip.VirtualRouterID == 0 {
 			vip.VirtualRouterID = routerID(s.ClusterName + " " + name)
 		}
+		vip.Name = name
 		vip.Forward = withDefaults(vip.Forward, s.Workers)
 		vips[name] = vip
 	}

@@ -58,6 +58,15 @@ func (p Plan) Targets(f Forward) []Node {
 	return out
 }
 
+// MoreVIPs are the virtual addresses besides the API's, by name.
+func (l LoadBalancers) MoreVIPs() []VIP {
+	var out []VIP
+	for _, name := range sortedKeys(l.VIPs) {
+		out = append(out, l.VIPs[name])
+	}
+	return out
+}
+
 // Forwards says whether any port is forwarded.
 func (l LoadBalancers) Forwards() bool {
 	if len(l.Forward) > 0 {

@@ -164,6 +164,7 @@ type Forward struct {
 
 // VIP is one more virtual address.
 type VIP struct {
+	Name            string
 	Address         string
 	VirtualRouterID int
 	Forward         []Forward

@@ -26,7 +26,7 @@ type K3sHaCluster struct {
 	//
 	// Upstream: /var/lib/rancher/k3s/server/agent-token.
 	AgentToken pulumi.StringOutput `pulumi:"agentToken"`
-	// An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys; host keys are in it. Known when the cluster's identity is.
+	// An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys. Nodes are pinned to their host keys; the jump host is known, or not, to who runs Ansible. Known when the cluster's identity is.
 	AnsibleInventory pulumi.StringOutput `pulumi:"ansibleInventory"`
 	// The cluster's server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.
 	CaCertificate pulumi.StringOutput `pulumi:"caCertificate"`
@@ -38,7 +38,7 @@ type K3sHaCluster struct {
 	ClientKey pulumi.StringOutput `pulumi:"clientKey"`
 	// URL of the Kubernetes API at the VIP, or at `network.endpoint`, like `https://192.168.1.220:6443`. Known at preview.
 	Endpoint pulumi.StringOutput `pulumi:"endpoint"`
-	// The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
+	// The admin's kubeconfig, with the VIP, or `network.endpoint`, as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP, `network.endpoint`, `k3s.context` or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
 	Kubeconfig pulumi.StringOutput `pulumi:"kubeconfig"`
 	// All nodes by name, load balancers included. Known at preview.
 	Nodes NodeInfoMapOutput `pulumi:"nodes"`
@@ -239,7 +239,7 @@ func (o K3sHaClusterOutput) AgentToken() pulumi.StringOutput {
 	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.AgentToken }).(pulumi.StringOutput)
 }
 
-// An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys; host keys are in it. Known when the cluster's identity is.
+// An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys. Nodes are pinned to their host keys; the jump host is known, or not, to who runs Ansible. Known when the cluster's identity is.
 func (o K3sHaClusterOutput) AnsibleInventory() pulumi.StringOutput {
 	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.AnsibleInventory }).(pulumi.StringOutput)
 }
@@ -269,7 +269,7 @@ func (o K3sHaClusterOutput) Endpoint() pulumi.StringOutput {
 	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.Endpoint }).(pulumi.StringOutput)
 }
 
-// The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
+// The admin's kubeconfig, with the VIP, or `network.endpoint`, as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP, `network.endpoint`, `k3s.context` or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
 func (o K3sHaClusterOutput) Kubeconfig() pulumi.StringOutput {
 	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.Kubeconfig }).(pulumi.StringOutput)
 }

@@ -375,7 +375,7 @@ class K3sHaCluster(pulumi.ComponentResource):
     @pulumi.getter(name="ansibleInventory")
     def ansible_inventory(self) -> pulumi.Output[_builtins.str]:
         """
-        An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys; host keys are in it. Known when the cluster's identity is.
+        An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys. Nodes are pinned to their host keys; the jump host is known, or not, to who runs Ansible. Known when the cluster's identity is.
         """
         return pulumi.get(self, "ansible_inventory")
 
@@ -423,7 +423,7 @@ class K3sHaCluster(pulumi.ComponentResource):
     @pulumi.getter
     def kubeconfig(self) -> pulumi.Output[_builtins.str]:
         """
-        The admin's kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
+        The admin's kubeconfig, with the VIP, or `network.endpoint`, as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP, `network.endpoint`, `k3s.context` or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
         """
         return pulumi.get(self, "kubeconfig")
 

@@ -17,6 +17,8 @@ apply_haproxy() {
 	fi
 	mkdir -p /usr/local/lib/k3sha /etc/systemd/system/haproxy.service.d
 	chmod 0755 /usr/local/lib/k3sha
+	put 0755 /usr/local/lib/k3sha/lb-ask "$(cat "$LB_ASK")
+"
 	put 0755 /usr/local/lib/k3sha/lb-servers "$(cat "$LB_SERVERS")
 "
 	put 0644 /etc/systemd/system/haproxy.service.d/k3sha.conf "$HAPROXY_UNIT"

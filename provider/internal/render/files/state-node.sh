@@ -1,5 +1,5 @@
-# Says what this machine does: "started" if k3s has ever come up here, or runs; on a load balancer "serves" if it does, with "holds" if it has the
-# VIP, and "idle" if it should. A load balancer can be asked to yield the VIP, before it goes, and to serve again.
+# Says what this machine does: "started" if k3s has ever come up here, or runs; on a load balancer "serves" if it does, with "holds" and the
+# virtual addresses that it has, and "idle" if it should. A load balancer can be asked to yield the VIP, before it goes, and to serve again.
 if [ -z "$VIP" ]; then
 	if [ -s /var/lib/k3sha/reached ] || systemctl is-active -q k3s || systemctl is-active -q k3s-agent; then echo started; fi
 	exit 0
@@ -53,9 +53,8 @@ serve)
 	;;
 esac
 if serves; then
-	held=
-	if holds; then held=" holds"; fi
-	echo "serves$held"
+	mine=$(held | paste -sd ' ')
+	echo "serves${mine:+ holds $mine}"
 else
 	echo idle
 fi

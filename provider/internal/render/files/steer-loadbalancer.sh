@@ -8,17 +8,7 @@ elif [ -n "$API" ]; then
 	: >"/run/k3sha-steered/$SERVER"
 fi
 [ -S /run/haproxy/admin.sock ] || exit 0
-ask() {
-	python3 -c '
-import socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.settimeout(5)
-s.connect("/run/haproxy/admin.sock")
-s.sendall(sys.argv[1].encode() + b"\n")
-while (part := s.recv(65536)):
-    sys.stdout.write(part.decode())
-' "$1" 2>&1
-}
+ask() { /usr/local/lib/k3sha/lb-ask "$1" 2>&1; }
 failed() { die "HAProxy cannot be told about $SERVER: $(printf '%s' "$1" | tail -n 1)"; }
 # alone: forwards in which this node is the only one of several that gets connections. A pod of another one may be ready before it has passed
 # the check, and the next node then goes too early.

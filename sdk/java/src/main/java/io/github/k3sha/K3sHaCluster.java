@@ -47,14 +47,14 @@ public class K3sHaCluster extends com.pulumi.resources.ComponentResource {
         return this.agentToken;
     }
     /**
-     * An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_&lt;pool&gt;`, with address, user, port and jump host. It holds no keys; host keys are in it. Known when the cluster&#39;s identity is.
+     * An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_&lt;pool&gt;`, with address, user, port and jump host. It holds no keys. Nodes are pinned to their host keys; the jump host is known, or not, to who runs Ansible. Known when the cluster&#39;s identity is.
      * 
      */
     @Export(name="ansibleInventory", refs={String.class}, tree="[0]")
     private Output<String> ansibleInventory;
 
     /**
-     * @return An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_&lt;pool&gt;`, with address, user, port and jump host. It holds no keys; host keys are in it. Known when the cluster&#39;s identity is.
+     * @return An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_&lt;pool&gt;`, with address, user, port and jump host. It holds no keys. Nodes are pinned to their host keys; the jump host is known, or not, to who runs Ansible. Known when the cluster&#39;s identity is.
      * 
      */
     public Output<String> ansibleInventory() {
@@ -131,14 +131,14 @@ public class K3sHaCluster extends com.pulumi.resources.ComponentResource {
         return this.endpoint;
     }
     /**
-     * The admin&#39;s kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
+     * The admin&#39;s kubeconfig, with the VIP, or `network.endpoint`, as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP, `network.endpoint`, `k3s.context` or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
      * 
      */
     @Export(name="kubeconfig", refs={String.class}, tree="[0]")
     private Output<String> kubeconfig;
 
     /**
-     * @return The admin&#39;s kubeconfig, with the VIP as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
+     * @return The admin&#39;s kubeconfig, with the VIP, or `network.endpoint`, as its server. Known and byte for byte the same at every update unless its certificate is renewed, or the VIP, `network.endpoint`, `k3s.context` or `loadBalancers.apiPort` changes. Its client certificate is valid for `k3s.adminCertificateDays`, and is renewed by the first `pulumi up` in its last 60 days. It comes when the API answers through the VIP.
      * 
      */
     public Output<String> kubeconfig() {
