@@ -77,6 +77,13 @@ func (m *mocks) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 	case strings.Contains(args.TypeToken, "Command"):
 		out["stdout"] = resource.NewStringProperty("")
 	}
+	if args.RegisterRPC != nil { // as the engine does
+		for _, key := range args.RegisterRPC.GetAdditionalSecretOutputs() {
+			if v, found := out[resource.PropertyKey(key)]; found && !v.IsSecret() {
+				out[resource.PropertyKey(key)] = resource.MakeSecret(v)
+			}
+		}
+	}
 	return args.Name + "-id", out, nil
 }
 
@@ -130,7 +137,7 @@ func reference(private string) component.K3sHaClusterArgs {
 
 type outputs struct {
 	Kubeconfig, Endpoint, CA, Token, Bundle, Until string
-	Secret                                         []bool // kubeconfig, token, bundle, until
+	Secret                                         []string // the names of those that are
 	Nodes                                          map[string]component.NodeInfo
 }
 
@@ -143,9 +150,16 @@ func construct(t *testing.T, args component.K3sHaClusterArgs) (map[string]record
 		if err != nil {
 			return err
 		}
-		for _, o := range []pulumi.StringOutput{c.Kubeconfig, c.Token, c.RecoveryBundle, c.CertificatesUntil} {
-			out.Secret = append(out.Secret, pulumi.IsSecret(o))
+		for name, o := range map[string]pulumi.Output{
+			"kubeconfig": c.Kubeconfig, "endpoint": c.Endpoint, "caCertificate": c.CACertificate, "token": c.Token, "recoveryBundle": c.RecoveryBundle,
+			"certificatesUntil": c.CertificatesUntil, "nodes": c.Nodes, "clientCertificate": c.ClientCertificate, "clientKey": c.ClientKey,
+			"agentToken": c.AgentToken, "ansibleInventory": c.AnsibleInventory, "summary": c.Summary,
+		} {
+			if pulumi.IsSecret(o) {
+				out.Secret = append(out.Secret, name)
+			}
 		}
+		slices.Sort(out.Secret)
 		// Outputs of a resource that has failed never come.
 		pulumi.All(c.Kubeconfig, c.Endpoint, c.CACertificate, c.Token, c.Nodes, c.RecoveryBundle, c.CertificatesUntil).ApplyT(func(v []any) string {
 			out.Kubeconfig, out.Endpoint, out.CA, out.Token = v[0].(string), v[1].(string), v[2].(string), v[3].(string)
@@ -522,8 +536,8 @@ func TestOutputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []bool{true, true, true, false}; !slices.Equal(out.Secret, want) {
-		t.Errorf("secret: kubeconfig, token, bundle, end of certificates: %v", out.Secret)
+	if want := []string{"agentToken", "clientKey", "kubeconfig", "recoveryBundle", "token"}; !slices.Equal(out.Secret, want) {
+		t.Errorf("secret: %v, want %v", out.Secret, want)
 	}
 	if out.Endpoint != "https://192.168.1.220:6443" || out.Token != "K10cafe::server:S3RVER" || out.CA != identity().Authorities.Server.Certificate {
 		t.Errorf("endpoint %q, token %q, CA %q", out.Endpoint, out.Token, out.CA)

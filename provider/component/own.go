@@ -288,7 +288,7 @@ func (b *bootstrap) newOutputs() error {
 	c.AgentToken = pulumi.ToSecret(pulumi.All(id.CAHash, id.AgentToken).ApplyT(func(v []any) string {
 		return "K10" + v[0].(string) + "::node:" + v[1].(string)
 	})).(pulumi.StringOutput)
-	c.ClientCertificate = pulumi.All(admin.Certificate, reached).ApplyT(func(v []any) string { return v[0].(string) }).(pulumi.StringOutput)
+	c.ClientCertificate = pulumi.Unsecret(pulumi.All(admin.Certificate, reached).ApplyT(func(v []any) string { return v[0].(string) })).(pulumi.StringOutput)
 	c.ClientKey = pulumi.ToSecret(pulumi.All(admin.Key, reached).ApplyT(func(v []any) string { return v[0].(string) })).(pulumi.StringOutput)
 	c.AnsibleInventory = pulumi.Unsecret(id.RecoveryBundle.ApplyT(func(text string) (string, error) { // host keys are derived from what is in it
 		bundle, err := pki.Decode(text)
@@ -315,12 +315,13 @@ func (b *bootstrap) newOutputs() error {
 		c.Snapshots = pulumi.ToOutput([]resources.Snapshot{}).ApplyT(func(none []resources.Snapshot) []resources.Snapshot { return none }).(SnapshotArrayOutput)
 	}
 	c.Nodes = nodeInfos(b.plan, b.vms)
-	c.Summary = pulumi.All(c.Nodes, b.settled.Holder, reached).ApplyT(func(v []any) string {
+	// What a remote command gives counts as secret, that the API answers too.
+	c.Summary = pulumi.Unsecret(pulumi.All(c.Nodes, b.settled.Holder, reached).ApplyT(func(v []any) string {
 		on := map[string]string{}
 		for name, node := range v[0].(map[string]NodeInfo) {
 			on[name] = node.ProxmoxNode
 		}
 		return render.Summary(b.plan, on, v[1].(string))
-	}).(pulumi.StringOutput)
+	})).(pulumi.StringOutput)
 	return nil
 }

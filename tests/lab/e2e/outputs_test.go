@@ -38,6 +38,21 @@ func TestLongOutputs(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	t.Run("who looks at the stack sees what is no secret, and nothing else", func(t *testing.T) {
+		text, err := p.Pulumi(t.Context(), p.project, p.stack, "stack", "output", "--json").Output()
+		var shown map[string]any
+		if err != nil || json.Unmarshal(text, &shown) != nil {
+			t.Fatalf("%v %s", err, text)
+		}
+		var secret []string
+		for name, value := range shown {
+			if value == "[secret]" {
+				secret = append(secret, name)
+			}
+		}
+		slices.Sort(secret)
+		expect(t, "secret outputs", secret, []string{"agentToken", "key", "kubeconfig"})
+	})
 	t.Run("kubeconfig by the name", func(t *testing.T) {
 		const name = "server: https://api.example.org:6443\n"
 		if out.Endpoint != "https://api.example.org:6443" || strings.Count(out.Kubeconfig, name) != 1 || !strings.Contains(out.Kubeconfig, "current-context: prod\n") {
