@@ -33,18 +33,18 @@ func CheckBeside(s, other Spec) []Problem {
 	ips, macs, ids := map[string]string{}, map[string]string{}, map[int]string{}
 	for _, n := range other.Nodes() {
 		if n.IP != "" {
-			ips[n.IP] = n.Name
+			ips[n.IP] = n.Name + " in cluster {other}"
 		}
 		macs[n.MAC], ids[n.VMID] = n.Name, n.Name
 	}
 	routers := map[int]bool{other.LoadBalancers.VirtualRouterID: true}
 	for _, vip := range other.LoadBalancers.MoreVIPs() {
-		ips[vip.Address], routers[vip.VirtualRouterID] = "loadBalancers.vips."+vip.Name, true
+		ips[vip.Address], routers[vip.VirtualRouterID] = "loadBalancers.vips."+vip.Name+" of cluster {other}", true
 	}
-	ips[other.Network.VIP] = "its VIP"
+	ips[other.Network.VIP] = "the VIP of cluster {other}"
 	virtual := func(addressPath, address, routerPath string, router int) {
 		if whose := ips[address]; lan && whose != "" {
-			add(addressPath, "%s is %s in cluster {other}; choose an address that nothing else uses", address, whose)
+			add(addressPath, "%s is %s too; give each its own", address, whose)
 		}
 		if lan && routers[router] {
 			add(routerPath, "%d is the VRRP router id of cluster {other} too, on the same network; give each its own", router)
@@ -59,7 +59,7 @@ func CheckBeside(s, other Spec) []Problem {
 	found := newPerGroup(v)
 	for _, n := range s.Nodes() {
 		if whose := ips[n.IP]; lan && whose != "" && n.IP != "" {
-			found.add(n.Path+".firstAddress", "ip", fmt.Sprintf("%s would have %s, which is %s in cluster {other}", n.Name, n.IP, whose), "give each its own")
+			found.add(n.Path+".firstAddress", "ip", fmt.Sprintf("%s would have %s, which is %s", n.Name, n.IP, whose), "give each its own")
 		}
 		if whose := macs[n.MAC]; lan && whose != "" {
 			found.add(n.Path+".nodes", "mac", fmt.Sprintf("%s would have MAC %s, the one of %s in cluster {other}", n.Name, n.MAC, whose), "give each its own")

@@ -134,8 +134,8 @@ func TestCheckBeside(t *testing.T) {
 		"the name": {func(s *topology.Spec) { s.ClusterName = "k3s" }, []string{
 			`clusterName: k3s is the name of cluster {other} too, and its VMs' names and ids derive from it; give each its own`,
 		}},
-		"the VIP":       {func(s *topology.Spec) { s.Network.VIP = "192.168.1.220" }, []string{`network.vip: 192.168.1.220 is its VIP in cluster {other}; choose an address that nothing else uses`}},
-		"its VIP there": {func(s *topology.Spec) { s.Network.VIP = "192.168.1.202" }, []string{`network.vip: 192.168.1.202 is k3s-server-02 in cluster {other}; choose an address that nothing else uses`}},
+		"the VIP":       {func(s *topology.Spec) { s.Network.VIP = "192.168.1.220" }, []string{`network.vip: 192.168.1.220 is the VIP of cluster {other} too; give each its own`}},
+		"its VIP there": {func(s *topology.Spec) { s.Network.VIP = "192.168.1.202" }, []string{`network.vip: 192.168.1.202 is k3s-server-02 in cluster {other} too; give each its own`}},
 		"the router id": {func(s *topology.Spec) {
 			s.LoadBalancers.VirtualRouterID = 0
 			s.LoadBalancers.VirtualRouterID = topology.ApplyDefaults(reference()).LoadBalancers.VirtualRouterID
@@ -156,7 +156,7 @@ func TestCheckBeside(t *testing.T) {
 		"another VIP at a node's address, with its router id": {func(s *topology.Spec) {
 			s.LoadBalancers.VIPs = map[string]topology.VIP{"ingress": {Address: "192.168.1.202", VirtualRouterID: 101}}
 		}, []string{
-			`loadBalancers.vips.ingress.address: 192.168.1.202 is k3s-server-02 in cluster {other}; choose an address that nothing else uses`,
+			`loadBalancers.vips.ingress.address: 192.168.1.202 is k3s-server-02 in cluster {other} too; give each its own`,
 			`loadBalancers.vips.ingress.virtualRouterId: 101 is the VRRP router id of cluster {other} too, on the same network; give each its own`,
 		}},
 		"the same, in another VLAN": {func(s *topology.Spec) { s.Network.VIP, s.Proxmox.VLAN = "192.168.1.220", 20 }, nil},
