@@ -96,6 +96,8 @@ func TestPlainAndSecret(t *testing.T) {
 		"Proxmox.templateId": true, "Servers.templateId": true, "WorkerPool.templateId": true, "LoadBalancers.templateId": true, "NodeOverrides.templateId": true,
 		"K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true,
 		"Bastion.privateKey": true, "Bastion.hostKey": true, "Ssh.publicKeys": true, "K3s.recoveryBundle": true, "S3.accessKey": true, "S3.secretKey": true,
+		"Manifest.content": true, "RegistryAuth.username": true, "RegistryAuth.password": true, "RegistryAuth.identityToken": true, "RegistryTls.key": true,
+		"Proxy.http": true, "Proxy.https": true, "Stats.password": true,
 	}
 	secrets := map[string]bool{
 		"K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true, "Bastion.privateKey": true,
@@ -103,6 +105,7 @@ func TestPlainAndSecret(t *testing.T) {
 		"K3s.recoveryBundle": true, "K3sHaCluster.recoveryBundle": true, "ClusterIdentity.recoveryBundle": true, "AdminCertificate.key": true,
 		"ClusterIdentity.token": true, "ClusterIdentity.agentToken": true,
 		"S3.accessKey": true, "S3.secretKey": true, "SnapshotStore.accessKey": true, "SnapshotStore.secretKey": true,
+		"RegistryAuth.password": true, "RegistryAuth.identityToken": true, "RegistryTls.key": true, "Proxy.http": true, "Proxy.https": true, "Stats.password": true,
 	}
 	// What the package's own resources have, not programs.
 	internal := []string{"NodeInfo", "Machine", "ContactVm", "SettledNode", "SettledMark", "MachineSeed", "MachineChange", "Snapshot", "SnapshotStore"}

@@ -73,6 +73,15 @@ type NetworkArgs struct {
 	Endpoint     *string  `pulumi:"endpoint,optional"`
 	DNS          []string `pulumi:"dns,optional"`
 	SearchDomain *string  `pulumi:"searchDomain,optional"`
+
+	Proxy *ProxyArgs `pulumi:"proxy,optional"`
+}
+
+// ProxyArgs is by what nodes reach the internet.
+type ProxyArgs struct {
+	HTTP    pulumi.StringInput `pulumi:"http,optional" provider:"secret"`
+	HTTPS   pulumi.StringInput `pulumi:"https,optional" provider:"secret"`
+	NoProxy []string           `pulumi:"noProxy,optional"`
 }
 
 // NodeArgs overrides what one slot gets from its group.
@@ -196,6 +205,15 @@ type LoadBalancersArgs struct {
 	ExtraLines      []string            `pulumi:"extraLines,optional"`
 	Forward         []ForwardArgs       `pulumi:"forward,optional"`
 	VIPs            map[string]VIPArgs  `pulumi:"vips,optional"`
+	Stats           *StatsArgs          `pulumi:"stats,optional"`
+}
+
+// StatsArgs is HAProxy's statistics page.
+type StatsArgs struct {
+	User         *string            `pulumi:"user,optional"`
+	Password     pulumi.StringInput `pulumi:"password" provider:"secret"`
+	Port         *int               `pulumi:"port,optional"`
+	SourceRanges []string           `pulumi:"sourceRanges,optional"`
 }
 
 // ForwardArgs is a port at a VIP whose connections go to nodes.
@@ -240,6 +258,57 @@ type K3sArgs struct {
 	DrainTimeout         *int               `pulumi:"drainTimeout,optional"`
 	DrainForce           *bool              `pulumi:"drainForce,optional"`
 	RecoveryBundle       pulumi.StringInput `pulumi:"recoveryBundle,optional" provider:"secret"`
+
+	Registries *RegistriesArgs           `pulumi:"registries,optional"`
+	Manifests  map[string]ManifestArgs   `pulumi:"manifests,optional"`
+	Airgap     *bool                     `pulumi:"airgap,optional"`
+	Images     map[string]RemoteFileArgs `pulumi:"images,optional"`
+}
+
+// RegistriesArgs is where nodes get container images from.
+type RegistriesArgs struct {
+	Mirrors map[string]RegistryMirrorArgs `pulumi:"mirrors,optional"`
+	Configs map[string]RegistryConfigArgs `pulumi:"configs,optional"`
+}
+
+// RegistryMirrorArgs is where the images of a registry are looked for first.
+type RegistryMirrorArgs struct {
+	Endpoint []string          `pulumi:"endpoint,optional"`
+	Rewrite  map[string]string `pulumi:"rewrite,optional"`
+}
+
+// RegistryConfigArgs is how a registry is reached.
+type RegistryConfigArgs struct {
+	Auth *RegistryAuthArgs `pulumi:"auth,optional"`
+	TLS  *RegistryTLSArgs  `pulumi:"tls,optional"`
+}
+
+// RegistryAuthArgs is who asks a registry.
+type RegistryAuthArgs struct {
+	Username      pulumi.StringInput `pulumi:"username,optional"`
+	Password      pulumi.StringInput `pulumi:"password,optional" provider:"secret"`
+	IdentityToken pulumi.StringInput `pulumi:"identityToken,optional" provider:"secret"`
+}
+
+// RegistryTLSArgs is how a registry's certificate is verified.
+type RegistryTLSArgs struct {
+	CA                 *string            `pulumi:"ca,optional"`
+	Certificate        *string            `pulumi:"certificate,optional"`
+	Key                pulumi.StringInput `pulumi:"key,optional" provider:"secret"`
+	InsecureSkipVerify *bool              `pulumi:"insecureSkipVerify,optional"`
+}
+
+// ManifestArgs is what k3s applies by itself.
+type ManifestArgs struct {
+	Content pulumi.StringInput `pulumi:"content,optional"`
+	URL     *string            `pulumi:"url,optional"`
+	SHA256  *string            `pulumi:"sha256,optional"`
+}
+
+// RemoteFileArgs is a file that nodes fetch.
+type RemoteFileArgs struct {
+	URL    string `pulumi:"url"`
+	SHA256 string `pulumi:"sha256"`
 }
 
 // EtcdArgs are etcd's timers.

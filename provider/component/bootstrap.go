@@ -3,6 +3,7 @@ package component
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
@@ -147,19 +148,38 @@ func (b *bootstrap) stdin(step topology.Step) pulumi.StringOutput {
 	id := b.identity
 	switch {
 	case step.Verb == topology.Converge && step.Node.Role == topology.LoadBalancer:
-		return id.CACertificate.ApplyT(func(ca string) string { return script(render.Secrets{CA: ca}) }).(pulumi.StringOutput)
+		return pulumi.All(id.CACertificate, b.statsCertificate(), b.leaves("loadBalancers.stats.")).ApplyT(func(v []any) string {
+			return script(render.Secrets{CA: v[0].(string), StatsCertificate: v[1].(string), Leaves: v[2].(map[string]string)})
+		}).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.Server:
 		access, secret := b.s3Keys()
-		return pulumi.All(id.Token, id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges, access, secret).ApplyT(func(v []any) string {
+		return pulumi.All(id.Token, id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges, access, secret, b.leaves("network.proxy.", "k3s.")).ApplyT(func(v []any) string {
 			return script(render.Secrets{
 				Token: v[0].(string), AgentToken: v[1].(string), CA: v[2].(string), CAHash: v[3].(string), Change: v[4].(map[string]int)[step.Node.Name],
-				S3AccessKey: v[5].(string), S3SecretKey: v[6].(string),
+				S3AccessKey: v[5].(string), S3SecretKey: v[6].(string), Leaves: v[7].(map[string]string),
 			})
 		}).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.Worker:
-		return pulumi.All(id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges).ApplyT(func(v []any) string {
-			return script(render.Secrets{AgentToken: v[0].(string), CA: v[1].(string), CAHash: v[2].(string), Change: v[3].(map[string]int)[step.Node.Name]})
+		return pulumi.All(id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges, b.leaves("network.proxy.", "k3s.registries.")).ApplyT(func(v []any) string {
+			return script(render.Secrets{AgentToken: v[0].(string), CA: v[1].(string), CAHash: v[2].(string), Change: v[3].(map[string]int)[step.Node.Name], Leaves: v[4].(map[string]string)})
 		}).(pulumi.StringOutput)
+	case step.Verb == topology.Prepare:
+		return b.leaves("network.proxy.").ApplyT(func(leaves map[string]string) string { return script(render.Secrets{Leaves: leaves}) }).(pulumi.StringOutput)
 	}
 	return pulumi.String(script(render.Secrets{})).ToStringOutput()
+}
+
+// statsCertificate is what load balancers show their statistics page with, its key behind it; "" where there is none.
+func (b *bootstrap) statsCertificate() pulumi.StringOutput {
+	if b.plan.Spec.LoadBalancers.Stats == nil {
+		return pulumi.String("").ToStringOutput()
+	}
+	return b.identity.RecoveryBundle.ApplyT(func(text string) (string, error) {
+		bundle, err := pki.Decode(text)
+		if err != nil {
+			return "", err
+		}
+		pair, err := bundle.Serving("load-balancer", render.StatsNames(b.plan))
+		return pair.Certificate + pair.Key, err
+	}).(pulumi.StringOutput)
 }

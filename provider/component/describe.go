@@ -20,6 +20,8 @@ const (
 	ofServers  = "\n\nChange: rolls through the servers one by one."
 	lbOnly     = "\n\nChange: reloads the load balancers, one after the other; nothing else."
 	atCreation = "\n\nChange: ignored by VMs that exist; it seeds new ones."
+	applies    = "\n\nChange: k3s applies it within 15 s after the update; nothing restarts."
+	rolls      = "rolls through the servers one by one, then the workers."
 	marks      = "\n\nChange: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays."
 	ofANode    = "\n\nChange: refused at preview for a node that exists; take its slot out, and bring it back with the new value."
 	forbidden  = "\n\nChange: refused at preview."
@@ -104,6 +106,7 @@ func (n *NetworkArgs) Annotate(a infer.Annotator) {
 		"\n\nChange: rolls through the servers one by one; the kubeconfig follows.\n\nUpstream: k3s' `tls-san`.")
 	a.Describe(&n.DNS, "Name servers. Default: the gateway."+reboots+"\n\nUpstream: `initialization.dns.servers`.")
 	a.Describe(&n.SearchDomain, "DNS search domain. Default: the template's, usually none."+reboots+" Taken out, VMs that have it keep it."+"\n\nUpstream: `initialization.dns.domain`.")
+	a.Describe(&n.Proxy, "A proxy between nodes and the internet. Default: none.")
 }
 
 // Annotate describes an override.
@@ -228,6 +231,7 @@ func (l *LoadBalancersArgs) Annotate(a infer.Annotator) {
 	a.Describe(&l.Forward, "Ports at the VIP that go on to nodes: to the ingress of the workers, or any other TCP service. Default: none."+lbOnly)
 	a.Describe(&l.VIPs, fmt.Sprintf("More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. "+
 		"The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.%s", lbOnly))
+	a.Describe(&l.Stats, "HAProxy's statistics page, and its metrics. Default: none.")
 	a.Describe(&l.ExtraLines, "More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none."+lbOnly)
 }
 
@@ -263,7 +267,7 @@ func (k *K3sArgs) Annotate(a infer.Annotator) {
 		"A downgrade or a skipped minor version is refused at preview. A release with which no server has come up can be taken back.\n\nUpstream: `INSTALL_K3S_VERSION`.")
 	a.Describe(&k.Disable, "Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none."+ofServers+"\n\nUpstream: k3s' `disable`.")
 	a.Describe(&k.TLSSANs, "Host names and addresses for the servers' certificate, besides the VIP and each server's own address. Default: none."+ofServers+" Names that are taken out stay in certificates.\n\nUpstream: k3s' `tls-san`.")
-	a.Describe(&k.ServerConfig, "More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.\n\nChange: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).\n\nUpstream: /etc/rancher/k3s/config.yaml.")
+	a.Describe(&k.ServerConfig, "More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.\n\nChange: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).\n\nUpstream: /etc/rancher/k3s/config.yaml.")
 	a.Describe(&k.WorkerConfig, "More options for the workers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.\n\nChange: restarts k3s on the workers.\n\nUpstream: /etc/rancher/k3s/config.yaml.")
 	a.Describe(&k.SecretsEncryption, "Whether Kubernetes secrets are encrypted in etcd. Default: true."+forbidden+"\n\nUpstream: k3s' `secrets-encryption`.")
 	a.Describe(&k.Token, "The servers' token, its password part. Default: made up once, and kept in the state."+forbidden+"\n\nUpstream: k3s' `token`.")
@@ -278,7 +282,91 @@ func (k *K3sArgs) Annotate(a infer.Annotator) {
 	a.Describe(&k.DrainTimeout, fmt.Sprintf("Seconds that a node may take to be drained, 10 to 7200. Then the update ends with an error that names pod and budget, and the node is uncordoned. Default: %d.\n\nChange: changes nothing itself.", topology.DefaultDrainTimeout))
 	a.Describe(&k.DrainForce, "Whether pods that are left after `drainTimeout` are deleted, which overrides their PodDisruptionBudgets. Default: false.\n\nChange: changes nothing itself.")
 	a.Describe(&k.RecoveryBundle, "Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.\n\nChange: may be taken out again; another one is refused at preview.")
+	a.Describe(&k.Registries, "Where nodes get container images from. Default: the registries that images name, without credentials.\n\nChange: "+rolls+"\n\nUpstream: /etc/rancher/k3s/registries.yaml.")
+	a.Describe(&k.Manifests, "What k3s itself applies to the cluster, by name: a manifest of Kubernetes each, HelmChart resources among them. A name is up to 63 lower-case letters, digits and hyphens. Default: none."+applies+
+		" One that is taken out is emptied, and k3s deletes what it made.\n\nUpstream: /var/lib/rancher/k3s/server/manifests; `kubectl -n kube-system get addons` shows what k3s has applied, and its events what it could not.")
+	a.Describe(&k.Airgap, "Whether nodes reach no registry: k3s' own images come from `mirror` as `<version>/k3s-airgap-images-<arch>.tar.zst`, verified by the release's list, and pods resolve names by `network.dns`. Default: false.\n\nChange: "+rolls+"\n\nUpstream: k3s' air-gap installation.")
+	a.Describe(&k.Images, "More archives of images that nodes import, by name. Default: none.\n\nChange: "+rolls+"\n\nUpstream: /var/lib/rancher/k3s/agent/images.")
 	a.Describe(&k.Etcd, "Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.")
+}
+
+// Annotate describes registries.
+func (r *RegistriesArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Registries")
+	a.Describe(r, "Mirrors of registries, and how registries are reached.")
+	a.Describe(&r.Mirrors, "By the name of a registry, like `docker.io`, or `*` for all: where its images are looked for before it is asked itself. Default: none.")
+	a.Describe(&r.Configs, "By the name of a registry or a mirror, with its port if it is not 443, like `registry.example.org:5000`: credentials and TLS. Default: none.")
+}
+
+// Annotate describes a mirror.
+func (m *RegistryMirrorArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "RegistryMirror")
+	a.Describe(m, "Where the images of a registry are looked for first.")
+	a.Describe(&m.Endpoint, "URLs, asked in their order, like `https://registry.example.org:5000`. Default: the registry itself.\n\nUpstream: `mirrors.<registry>.endpoint`.")
+	a.Describe(&m.Rewrite, "Regular expressions for images' names, and what takes their place at the mirror, like `^rancher/(.*)` and `mirrored/$1`. Default: none.\n\nUpstream: `mirrors.<registry>.rewrite`.")
+}
+
+// Annotate describes how a registry is reached.
+func (c *RegistryConfigArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "RegistryConfig")
+	a.Describe(c, "How a registry is reached.")
+	a.Describe(&c.Auth, "Who asks: `username` and `password`, or `identityToken`. Default: nobody in particular.\n\nUpstream: `configs.<registry>.auth`.")
+	a.Describe(&c.TLS, "How its certificate is verified. Default: by the CAs that the node's system trusts.\n\nUpstream: `configs.<registry>.tls`.")
+}
+
+// Annotate describes credentials.
+func (r *RegistryAuthArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "RegistryAuth")
+	a.Describe(r, "Credentials for a registry. On nodes they stand in a file of root's alone.")
+	a.Describe(&r.Username, "User. Belongs to `password`.\n\nUpstream: `auth.username`.")
+	a.Describe(&r.Password, "Password. Kept as a secret.\n\nUpstream: `auth.password`.")
+	a.Describe(&r.IdentityToken, "Token in place of user and password. Kept as a secret.\n\nUpstream: `auth.identity_token`.")
+}
+
+// Annotate describes TLS.
+func (t *RegistryTLSArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "RegistryTls")
+	a.Describe(t, "How a registry's certificate is verified, and what it is shown.")
+	a.Describe(&t.CA, "Certificate of the CA that signed the registry's, PEM.\n\nUpstream: `tls.ca_file`.")
+	a.Describe(&t.Certificate, "Certificate that nodes show, PEM. Belongs to `key`.\n\nUpstream: `tls.cert_file`.")
+	a.Describe(&t.Key, "Its private key, PEM. Kept as a secret.\n\nUpstream: `tls.key_file`.")
+	a.Describe(&t.InsecureSkipVerify, "Whether the registry's certificate is not verified. Default: false.\n\nUpstream: `tls.insecure_skip_verify`.")
+}
+
+// Annotate describes a manifest.
+func (m *ManifestArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Manifest")
+	a.Describe(m, "What k3s applies: `content`, or `url` and `sha256`.")
+	a.Describe(&m.Content, "Manifests of Kubernetes, YAML. May be a secret. Up to 512 KiB."+applies)
+	a.Describe(&m.URL, "Where each server fetches them. No credentials.\n\nChange: counts with another `sha256`.")
+	a.Describe(&m.SHA256, "SHA-256 of that file, 64 hex digits."+applies)
+}
+
+// Annotate describes a file.
+func (f *RemoteFileArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "RemoteFile")
+	a.Describe(f, "A file that nodes fetch, and verify.")
+	a.Describe(&f.URL, "Where it is. No credentials.\n\nChange: "+rolls)
+	a.Describe(&f.SHA256, "Its SHA-256, 64 hex digits.\n\nChange: "+rolls)
+}
+
+// Annotate describes a proxy.
+func (p *ProxyArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Proxy")
+	a.Describe(p, "A proxy for what nodes fetch themselves: packages, k3s' release, images. It is not written into the system's own settings.")
+	a.Describe(&p.HTTP, "URL for http, like `http://proxy.example.org:3128`; it may carry user and password. Kept as a secret. Default: none.\n\nChange: "+rolls+"\n\nUpstream: `HTTP_PROXY`.")
+	a.Describe(&p.HTTPS, "URL for https. Kept as a secret. Default: none.\n\nChange: "+rolls+"\n\nUpstream: `HTTPS_PROXY`.")
+	a.Describe(&p.NoProxy, "Hosts, domains, addresses and networks that are reached without it, besides the cluster's own: nodes, pods, services, the API. Default: none more.\n\nChange: "+rolls+"\n\nUpstream: `NO_PROXY`.")
+}
+
+// Annotate describes the statistics page.
+func (s *StatsArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Stats")
+	a.Describe(s, "HAProxy's statistics page on each load balancer, over TLS by a certificate of the cluster's CA (`caCertificate`), good for the load balancers' addresses and the VIPs; at `/metrics` the same for Prometheus.")
+	a.Describe(&s.User, "Who may look. Default: `"+topology.DefaultStatsUser+"`."+lbOnly)
+	a.Describe(&s.Password, "The password, at least 8 characters. Kept as a secret; load balancers have a hash of it."+lbOnly)
+	a.Describe(&s.Port, fmt.Sprintf("Port. Default: %d.", topology.DefaultStatsPort)+lbOnly+"\n\nUpstream: HAProxy's `bind`.")
+	a.Describe(&s.SourceRanges, "IPv4 networks and addresses from which it can be reached. Default: from everywhere."+lbOnly)
 }
 
 // Annotate describes snapshots.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -19,7 +20,7 @@ func CheckInputs(inputs resource.PropertyMap) (K3sHaClusterArgs, []topology.Prob
 	problems := checkShape(inputs)
 	var args K3sHaClusterArgs
 	decode(resource.NewObjectProperty(inputs), reflect.ValueOf(&args).Elem())
-	for _, p := range append(args.problems(), knownSecrets(inputs)...) {
+	for _, p := range slices.Concat(args.problems(), knownSecrets(inputs), knownLeaves(args, inputs)) {
 		if !follows(p.Path, problems) {
 			problems = append(problems, p)
 		}

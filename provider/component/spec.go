@@ -1,7 +1,9 @@
 package component
 
 import (
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -35,6 +37,7 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 		},
 		SSH: topology.SSH{User: value(a.SSH.User), Port: value(a.SSH.Port), MissingKey: a.SSH.PrivateKey == nil},
 	}
+	a.around(&s)
 	s.Reapply, s.K3s.Restart, s.K3s.Context = value(a.Reapply), value(a.K3s.Restart), value(a.K3s.Context)
 	if id, known := a.Proxmox.TemplateID.(pulumi.Int); known {
 		s.Proxmox.TemplateID = int(id)
@@ -62,6 +65,9 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 			CheckFall: value(g.CheckFall), CheckRise: value(g.CheckRise),
 			APIPort: value(g.APIPort), StatusPort: value(g.StatusPort), ExtraLines: g.ExtraLines,
 			Forward: forwards(g.Forward), VIPs: make(map[string]topology.VIP, len(g.VIPs)),
+		}
+		if t := g.Stats; t != nil {
+			s.LoadBalancers.Stats = &topology.Stats{User: value(t.User), Port: value(t.Port), SourceRanges: t.SourceRanges}
 		}
 		for name, vip := range g.VIPs {
 			s.LoadBalancers.VIPs[name] = topology.VIP{Address: vip.Address, VirtualRouterID: value(vip.VirtualRouterID), Forward: forwards(vip.Forward)}
@@ -98,6 +104,35 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 		}
 	}
 	return topology.ApplyDefaults(s)
+}
+
+// around turns what k3s reads besides its configuration.
+func (a K3sHaClusterArgs) around(s *topology.Spec) {
+	s.Leaves = slices.Sorted(maps.Keys(a.leaves()))
+	if p := a.Network.Proxy; p != nil {
+		s.Network.Proxy = &topology.Proxy{NoProxy: p.NoProxy}
+	}
+	s.K3s.Airgap = value(a.K3s.Airgap)
+	s.K3s.Manifests, s.K3s.Images = map[string]topology.Manifest{}, map[string]topology.RemoteFile{}
+	for name, m := range a.K3s.Manifests {
+		s.K3s.Manifests[name] = topology.Manifest{URL: value(m.URL), SHA256: strings.ToLower(value(m.SHA256))}
+	}
+	for name, image := range a.K3s.Images {
+		s.K3s.Images[name] = topology.RemoteFile{URL: image.URL, SHA256: strings.ToLower(image.SHA256)}
+	}
+	r := a.K3s.Registries
+	if r == nil {
+		return
+	}
+	out := topology.Registries{Mirrors: map[string]topology.RegistryMirror{}, Configs: map[string]topology.RegistryConfig{}}
+	for host, m := range r.Mirrors {
+		out.Mirrors[host] = topology.RegistryMirror{Endpoint: m.Endpoint, Rewrite: m.Rewrite}
+	}
+	for host, c := range r.Configs {
+		tls := value(c.TLS)
+		out.Configs[host] = topology.RegistryConfig{CA: value(tls.CA), Certificate: value(tls.Certificate), InsecureSkipVerify: value(tls.InsecureSkipVerify)}
+	}
+	s.K3s.Registries = &out
 }
 
 // shared are the inputs that all groups have. The schema knows no embedding, so each group repeats them; here they are one.

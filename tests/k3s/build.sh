@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds one release of the stand-in into DIR/<version>/: k3s, its list of sums, and the install script. Releases of v1.31 are made of
+# Builds one release of the stand-in into DIR/<version>/: k3s, the archive of its images, their list of sums, and the install script. Releases of v1.31 are made of
 # Kubernetes v1.31, those of v1.32 of Kubernetes v1.32: an upgrade from one to the other is one.
 # Usage: build.sh VERSION DIR
 set -eu
@@ -20,5 +20,6 @@ for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
 done
 cd "$here"
 CGO_ENABLED=0 go build "$@" -trimpath -ldflags "$flags" -o "$out/k3s" .
+CGO_ENABLED=0 go run ./airgap "$version" "$out/k3s-airgap-images-amd64.tar.zst"
 cp install.sh "$out/install.sh"
-(cd "$out" && sha256sum k3s >sha256sum-amd64.txt)
+(cd "$out" && sha256sum k3s k3s-airgap-images-amd64.tar.zst >sha256sum-amd64.txt)

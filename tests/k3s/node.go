@@ -31,13 +31,15 @@ type node struct {
 	labels     map[string]string     // of the role
 	containers sync.Mutex
 	processes  map[types.UID][]*exec.Cmd // of the pods that this process has started
+	images     *imageStore
+	pulls      map[types.UID]*pull
 
 	// A server's etcd member and its address; empty on agents.
 	member, address string
 }
 
 func newNode(o *options, name, ip string) *node {
-	return &node{o: o, name: name, ip: ip, processes: map[types.UID][]*exec.Cmd{}}
+	return &node{o: o, name: name, ip: ip, processes: map[types.UID][]*exec.Cmd{}, pulls: map[types.UID]*pull{}}
 }
 
 func (n *node) register(ctx context.Context) error {

@@ -70,6 +70,9 @@ func (n *node) live(ctx context.Context, pod *corev1.Pod, now time.Time) {
 		}
 	case pod.Status.Phase == corev1.PodPending && now.After(scheduledAt(pod).Add(podStart)), pod.Status.Phase == corev1.PodRunning && !podReady(pod):
 		if pod.Status.Phase == corev1.PodPending {
+			if !n.pulled(ctx, pod, now) {
+				return
+			}
 			n.startContainers(pod)
 		}
 		n.runs(pod)
@@ -158,8 +161,12 @@ var kubeletFlags = []string{
 	"register-with-taints", "streaming-connection-idle-timeout", "rotate-server-certificates", "make-iptables-util-chains", "tls-cipher-suites", "event-qps",
 }
 
-// startKubelet checks the kubelet's own arguments and opens its ports.
+// startKubelet checks the kubelet's own arguments, imports images and opens its ports.
 func (n *node) startKubelet(serving tls.Certificate, clientCA []byte) error {
+	var err error
+	if n.images, err = importImages(n.o.dataDir()); err != nil {
+		return err
+	}
 	for _, arg := range n.o.values["kubelet-arg"] {
 		key, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		if !slices.Contains(kubeletFlags, strings.TrimRight(key, "+-")) {

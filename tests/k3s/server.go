@@ -127,6 +127,7 @@ func runServer(ctx context.Context, o *options) error {
 	if !o.is("etcd-disable-snapshots") {
 		go s.snapshots.schedule(ctx, o.get("etcd-snapshot-schedule-cron", defaultCron), config)
 	}
+	go s.deploy(ctx)
 	go s.elected(ctx, "k3s", s.each(s.ownNode))
 	go s.elected(ctx, "k3s-etcd", s.each(s.ownMember))
 	member, err := s.memberName(false)

@@ -39,8 +39,11 @@ func (l *Lab) Daemon(ctx context.Context, null bool) error {
 	if err != nil {
 		return err
 	}
-	errs := make(chan error, 5)
+	errs := make(chan error, 7)
 	if err := l.startS3(ctx, errs); err != nil {
+		return err
+	}
+	if err := l.serveOutside(errs); err != nil {
 		return err
 	}
 	_ = os.Remove(l.socket())
@@ -50,6 +53,7 @@ func (l *Lab) Daemon(ctx context.Context, null bool) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/k3s/", http.StripPrefix("/k3s/", http.FileServer(http.Dir(l.Releases()))))
+	mux.Handle("/files/", http.StripPrefix("/files/", http.FileServer(http.Dir(l.state("files")))))
 	mux.Handle("/apt/", http.StripPrefix("/apt/", http.FileServer(http.Dir(l.system("apt")))))
 
 	if null {

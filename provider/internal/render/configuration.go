@@ -19,6 +19,12 @@ var credentials = regexp.MustCompile(`(?m)^(etcd-s3-access-key|etcd-s3-secret-ke
 // same config.yaml, but for their own names and addresses.
 func Configuration(p topology.Plan) map[string]string {
 	out := map[string]string{HAProxyFile: HAProxy(p)}
+	if text, _ := Registries(p.Spec, nil); text != "" {
+		out["registries.yaml"] = text
+	}
+	if text := ProxyFile(p.Spec, nil); text != "" {
+		out["environment of k3s"] = text
+	}
 	for _, n := range p.Nodes {
 		each := n
 		each.Name, each.IP = "(its name)", "(its address)"

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
+	"strings"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
@@ -14,7 +15,7 @@ type entry struct{ Key, JSON string }
 // ServerConfig renders a server's config.yaml, apart from what says whether it initialises or joins.
 // What k3s compares between servers comes from the spec alone, so it is the same on all of them.
 func ServerConfig(s topology.Spec, n topology.Node) string {
-	c := nodeConfig(n, s.K3s.ServerConfig)
+	c := nodeConfig(s, n, s.K3s.ServerConfig)
 	c["advertise-address"] = n.IP
 	c["agent-token-file"] = "/etc/rancher/k3s/agent-token"
 	c["tls-san"] = names(s, n)
@@ -24,13 +25,29 @@ func ServerConfig(s topology.Spec, n topology.Node) string {
 		c["disable"] = s.K3s.Disable
 	}
 	if e := s.K3s.Etcd; e.HeartbeatInterval > 0 {
-		c["etcd-arg"] = []string{
+		c["etcd-arg"] = append([]string{
 			fmt.Sprintf("heartbeat-interval=%d", e.HeartbeatInterval),
 			fmt.Sprintf("election-timeout=%d", e.ElectionTimeout),
-		}
+		}, taken(c, "etcd-arg")...)
 	}
 	backupConfig(s.Backup, c)
 	return configFile(s, c)
+}
+
+// taken takes an option's list out of a configuration, in both of the forms that k3s knows.
+func taken(c map[string]any, option string) []string {
+	var out []string
+	for _, key := range []string{option, option + "+"} {
+		items, isList := c[key].([]any)
+		if !isList && c[key] != nil {
+			items = []any{c[key]}
+		}
+		for _, item := range items {
+			out = append(out, fmt.Sprint(item))
+		}
+		delete(c, key)
+	}
+	return out
 }
 
 // s3CAFile is where servers have the CA of S3.
@@ -70,17 +87,22 @@ func s3Keys(s Secrets) string {
 	return fmt.Sprintf("etcd-s3-access-key: %s\netcd-s3-secret-key: %s\n", jsonText(s.S3AccessKey), jsonText(s.S3SecretKey))
 }
 
-func jsonText(text string) string {
-	out, err := json.Marshal(text)
-	if err != nil {
-		panic(err) // a string
+func jsonText(text string) string { return jsonOf(text) }
+
+// jsonOf renders a value as YAML, too.
+func jsonOf(value any) string {
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		panic(err) // strings, and lists and maps of them
 	}
-	return string(out)
+	return strings.TrimSpace(out.String())
 }
 
 // WorkerConfig renders a worker's config.yaml. It names the VIP and the worker itself, no server.
 func WorkerConfig(s topology.Spec, n topology.Node) string {
-	c := nodeConfig(n, s.K3s.WorkerConfig)
+	c := nodeConfig(s, n, s.K3s.WorkerConfig)
 	c["server"] = Endpoint(s)
 	return configFile(s, c)
 }
@@ -110,10 +132,13 @@ func Endpoint(s topology.Spec) string {
 	return fmt.Sprintf("https://%s:%d", s.Network.VIP, s.LoadBalancers.APIPort)
 }
 
-func nodeConfig(n topology.Node, pass map[string]any) map[string]any {
+func nodeConfig(s topology.Spec, n topology.Node, pass map[string]any) map[string]any {
 	c := make(map[string]any, len(pass)+8)
 	for key, value := range pass {
 		c[key] = value
+	}
+	if s.K3s.Airgap && c["resolv-conf"] == nil {
+		c["resolv-conf"] = resolvFile
 	}
 	c["node-name"] = n.Name
 	c["node-ip"] = n.IP

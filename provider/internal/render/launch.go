@@ -8,7 +8,7 @@ import (
 )
 
 // Launch is what a step starts k3s with, as far as another one restarts it.
-type Launch struct{ Version, Config, Restart, Reapply, Change, S3 string }
+type Launch struct{ Version, Config, Restart, Reapply, Change, S3, Around string }
 
 var (
 	plainLine   = `(?m)^%s='([^']*)'$`
@@ -16,6 +16,7 @@ var (
 	restartLine = regexp.MustCompile(fmt.Sprintf(plainLine, "RESTART"))
 	reapplyLine = regexp.MustCompile(fmt.Sprintf(plainLine, "REAPPLY"))
 	changeLine  = regexp.MustCompile(fmt.Sprintf(plainLine, "CHANGE"))
+	aroundLine  = regexp.MustCompile(fmt.Sprintf(plainLine, "AROUND"))
 	s3Lines     = regexp.MustCompile(`(?s)\nS3_KEYS=(.*?)\nVIP_WAIT=`)
 	configLines = regexp.MustCompile(`(?s)\nCONFIG=(.*?)\n(?:K3S_UNIT=|\[ -r )`)
 )
@@ -28,7 +29,7 @@ func LaunchOf(step string) Launch {
 		}
 		return ""
 	}
-	return Launch{first(versionLine), lasting(first(configLines)), first(restartLine), first(reapplyLine), first(changeLine), first(s3Lines)}
+	return Launch{first(versionLine), lasting(first(configLines)), first(restartLine), first(reapplyLine), first(changeLine), first(s3Lines), first(aroundLine)}
 }
 
 // atRegistration are the lines of a configuration that count when a node registers; later it gets its labels and taints through the API.
@@ -52,9 +53,9 @@ func (l Launch) After(old Launch) bool {
 func Restarts(p topology.Plan, n topology.Node) string {
 	switch n.Role {
 	case topology.Server:
-		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + lasting(ServerConfig(p.Spec, n)) + s3CA(p.Spec)
+		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + lasting(ServerConfig(p.Spec, n)) + s3CA(p.Spec) + around(p.Spec)
 	case topology.Worker:
-		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + lasting(WorkerConfig(p.Spec, n))
+		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + lasting(WorkerConfig(p.Spec, n)) + around(p.Spec)
 	case topology.LoadBalancer:
 	}
 	return ""

@@ -1,6 +1,8 @@
 package render
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -22,12 +24,13 @@ func HAProxy(p topology.Plan) string {
 		MaxConn, MaxConnForward             int
 		Forwards                            []forward
 		OtherVIPs                           []topology.VIP
+		Stats                               *topology.Stats
 	}{
 		Cluster: p.Spec.ClusterName, VIP: p.Spec.Network.VIP, Balance: lb.Balance,
 		APIPort: lb.APIPort, StatusPort: lb.StatusPort,
 		CheckInterval: lb.CheckInterval, CheckFall: lb.CheckFall, CheckRise: lb.CheckRise,
 		Servers: bySlot(p.Servers()), LoadBalancers: p.LoadBalancers(), Others: p.Spec.Servers.Others, ExtraLines: lb.ExtraLines,
-		MaxConn: min(maxConn+len(forwards(p))*maxConnForward, mostConn), MaxConnForward: maxConnForward, Forwards: forwards(p), OtherVIPs: lb.MoreVIPs(),
+		MaxConn: min(maxConn+len(forwards(p))*maxConnForward, mostConn), MaxConnForward: maxConnForward, Forwards: forwards(p), OtherVIPs: lb.MoreVIPs(), Stats: lb.Stats,
 	})
 }
 
@@ -55,6 +58,30 @@ func forwards(p topology.Plan) []forward {
 	add("loadBalancers.forward", "", "forward_", lb.Forward)
 	for _, vip := range lb.MoreVIPs() {
 		add("loadBalancers.vips."+vip.Name+".forward", vip.Address, "forward_"+vip.Name+"_", vip.Forward)
+	}
+	return out
+}
+
+// statsVars are what guards HAProxy's statistics page; nothing without it. Of the password machines have a hash.
+func statsVars(s topology.Spec, secrets Secrets) []variable {
+	if s.LoadBalancers.Stats == nil {
+		return nil
+	}
+	password := sha256.Sum256([]byte(secrets.Leaves[topology.StatsPasswordLeaf]))
+	return []variable{{"STATS_CERTIFICATE", secrets.StatsCertificate}, {"STATS_PASSWORD", hex.EncodeToString(password[:])}}
+}
+
+// StatsNames are what the certificate of the statistics page is good for.
+func StatsNames(p topology.Plan) []string {
+	out := []string{p.Spec.Network.VIP}
+	if p.Spec.Network.Endpoint != "" {
+		out = append(out, p.Spec.Network.Endpoint)
+	}
+	for _, vip := range p.Spec.LoadBalancers.MoreVIPs() {
+		out = append(out, vip.Address)
+	}
+	for _, n := range p.LoadBalancers() {
+		out = append(out, n.IP)
 	}
 	return out
 }

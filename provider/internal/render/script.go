@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
@@ -11,6 +12,8 @@ import (
 type Secrets struct {
 	Token, AgentToken, CA, CAHash string
 	S3AccessKey, S3SecretKey      string
+	StatsCertificate              string            // with its key
+	Leaves                        map[string]string // by property path
 
 	// Change counts how often what k3s is started with has changed on the node: a change that was begun, failed, and is taken back runs the step
 	// again, which the state believes to be as it was.
@@ -126,11 +129,12 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 		return []string{"lib.sh", "lib-loadbalancer.sh", "reach-cluster.sh"}, append(append(vars, endpoint...), status)
 	case topology.Prepare:
 		if n.Role == topology.LoadBalancer {
-			return []string{"lib.sh", "lib-packages.sh", "prepare-loadbalancer.sh"}, vars
+			return []string{"lib.sh", "lib-packages.sh", "prepare-loadbalancer.sh"}, append(vars, proxyVars(s, secrets.Leaves)...)
 		}
-		return []string{"lib.sh", "lib-packages.sh", "prepare-k3s.sh"}, append(vars,
+		vars = append(vars, proxyVars(s, secrets.Leaves)...)
+		return []string{"lib.sh", "lib-packages.sh", "prepare-k3s.sh"}, append(append(vars,
 			variable{"K3S_VERSION", s.K3s.Version}, variable{"MIRROR", s.K3s.Mirror},
-			variable{"BINARY_SHA256", s.K3s.BinarySHA256}, variable{"SCRIPT_SHA256", s.K3s.ScriptSHA256})
+			variable{"BINARY_SHA256", s.K3s.BinarySHA256}, variable{"SCRIPT_SHA256", s.K3s.ScriptSHA256}), fetched(s, n)...)
 	case topology.VM, topology.Contact, topology.Converge, topology.Admit, topology.Release, topology.Access, topology.Start:
 	case topology.Settle, topology.Restart, topology.Snapshot, topology.Restore, topology.Backup:
 	}
@@ -138,22 +142,22 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 	vars = append(vars, endpoint...)
 	switch n.Role {
 	case topology.LoadBalancer:
-		return []string{"lib.sh", "lib-loadbalancer.sh", "converge-loadbalancer.sh"}, append(vars, status,
+		return []string{"lib.sh", "lib-loadbalancer.sh", "converge-loadbalancer.sh"}, append(append(vars, status,
 			variable{"LAST", last(p, n)}, variable{"LB_MACS", macs(p)},
 			variable{"INTERFACE", s.LoadBalancers.Interface}, variable{"CA", secrets.CA}, variable{"HAPROXY", HAProxy(p)},
 			variable{"HAPROXY_UNIT", HAProxyUnit(p)}, variable{"LB_SERVERS", toolPath("lb-servers")}, variable{"LB_ASK", toolPath("lb-ask")},
 			variable{"KEEPALIVED", Keepalived(p, n)}, variable{"KEEPALIVED_UNIT", file("keepalived-unit.conf")},
 			variable{"LB_CHECK", toolPath("lb-check")}, variable{"VRRP_LISTEN", toolPath("vrrp-listen")},
-			variable{"VIPS", vips(s)}, variable{"LB_ADDRESSES", addresses(p)})
+			variable{"VIPS", vips(s)}, variable{"LB_ADDRESSES", addresses(p)}), statsVars(s, secrets)...)
 	case topology.Server:
-		return []string{"lib.sh", "lib-k3s.sh", "lib-etcd.sh", "converge-server.sh"}, append(append(append(vars, k3s...), s3Vars(s, secrets)...),
+		return []string{"lib.sh", "lib-k3s.sh", "lib-etcd.sh", "converge-server.sh"}, append(slices.Concat(vars, k3s, aroundVars(s, secrets.Leaves), manifestVars(s, secrets.Leaves), s3Vars(s, secrets)),
 			variable{"VIP_WAIT", "120"}, variable{"VM", s.Name + "-" + topology.StepName(topology.VM, n.Name)}, variable{"START", s.Servers.StartOver},
 			variable{"TOKEN", secrets.Token}, variable{"AGENT_TOKEN", secrets.AgentToken},
 			variable{"CA", secrets.CA}, variable{"CA_HASH", secrets.CAHash},
 			variable{"JOIN", JoinConfig(s)}, variable{"CONFIG", ServerConfig(s, n)}, variable{"K3S_UNIT", file("k3s-unit.conf")})
 	case topology.Worker:
 	}
-	return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "converge-worker.sh"}, append(append(vars, k3s...), workerVars(s, n, secrets)...)
+	return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "converge-worker.sh"}, slices.Concat(vars, k3s, aroundVars(s, secrets.Leaves), workerVars(s, n, secrets))
 }
 
 // s3Vars are what a server's k3s keeps snapshots in S3 with; nothing without it.

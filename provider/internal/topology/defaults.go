@@ -95,6 +95,12 @@ func ApplyDefaults(s Spec) Spec {
 		vips[name] = vip
 	}
 	lb.VIPs = vips
+	if lb.Stats != nil {
+		stats := *lb.Stats
+		setDefault(&stats.User, DefaultStatsUser)
+		setDefault(&stats.Port, DefaultStatsPort)
+		lb.Stats = &stats
+	}
 
 	if s.K3s.SecretsEncryption == nil {
 		on := true

@@ -28,6 +28,7 @@ type Spec struct {
 	Reapply       string // another word has every step run again
 	Backup        *Backups
 	Restore       *Restoration
+	Leaves        Leaves
 }
 
 // Backups is how k3s keeps snapshots of etcd.
@@ -84,6 +85,7 @@ type Network struct {
 	Endpoint     string // a host name that resolves to the VIP
 	DNS          []string
 	SearchDomain string
+	Proxy        *Proxy
 }
 
 // Group is a set of like VMs, numbered by slot.
@@ -147,6 +149,7 @@ type LoadBalancers struct {
 	ExtraLines      []string
 	Forward         []Forward
 	VIPs            map[string]VIP // besides the one of the API
+	Stats           *Stats
 }
 
 // Forward is a port at a VIP whose connections go to nodes.
@@ -179,6 +182,10 @@ type K3s struct {
 	WorkerConfig      map[string]any
 	SecretsEncryption *bool
 	Mirror            string
+	Airgap            bool                  // k3s' own images come from the mirror
+	Images            map[string]RemoteFile // more archives of images
+	Registries        *Registries
+	Manifests         map[string]Manifest
 	BinarySHA256      string
 	ScriptSHA256      string
 	Context           string // of the kubeconfig

@@ -68,6 +68,9 @@ func (v *validator) forwards(path string, forwards []Forward, ofAPI bool) {
 		ports[lb.APIPort] = "loadBalancers.apiPort"
 	}
 	ports[lb.StatusPort] = "loadBalancers.statusPort"
+	if lb.Stats != nil {
+		ports[lb.Stats.Port] = "loadBalancers.stats"
+	}
 	for i, f := range forwards {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		if !shortName.MatchString(f.Name) {

@@ -40,7 +40,6 @@ var reservedKeys = map[string]string{
 	"secrets-encryption":         "use k3s.secretsEncryption",
 	"node-taint":                 "use servers.taints or the pool's taints",
 	"node-label":                 "use servers.labels or the pool's labels",
-	"etcd-arg":                   "use k3s.etcd",
 	"write-kubeconfig":           "the kubeconfig is an output",
 	"write-kubeconfig-mode":      "it stays 0600; the kubeconfig is an output",
 	"write-kubeconfig-group":     "it stays root's; the kubeconfig is an output",
@@ -428,10 +427,25 @@ func (v *validator) listItem(path, name, item string) {
 		v.add(path, "%q is not an argument; write key=value, one an entry", item)
 	case why != "":
 		v.add(path, "%s is decided by the cluster (%s); take it out", key, why)
+	case name == "etcd-arg" && !strings.Contains(item, "="):
+		v.add(path, "%q has no value; write key=value, like quota-backend-bytes=8589934592", item)
+	case name == "etcd-arg" && slices.Contains(etcdMembership, key):
+		v.add(path, "%s is decided by the cluster (k3s makes members of etcd itself); take it out", key)
+	case name == "etcd-arg" && etcdTimers[key] != "" && v.spec.K3s.Etcd.HeartbeatInterval != 0:
+		v.add(path, "%s is set by %s, too; take one of them out", key, etcdTimers[key])
 	default:
 		v.argument(path, item)
 	}
 }
+
+// etcdMembership are etcd's arguments by which its members are what they are.
+var etcdMembership = []string{
+	"advertise-client-urls", "data-dir", "force-new-cluster", "initial-advertise-peer-urls", "initial-cluster", "initial-cluster-state",
+	"initial-cluster-token", "listen-client-urls", "listen-metrics-urls", "listen-peer-urls", "name",
+}
+
+// etcdTimers are etcd's arguments that have inputs of their own.
+var etcdTimers = map[string]string{"heartbeat-interval": "k3s.etcd.heartbeatInterval", "election-timeout": "k3s.etcd.electionTimeout"}
 
 // argument checks the values of arguments that components end at.
 func (v *validator) argument(path, item string) {

@@ -1117,6 +1117,12 @@ type K3s struct {
 	//
 	// Upstream: k3s' `agent-token`.
 	AgentToken *string `pulumi:"agentToken"`
+	// Whether nodes reach no registry: k3s' own images come from `mirror` as `<version>/k3s-airgap-images-<arch>.tar.zst`, verified by the release's list, and pods resolve names by `network.dns`. Default: false.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	//
+	// Upstream: k3s' air-gap installation.
+	Airgap *bool `pulumi:"airgap"`
 	// SHA-256 of the k3s binary, 64 hex digits. The release's own list comes from the same place as the binary; this doesn't. Default: only the release's list is checked.
 	//
 	// Change: in place.
@@ -1145,10 +1151,22 @@ type K3s struct {
 	DrainTimeout *int `pulumi:"drainTimeout"`
 	// Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.
 	Etcd *Etcd `pulumi:"etcd"`
+	// More archives of images that nodes import, by name. Default: none.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	//
+	// Upstream: /var/lib/rancher/k3s/agent/images.
+	Images map[string]RemoteFile `pulumi:"images"`
 	// SHA-256 of the install script, 64 hex digits. Default: not checked.
 	//
 	// Change: in place.
 	InstallScriptSha256 *string `pulumi:"installScriptSha256"`
+	// What k3s itself applies to the cluster, by name: a manifest of Kubernetes each, HelmChart resources among them. A name is up to 63 lower-case letters, digits and hyphens. Default: none.
+	//
+	// Change: k3s applies it within 15 s after the update; nothing restarts. One that is taken out is emptied, and k3s deletes what it made.
+	//
+	// Upstream: /var/lib/rancher/k3s/server/manifests; `kubectl -n kube-system get addons` shows what k3s has applied, and its events what it could not.
+	Manifests map[string]Manifest `pulumi:"manifests"`
 	// URL below which releases lie as `<version>/k3s`, `<version>/sha256sum-<arch>.txt` and `<version>/install.sh`, for closed networks. Default: the release and the tag on GitHub.
 	//
 	// Change: used by later downloads.
@@ -1159,6 +1177,12 @@ type K3s struct {
 	//
 	// Change: may be taken out again; another one is refused at preview.
 	RecoveryBundle *string `pulumi:"recoveryBundle"`
+	// Where nodes get container images from. Default: the registries that images name, without credentials.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	//
+	// Upstream: /etc/rancher/k3s/registries.yaml.
+	Registries *Registries `pulumi:"registries"`
 	// Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
 	//
 	// Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
@@ -1169,7 +1193,7 @@ type K3s struct {
 	//
 	// Upstream: k3s' `secrets-encryption`.
 	SecretsEncryption *bool `pulumi:"secretsEncryption"`
-	// More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+	// More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
 	//
 	// Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
 	//
@@ -1224,6 +1248,12 @@ type K3sArgs struct {
 	//
 	// Upstream: k3s' `agent-token`.
 	AgentToken pulumi.StringPtrInput `pulumi:"agentToken"`
+	// Whether nodes reach no registry: k3s' own images come from `mirror` as `<version>/k3s-airgap-images-<arch>.tar.zst`, verified by the release's list, and pods resolve names by `network.dns`. Default: false.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	//
+	// Upstream: k3s' air-gap installation.
+	Airgap *bool `pulumi:"airgap"`
 	// SHA-256 of the k3s binary, 64 hex digits. The release's own list comes from the same place as the binary; this doesn't. Default: only the release's list is checked.
 	//
 	// Change: in place.
@@ -1252,10 +1282,22 @@ type K3sArgs struct {
 	DrainTimeout *int `pulumi:"drainTimeout"`
 	// Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.
 	Etcd *EtcdArgs `pulumi:"etcd"`
+	// More archives of images that nodes import, by name. Default: none.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	//
+	// Upstream: /var/lib/rancher/k3s/agent/images.
+	Images map[string]RemoteFileArgs `pulumi:"images"`
 	// SHA-256 of the install script, 64 hex digits. Default: not checked.
 	//
 	// Change: in place.
 	InstallScriptSha256 *string `pulumi:"installScriptSha256"`
+	// What k3s itself applies to the cluster, by name: a manifest of Kubernetes each, HelmChart resources among them. A name is up to 63 lower-case letters, digits and hyphens. Default: none.
+	//
+	// Change: k3s applies it within 15 s after the update; nothing restarts. One that is taken out is emptied, and k3s deletes what it made.
+	//
+	// Upstream: /var/lib/rancher/k3s/server/manifests; `kubectl -n kube-system get addons` shows what k3s has applied, and its events what it could not.
+	Manifests map[string]ManifestArgs `pulumi:"manifests"`
 	// URL below which releases lie as `<version>/k3s`, `<version>/sha256sum-<arch>.txt` and `<version>/install.sh`, for closed networks. Default: the release and the tag on GitHub.
 	//
 	// Change: used by later downloads.
@@ -1266,6 +1308,12 @@ type K3sArgs struct {
 	//
 	// Change: may be taken out again; another one is refused at preview.
 	RecoveryBundle pulumi.StringPtrInput `pulumi:"recoveryBundle"`
+	// Where nodes get container images from. Default: the registries that images name, without credentials.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	//
+	// Upstream: /etc/rancher/k3s/registries.yaml.
+	Registries *RegistriesArgs `pulumi:"registries"`
 	// Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
 	//
 	// Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
@@ -1276,7 +1324,7 @@ type K3sArgs struct {
 	//
 	// Upstream: k3s' `secrets-encryption`.
 	SecretsEncryption *bool `pulumi:"secretsEncryption"`
-	// More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+	// More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
 	//
 	// Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
 	//
@@ -1351,6 +1399,15 @@ func (o K3sOutput) AgentToken() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v K3s) *string { return v.AgentToken }).(pulumi.StringPtrOutput)
 }
 
+// Whether nodes reach no registry: k3s' own images come from `mirror` as `<version>/k3s-airgap-images-<arch>.tar.zst`, verified by the release's list, and pods resolve names by `network.dns`. Default: false.
+//
+// Change: rolls through the servers one by one, then the workers.
+//
+// Upstream: k3s' air-gap installation.
+func (o K3sOutput) Airgap() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v K3s) *bool { return v.Airgap }).(pulumi.BoolPtrOutput)
+}
+
 // SHA-256 of the k3s binary, 64 hex digits. The release's own list comes from the same place as the binary; this doesn't. Default: only the release's list is checked.
 //
 // Change: in place.
@@ -1400,11 +1457,29 @@ func (o K3sOutput) Etcd() EtcdPtrOutput {
 	return o.ApplyT(func(v K3s) *Etcd { return v.Etcd }).(EtcdPtrOutput)
 }
 
+// More archives of images that nodes import, by name. Default: none.
+//
+// Change: rolls through the servers one by one, then the workers.
+//
+// Upstream: /var/lib/rancher/k3s/agent/images.
+func (o K3sOutput) Images() RemoteFileMapOutput {
+	return o.ApplyT(func(v K3s) map[string]RemoteFile { return v.Images }).(RemoteFileMapOutput)
+}
+
 // SHA-256 of the install script, 64 hex digits. Default: not checked.
 //
 // Change: in place.
 func (o K3sOutput) InstallScriptSha256() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v K3s) *string { return v.InstallScriptSha256 }).(pulumi.StringPtrOutput)
+}
+
+// What k3s itself applies to the cluster, by name: a manifest of Kubernetes each, HelmChart resources among them. A name is up to 63 lower-case letters, digits and hyphens. Default: none.
+//
+// Change: k3s applies it within 15 s after the update; nothing restarts. One that is taken out is emptied, and k3s deletes what it made.
+//
+// Upstream: /var/lib/rancher/k3s/server/manifests; `kubectl -n kube-system get addons` shows what k3s has applied, and its events what it could not.
+func (o K3sOutput) Manifests() ManifestMapOutput {
+	return o.ApplyT(func(v K3s) map[string]Manifest { return v.Manifests }).(ManifestMapOutput)
 }
 
 // URL below which releases lie as `<version>/k3s`, `<version>/sha256sum-<arch>.txt` and `<version>/install.sh`, for closed networks. Default: the release and the tag on GitHub.
@@ -1423,6 +1498,15 @@ func (o K3sOutput) RecoveryBundle() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v K3s) *string { return v.RecoveryBundle }).(pulumi.StringPtrOutput)
 }
 
+// Where nodes get container images from. Default: the registries that images name, without credentials.
+//
+// Change: rolls through the servers one by one, then the workers.
+//
+// Upstream: /etc/rancher/k3s/registries.yaml.
+func (o K3sOutput) Registries() RegistriesPtrOutput {
+	return o.ApplyT(func(v K3s) *Registries { return v.Registries }).(RegistriesPtrOutput)
+}
+
 // Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
 //
 // Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
@@ -1439,7 +1523,7 @@ func (o K3sOutput) SecretsEncryption() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v K3s) *bool { return v.SecretsEncryption }).(pulumi.BoolPtrOutput)
 }
 
-// More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+// More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
 //
 // Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
 //
@@ -1632,6 +1716,8 @@ type LoadBalancers struct {
 	//
 	// Upstream: `startup`.
 	Startup *Startup `pulumi:"startup"`
+	// HAProxy's statistics page, and its metrics. Default: none.
+	Stats *Stats `pulumi:"stats"`
 	// Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
@@ -1827,6 +1913,8 @@ type LoadBalancersArgs struct {
 	//
 	// Upstream: `startup`.
 	Startup *StartupArgs `pulumi:"startup"`
+	// HAProxy's statistics page, and its metrics. Default: none.
+	Stats *StatsArgs `pulumi:"stats"`
 	// Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
@@ -2166,6 +2254,11 @@ func (o LoadBalancersOutput) Slots() pulumi.IntArrayOutput {
 // Upstream: `startup`.
 func (o LoadBalancersOutput) Startup() StartupPtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *Startup { return v.Startup }).(StartupPtrOutput)
+}
+
+// HAProxy's statistics page, and its metrics. Default: none.
+func (o LoadBalancersOutput) Stats() StatsPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *Stats { return v.Stats }).(StatsPtrOutput)
 }
 
 // Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
@@ -2604,6 +2697,16 @@ func (o LoadBalancersPtrOutput) Startup() StartupPtrOutput {
 		}
 		return v.Startup
 	}).(StartupPtrOutput)
+}
+
+// HAProxy's statistics page, and its metrics. Default: none.
+func (o LoadBalancersPtrOutput) Stats() StatsPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *Stats {
+		if v == nil {
+			return nil
+		}
+		return v.Stats
+	}).(StatsPtrOutput)
 }
 
 // Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
@@ -3129,6 +3232,142 @@ func (o MachineSeedMapOutput) MapIndex(k pulumi.StringInput) MachineSeedOutput {
 	}).(MachineSeedOutput)
 }
 
+// What k3s applies: `content`, or `url` and `sha256`.
+type Manifest struct {
+	// Manifests of Kubernetes, YAML. May be a secret. Up to 512 KiB.
+	//
+	// Change: k3s applies it within 15 s after the update; nothing restarts.
+	Content *string `pulumi:"content"`
+	// SHA-256 of that file, 64 hex digits.
+	//
+	// Change: k3s applies it within 15 s after the update; nothing restarts.
+	Sha256 *string `pulumi:"sha256"`
+	// Where each server fetches them. No credentials.
+	//
+	// Change: counts with another `sha256`.
+	Url *string `pulumi:"url"`
+}
+
+// ManifestInput is an input type that accepts ManifestArgs and ManifestOutput values.
+// You can construct a concrete instance of `ManifestInput` via:
+//
+//	ManifestArgs{...}
+type ManifestInput interface {
+	pulumi.Input
+
+	ToManifestOutput() ManifestOutput
+	ToManifestOutputWithContext(context.Context) ManifestOutput
+}
+
+// What k3s applies: `content`, or `url` and `sha256`.
+type ManifestArgs struct {
+	// Manifests of Kubernetes, YAML. May be a secret. Up to 512 KiB.
+	//
+	// Change: k3s applies it within 15 s after the update; nothing restarts.
+	Content pulumi.StringPtrInput `pulumi:"content"`
+	// SHA-256 of that file, 64 hex digits.
+	//
+	// Change: k3s applies it within 15 s after the update; nothing restarts.
+	Sha256 *string `pulumi:"sha256"`
+	// Where each server fetches them. No credentials.
+	//
+	// Change: counts with another `sha256`.
+	Url *string `pulumi:"url"`
+}
+
+func (ManifestArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Manifest)(nil)).Elem()
+}
+
+func (i ManifestArgs) ToManifestOutput() ManifestOutput {
+	return i.ToManifestOutputWithContext(context.Background())
+}
+
+func (i ManifestArgs) ToManifestOutputWithContext(ctx context.Context) ManifestOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ManifestOutput)
+}
+
+// ManifestMapInput is an input type that accepts ManifestMap and ManifestMapOutput values.
+// You can construct a concrete instance of `ManifestMapInput` via:
+//
+//	ManifestMap{ "key": ManifestArgs{...} }
+type ManifestMapInput interface {
+	pulumi.Input
+
+	ToManifestMapOutput() ManifestMapOutput
+	ToManifestMapOutputWithContext(context.Context) ManifestMapOutput
+}
+
+type ManifestMap map[string]ManifestInput
+
+func (ManifestMap) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]Manifest)(nil)).Elem()
+}
+
+func (i ManifestMap) ToManifestMapOutput() ManifestMapOutput {
+	return i.ToManifestMapOutputWithContext(context.Background())
+}
+
+func (i ManifestMap) ToManifestMapOutputWithContext(ctx context.Context) ManifestMapOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ManifestMapOutput)
+}
+
+// What k3s applies: `content`, or `url` and `sha256`.
+type ManifestOutput struct{ *pulumi.OutputState }
+
+func (ManifestOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Manifest)(nil)).Elem()
+}
+
+func (o ManifestOutput) ToManifestOutput() ManifestOutput {
+	return o
+}
+
+func (o ManifestOutput) ToManifestOutputWithContext(ctx context.Context) ManifestOutput {
+	return o
+}
+
+// Manifests of Kubernetes, YAML. May be a secret. Up to 512 KiB.
+//
+// Change: k3s applies it within 15 s after the update; nothing restarts.
+func (o ManifestOutput) Content() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Manifest) *string { return v.Content }).(pulumi.StringPtrOutput)
+}
+
+// SHA-256 of that file, 64 hex digits.
+//
+// Change: k3s applies it within 15 s after the update; nothing restarts.
+func (o ManifestOutput) Sha256() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Manifest) *string { return v.Sha256 }).(pulumi.StringPtrOutput)
+}
+
+// Where each server fetches them. No credentials.
+//
+// Change: counts with another `sha256`.
+func (o ManifestOutput) Url() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Manifest) *string { return v.Url }).(pulumi.StringPtrOutput)
+}
+
+type ManifestMapOutput struct{ *pulumi.OutputState }
+
+func (ManifestMapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]Manifest)(nil)).Elem()
+}
+
+func (o ManifestMapOutput) ToManifestMapOutput() ManifestMapOutput {
+	return o
+}
+
+func (o ManifestMapOutput) ToManifestMapOutputWithContext(ctx context.Context) ManifestMapOutput {
+	return o
+}
+
+func (o ManifestMapOutput) MapIndex(k pulumi.StringInput) ManifestOutput {
+	return pulumi.All(o, k).ApplyT(func(vs []interface{}) Manifest {
+		return vs[0].(map[string]Manifest)[vs[1].(string)]
+	}).(ManifestOutput)
+}
+
 // The network that all nodes share.
 type Network struct {
 	// The network, like `192.168.1.0/24`.
@@ -3155,6 +3394,8 @@ type Network struct {
 	//
 	// Upstream: `initialization.ipConfigs`.
 	Gateway string `pulumi:"gateway"`
+	// A proxy between nodes and the internet. Default: none.
+	Proxy *Proxy `pulumi:"proxy"`
 	// DNS search domain. Default: the template's, usually none.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
@@ -3206,6 +3447,8 @@ type NetworkArgs struct {
 	//
 	// Upstream: `initialization.ipConfigs`.
 	Gateway string `pulumi:"gateway"`
+	// A proxy between nodes and the internet. Default: none.
+	Proxy *ProxyArgs `pulumi:"proxy"`
 	// DNS search domain. Default: the template's, usually none.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
@@ -3281,6 +3524,11 @@ func (o NetworkOutput) Endpoint() pulumi.StringPtrOutput {
 // Upstream: `initialization.ipConfigs`.
 func (o NetworkOutput) Gateway() pulumi.StringOutput {
 	return o.ApplyT(func(v Network) string { return v.Gateway }).(pulumi.StringOutput)
+}
+
+// A proxy between nodes and the internet. Default: none.
+func (o NetworkOutput) Proxy() ProxyPtrOutput {
+	return o.ApplyT(func(v Network) *Proxy { return v.Proxy }).(ProxyPtrOutput)
 }
 
 // DNS search domain. Default: the template's, usually none.
@@ -4214,6 +4462,1185 @@ func (o ProxmoxOutput) TemplateNode() pulumi.StringPtrOutput {
 // Upstream: `networkDevices[0].vlanId`.
 func (o ProxmoxOutput) Vlan() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Proxmox) *int { return v.Vlan }).(pulumi.IntPtrOutput)
+}
+
+// A proxy for what nodes fetch themselves: packages, k3s' release, images. It is not written into the system's own settings.
+type Proxy struct {
+	// URL for http, like `http://proxy.example.org:3128`; it may carry user and password. Kept as a secret. Default: none.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	//
+	// Upstream: `HTTP_PROXY`.
+	Http *string `pulumi:"http"`
+	// URL for https. Kept as a secret. Default: none.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	//
+	// Upstream: `HTTPS_PROXY`.
+	Https *string `pulumi:"https"`
+	// Hosts, domains, addresses and networks that are reached without it, besides the cluster's own: nodes, pods, services, the API. Default: none more.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	//
+	// Upstream: `NO_PROXY`.
+	NoProxy []string `pulumi:"noProxy"`
+}
+
+// ProxyInput is an input type that accepts ProxyArgs and ProxyOutput values.
+// You can construct a concrete instance of `ProxyInput` via:
+//
+//	ProxyArgs{...}
+type ProxyInput interface {
+	pulumi.Input
+
+	ToProxyOutput() ProxyOutput
+	ToProxyOutputWithContext(context.Context) ProxyOutput
+}
+
+// A proxy for what nodes fetch themselves: packages, k3s' release, images. It is not written into the system's own settings.
+type ProxyArgs struct {
+	// URL for http, like `http://proxy.example.org:3128`; it may carry user and password. Kept as a secret. Default: none.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	//
+	// Upstream: `HTTP_PROXY`.
+	Http pulumi.StringPtrInput `pulumi:"http"`
+	// URL for https. Kept as a secret. Default: none.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	//
+	// Upstream: `HTTPS_PROXY`.
+	Https pulumi.StringPtrInput `pulumi:"https"`
+	// Hosts, domains, addresses and networks that are reached without it, besides the cluster's own: nodes, pods, services, the API. Default: none more.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	//
+	// Upstream: `NO_PROXY`.
+	NoProxy []string `pulumi:"noProxy"`
+}
+
+func (ProxyArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Proxy)(nil)).Elem()
+}
+
+func (i ProxyArgs) ToProxyOutput() ProxyOutput {
+	return i.ToProxyOutputWithContext(context.Background())
+}
+
+func (i ProxyArgs) ToProxyOutputWithContext(ctx context.Context) ProxyOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ProxyOutput)
+}
+
+func (i ProxyArgs) ToProxyPtrOutput() ProxyPtrOutput {
+	return i.ToProxyPtrOutputWithContext(context.Background())
+}
+
+func (i ProxyArgs) ToProxyPtrOutputWithContext(ctx context.Context) ProxyPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ProxyOutput).ToProxyPtrOutputWithContext(ctx)
+}
+
+// ProxyPtrInput is an input type that accepts ProxyArgs, ProxyPtr and ProxyPtrOutput values.
+// You can construct a concrete instance of `ProxyPtrInput` via:
+//
+//	        ProxyArgs{...}
+//
+//	or:
+//
+//	        nil
+type ProxyPtrInput interface {
+	pulumi.Input
+
+	ToProxyPtrOutput() ProxyPtrOutput
+	ToProxyPtrOutputWithContext(context.Context) ProxyPtrOutput
+}
+
+type proxyPtrType ProxyArgs
+
+func ProxyPtr(v *ProxyArgs) ProxyPtrInput {
+	return (*proxyPtrType)(v)
+}
+
+func (*proxyPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**Proxy)(nil)).Elem()
+}
+
+func (i *proxyPtrType) ToProxyPtrOutput() ProxyPtrOutput {
+	return i.ToProxyPtrOutputWithContext(context.Background())
+}
+
+func (i *proxyPtrType) ToProxyPtrOutputWithContext(ctx context.Context) ProxyPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ProxyPtrOutput)
+}
+
+// A proxy for what nodes fetch themselves: packages, k3s' release, images. It is not written into the system's own settings.
+type ProxyOutput struct{ *pulumi.OutputState }
+
+func (ProxyOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Proxy)(nil)).Elem()
+}
+
+func (o ProxyOutput) ToProxyOutput() ProxyOutput {
+	return o
+}
+
+func (o ProxyOutput) ToProxyOutputWithContext(ctx context.Context) ProxyOutput {
+	return o
+}
+
+func (o ProxyOutput) ToProxyPtrOutput() ProxyPtrOutput {
+	return o.ToProxyPtrOutputWithContext(context.Background())
+}
+
+func (o ProxyOutput) ToProxyPtrOutputWithContext(ctx context.Context) ProxyPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Proxy) *Proxy {
+		return &v
+	}).(ProxyPtrOutput)
+}
+
+// URL for http, like `http://proxy.example.org:3128`; it may carry user and password. Kept as a secret. Default: none.
+//
+// Change: rolls through the servers one by one, then the workers.
+//
+// Upstream: `HTTP_PROXY`.
+func (o ProxyOutput) Http() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Proxy) *string { return v.Http }).(pulumi.StringPtrOutput)
+}
+
+// URL for https. Kept as a secret. Default: none.
+//
+// Change: rolls through the servers one by one, then the workers.
+//
+// Upstream: `HTTPS_PROXY`.
+func (o ProxyOutput) Https() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Proxy) *string { return v.Https }).(pulumi.StringPtrOutput)
+}
+
+// Hosts, domains, addresses and networks that are reached without it, besides the cluster's own: nodes, pods, services, the API. Default: none more.
+//
+// Change: rolls through the servers one by one, then the workers.
+//
+// Upstream: `NO_PROXY`.
+func (o ProxyOutput) NoProxy() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v Proxy) []string { return v.NoProxy }).(pulumi.StringArrayOutput)
+}
+
+type ProxyPtrOutput struct{ *pulumi.OutputState }
+
+func (ProxyPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Proxy)(nil)).Elem()
+}
+
+func (o ProxyPtrOutput) ToProxyPtrOutput() ProxyPtrOutput {
+	return o
+}
+
+func (o ProxyPtrOutput) ToProxyPtrOutputWithContext(ctx context.Context) ProxyPtrOutput {
+	return o
+}
+
+func (o ProxyPtrOutput) Elem() ProxyOutput {
+	return o.ApplyT(func(v *Proxy) Proxy {
+		if v != nil {
+			return *v
+		}
+		var ret Proxy
+		return ret
+	}).(ProxyOutput)
+}
+
+// URL for http, like `http://proxy.example.org:3128`; it may carry user and password. Kept as a secret. Default: none.
+//
+// Change: rolls through the servers one by one, then the workers.
+//
+// Upstream: `HTTP_PROXY`.
+func (o ProxyPtrOutput) Http() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Proxy) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Http
+	}).(pulumi.StringPtrOutput)
+}
+
+// URL for https. Kept as a secret. Default: none.
+//
+// Change: rolls through the servers one by one, then the workers.
+//
+// Upstream: `HTTPS_PROXY`.
+func (o ProxyPtrOutput) Https() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Proxy) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Https
+	}).(pulumi.StringPtrOutput)
+}
+
+// Hosts, domains, addresses and networks that are reached without it, besides the cluster's own: nodes, pods, services, the API. Default: none more.
+//
+// Change: rolls through the servers one by one, then the workers.
+//
+// Upstream: `NO_PROXY`.
+func (o ProxyPtrOutput) NoProxy() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Proxy) []string {
+		if v == nil {
+			return nil
+		}
+		return v.NoProxy
+	}).(pulumi.StringArrayOutput)
+}
+
+// Mirrors of registries, and how registries are reached.
+type Registries struct {
+	// By the name of a registry or a mirror, with its port if it is not 443, like `registry.example.org:5000`: credentials and TLS. Default: none.
+	Configs map[string]RegistryConfig `pulumi:"configs"`
+	// By the name of a registry, like `docker.io`, or `*` for all: where its images are looked for before it is asked itself. Default: none.
+	Mirrors map[string]RegistryMirror `pulumi:"mirrors"`
+}
+
+// RegistriesInput is an input type that accepts RegistriesArgs and RegistriesOutput values.
+// You can construct a concrete instance of `RegistriesInput` via:
+//
+//	RegistriesArgs{...}
+type RegistriesInput interface {
+	pulumi.Input
+
+	ToRegistriesOutput() RegistriesOutput
+	ToRegistriesOutputWithContext(context.Context) RegistriesOutput
+}
+
+// Mirrors of registries, and how registries are reached.
+type RegistriesArgs struct {
+	// By the name of a registry or a mirror, with its port if it is not 443, like `registry.example.org:5000`: credentials and TLS. Default: none.
+	Configs map[string]RegistryConfigArgs `pulumi:"configs"`
+	// By the name of a registry, like `docker.io`, or `*` for all: where its images are looked for before it is asked itself. Default: none.
+	Mirrors map[string]RegistryMirrorArgs `pulumi:"mirrors"`
+}
+
+func (RegistriesArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Registries)(nil)).Elem()
+}
+
+func (i RegistriesArgs) ToRegistriesOutput() RegistriesOutput {
+	return i.ToRegistriesOutputWithContext(context.Background())
+}
+
+func (i RegistriesArgs) ToRegistriesOutputWithContext(ctx context.Context) RegistriesOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RegistriesOutput)
+}
+
+func (i RegistriesArgs) ToRegistriesPtrOutput() RegistriesPtrOutput {
+	return i.ToRegistriesPtrOutputWithContext(context.Background())
+}
+
+func (i RegistriesArgs) ToRegistriesPtrOutputWithContext(ctx context.Context) RegistriesPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RegistriesOutput).ToRegistriesPtrOutputWithContext(ctx)
+}
+
+// RegistriesPtrInput is an input type that accepts RegistriesArgs, RegistriesPtr and RegistriesPtrOutput values.
+// You can construct a concrete instance of `RegistriesPtrInput` via:
+//
+//	        RegistriesArgs{...}
+//
+//	or:
+//
+//	        nil
+type RegistriesPtrInput interface {
+	pulumi.Input
+
+	ToRegistriesPtrOutput() RegistriesPtrOutput
+	ToRegistriesPtrOutputWithContext(context.Context) RegistriesPtrOutput
+}
+
+type registriesPtrType RegistriesArgs
+
+func RegistriesPtr(v *RegistriesArgs) RegistriesPtrInput {
+	return (*registriesPtrType)(v)
+}
+
+func (*registriesPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**Registries)(nil)).Elem()
+}
+
+func (i *registriesPtrType) ToRegistriesPtrOutput() RegistriesPtrOutput {
+	return i.ToRegistriesPtrOutputWithContext(context.Background())
+}
+
+func (i *registriesPtrType) ToRegistriesPtrOutputWithContext(ctx context.Context) RegistriesPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RegistriesPtrOutput)
+}
+
+// Mirrors of registries, and how registries are reached.
+type RegistriesOutput struct{ *pulumi.OutputState }
+
+func (RegistriesOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Registries)(nil)).Elem()
+}
+
+func (o RegistriesOutput) ToRegistriesOutput() RegistriesOutput {
+	return o
+}
+
+func (o RegistriesOutput) ToRegistriesOutputWithContext(ctx context.Context) RegistriesOutput {
+	return o
+}
+
+func (o RegistriesOutput) ToRegistriesPtrOutput() RegistriesPtrOutput {
+	return o.ToRegistriesPtrOutputWithContext(context.Background())
+}
+
+func (o RegistriesOutput) ToRegistriesPtrOutputWithContext(ctx context.Context) RegistriesPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Registries) *Registries {
+		return &v
+	}).(RegistriesPtrOutput)
+}
+
+// By the name of a registry or a mirror, with its port if it is not 443, like `registry.example.org:5000`: credentials and TLS. Default: none.
+func (o RegistriesOutput) Configs() RegistryConfigMapOutput {
+	return o.ApplyT(func(v Registries) map[string]RegistryConfig { return v.Configs }).(RegistryConfigMapOutput)
+}
+
+// By the name of a registry, like `docker.io`, or `*` for all: where its images are looked for before it is asked itself. Default: none.
+func (o RegistriesOutput) Mirrors() RegistryMirrorMapOutput {
+	return o.ApplyT(func(v Registries) map[string]RegistryMirror { return v.Mirrors }).(RegistryMirrorMapOutput)
+}
+
+type RegistriesPtrOutput struct{ *pulumi.OutputState }
+
+func (RegistriesPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Registries)(nil)).Elem()
+}
+
+func (o RegistriesPtrOutput) ToRegistriesPtrOutput() RegistriesPtrOutput {
+	return o
+}
+
+func (o RegistriesPtrOutput) ToRegistriesPtrOutputWithContext(ctx context.Context) RegistriesPtrOutput {
+	return o
+}
+
+func (o RegistriesPtrOutput) Elem() RegistriesOutput {
+	return o.ApplyT(func(v *Registries) Registries {
+		if v != nil {
+			return *v
+		}
+		var ret Registries
+		return ret
+	}).(RegistriesOutput)
+}
+
+// By the name of a registry or a mirror, with its port if it is not 443, like `registry.example.org:5000`: credentials and TLS. Default: none.
+func (o RegistriesPtrOutput) Configs() RegistryConfigMapOutput {
+	return o.ApplyT(func(v *Registries) map[string]RegistryConfig {
+		if v == nil {
+			return nil
+		}
+		return v.Configs
+	}).(RegistryConfigMapOutput)
+}
+
+// By the name of a registry, like `docker.io`, or `*` for all: where its images are looked for before it is asked itself. Default: none.
+func (o RegistriesPtrOutput) Mirrors() RegistryMirrorMapOutput {
+	return o.ApplyT(func(v *Registries) map[string]RegistryMirror {
+		if v == nil {
+			return nil
+		}
+		return v.Mirrors
+	}).(RegistryMirrorMapOutput)
+}
+
+// Credentials for a registry. On nodes they stand in a file of root's alone.
+type RegistryAuth struct {
+	// Token in place of user and password. Kept as a secret.
+	//
+	// Upstream: `auth.identity_token`.
+	IdentityToken *string `pulumi:"identityToken"`
+	// Password. Kept as a secret.
+	//
+	// Upstream: `auth.password`.
+	Password *string `pulumi:"password"`
+	// User. Belongs to `password`.
+	//
+	// Upstream: `auth.username`.
+	Username *string `pulumi:"username"`
+}
+
+// RegistryAuthInput is an input type that accepts RegistryAuthArgs and RegistryAuthOutput values.
+// You can construct a concrete instance of `RegistryAuthInput` via:
+//
+//	RegistryAuthArgs{...}
+type RegistryAuthInput interface {
+	pulumi.Input
+
+	ToRegistryAuthOutput() RegistryAuthOutput
+	ToRegistryAuthOutputWithContext(context.Context) RegistryAuthOutput
+}
+
+// Credentials for a registry. On nodes they stand in a file of root's alone.
+type RegistryAuthArgs struct {
+	// Token in place of user and password. Kept as a secret.
+	//
+	// Upstream: `auth.identity_token`.
+	IdentityToken pulumi.StringPtrInput `pulumi:"identityToken"`
+	// Password. Kept as a secret.
+	//
+	// Upstream: `auth.password`.
+	Password pulumi.StringPtrInput `pulumi:"password"`
+	// User. Belongs to `password`.
+	//
+	// Upstream: `auth.username`.
+	Username pulumi.StringPtrInput `pulumi:"username"`
+}
+
+func (RegistryAuthArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*RegistryAuth)(nil)).Elem()
+}
+
+func (i RegistryAuthArgs) ToRegistryAuthOutput() RegistryAuthOutput {
+	return i.ToRegistryAuthOutputWithContext(context.Background())
+}
+
+func (i RegistryAuthArgs) ToRegistryAuthOutputWithContext(ctx context.Context) RegistryAuthOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RegistryAuthOutput)
+}
+
+func (i RegistryAuthArgs) ToRegistryAuthPtrOutput() RegistryAuthPtrOutput {
+	return i.ToRegistryAuthPtrOutputWithContext(context.Background())
+}
+
+func (i RegistryAuthArgs) ToRegistryAuthPtrOutputWithContext(ctx context.Context) RegistryAuthPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RegistryAuthOutput).ToRegistryAuthPtrOutputWithContext(ctx)
+}
+
+// RegistryAuthPtrInput is an input type that accepts RegistryAuthArgs, RegistryAuthPtr and RegistryAuthPtrOutput values.
+// You can construct a concrete instance of `RegistryAuthPtrInput` via:
+//
+//	        RegistryAuthArgs{...}
+//
+//	or:
+//
+//	        nil
+type RegistryAuthPtrInput interface {
+	pulumi.Input
+
+	ToRegistryAuthPtrOutput() RegistryAuthPtrOutput
+	ToRegistryAuthPtrOutputWithContext(context.Context) RegistryAuthPtrOutput
+}
+
+type registryAuthPtrType RegistryAuthArgs
+
+func RegistryAuthPtr(v *RegistryAuthArgs) RegistryAuthPtrInput {
+	return (*registryAuthPtrType)(v)
+}
+
+func (*registryAuthPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**RegistryAuth)(nil)).Elem()
+}
+
+func (i *registryAuthPtrType) ToRegistryAuthPtrOutput() RegistryAuthPtrOutput {
+	return i.ToRegistryAuthPtrOutputWithContext(context.Background())
+}
+
+func (i *registryAuthPtrType) ToRegistryAuthPtrOutputWithContext(ctx context.Context) RegistryAuthPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RegistryAuthPtrOutput)
+}
+
+// Credentials for a registry. On nodes they stand in a file of root's alone.
+type RegistryAuthOutput struct{ *pulumi.OutputState }
+
+func (RegistryAuthOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*RegistryAuth)(nil)).Elem()
+}
+
+func (o RegistryAuthOutput) ToRegistryAuthOutput() RegistryAuthOutput {
+	return o
+}
+
+func (o RegistryAuthOutput) ToRegistryAuthOutputWithContext(ctx context.Context) RegistryAuthOutput {
+	return o
+}
+
+func (o RegistryAuthOutput) ToRegistryAuthPtrOutput() RegistryAuthPtrOutput {
+	return o.ToRegistryAuthPtrOutputWithContext(context.Background())
+}
+
+func (o RegistryAuthOutput) ToRegistryAuthPtrOutputWithContext(ctx context.Context) RegistryAuthPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v RegistryAuth) *RegistryAuth {
+		return &v
+	}).(RegistryAuthPtrOutput)
+}
+
+// Token in place of user and password. Kept as a secret.
+//
+// Upstream: `auth.identity_token`.
+func (o RegistryAuthOutput) IdentityToken() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v RegistryAuth) *string { return v.IdentityToken }).(pulumi.StringPtrOutput)
+}
+
+// Password. Kept as a secret.
+//
+// Upstream: `auth.password`.
+func (o RegistryAuthOutput) Password() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v RegistryAuth) *string { return v.Password }).(pulumi.StringPtrOutput)
+}
+
+// User. Belongs to `password`.
+//
+// Upstream: `auth.username`.
+func (o RegistryAuthOutput) Username() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v RegistryAuth) *string { return v.Username }).(pulumi.StringPtrOutput)
+}
+
+type RegistryAuthPtrOutput struct{ *pulumi.OutputState }
+
+func (RegistryAuthPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**RegistryAuth)(nil)).Elem()
+}
+
+func (o RegistryAuthPtrOutput) ToRegistryAuthPtrOutput() RegistryAuthPtrOutput {
+	return o
+}
+
+func (o RegistryAuthPtrOutput) ToRegistryAuthPtrOutputWithContext(ctx context.Context) RegistryAuthPtrOutput {
+	return o
+}
+
+func (o RegistryAuthPtrOutput) Elem() RegistryAuthOutput {
+	return o.ApplyT(func(v *RegistryAuth) RegistryAuth {
+		if v != nil {
+			return *v
+		}
+		var ret RegistryAuth
+		return ret
+	}).(RegistryAuthOutput)
+}
+
+// Token in place of user and password. Kept as a secret.
+//
+// Upstream: `auth.identity_token`.
+func (o RegistryAuthPtrOutput) IdentityToken() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *RegistryAuth) *string {
+		if v == nil {
+			return nil
+		}
+		return v.IdentityToken
+	}).(pulumi.StringPtrOutput)
+}
+
+// Password. Kept as a secret.
+//
+// Upstream: `auth.password`.
+func (o RegistryAuthPtrOutput) Password() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *RegistryAuth) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Password
+	}).(pulumi.StringPtrOutput)
+}
+
+// User. Belongs to `password`.
+//
+// Upstream: `auth.username`.
+func (o RegistryAuthPtrOutput) Username() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *RegistryAuth) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Username
+	}).(pulumi.StringPtrOutput)
+}
+
+// How a registry is reached.
+type RegistryConfig struct {
+	// Who asks: `username` and `password`, or `identityToken`. Default: nobody in particular.
+	//
+	// Upstream: `configs.<registry>.auth`.
+	Auth *RegistryAuth `pulumi:"auth"`
+	// How its certificate is verified. Default: by the CAs that the node's system trusts.
+	//
+	// Upstream: `configs.<registry>.tls`.
+	Tls *RegistryTls `pulumi:"tls"`
+}
+
+// RegistryConfigInput is an input type that accepts RegistryConfigArgs and RegistryConfigOutput values.
+// You can construct a concrete instance of `RegistryConfigInput` via:
+//
+//	RegistryConfigArgs{...}
+type RegistryConfigInput interface {
+	pulumi.Input
+
+	ToRegistryConfigOutput() RegistryConfigOutput
+	ToRegistryConfigOutputWithContext(context.Context) RegistryConfigOutput
+}
+
+// How a registry is reached.
+type RegistryConfigArgs struct {
+	// Who asks: `username` and `password`, or `identityToken`. Default: nobody in particular.
+	//
+	// Upstream: `configs.<registry>.auth`.
+	Auth *RegistryAuthArgs `pulumi:"auth"`
+	// How its certificate is verified. Default: by the CAs that the node's system trusts.
+	//
+	// Upstream: `configs.<registry>.tls`.
+	Tls *RegistryTlsArgs `pulumi:"tls"`
+}
+
+func (RegistryConfigArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*RegistryConfig)(nil)).Elem()
+}
+
+func (i RegistryConfigArgs) ToRegistryConfigOutput() RegistryConfigOutput {
+	return i.ToRegistryConfigOutputWithContext(context.Background())
+}
+
+func (i RegistryConfigArgs) ToRegistryConfigOutputWithContext(ctx context.Context) RegistryConfigOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RegistryConfigOutput)
+}
+
+// RegistryConfigMapInput is an input type that accepts RegistryConfigMap and RegistryConfigMapOutput values.
+// You can construct a concrete instance of `RegistryConfigMapInput` via:
+//
+//	RegistryConfigMap{ "key": RegistryConfigArgs{...} }
+type RegistryConfigMapInput interface {
+	pulumi.Input
+
+	ToRegistryConfigMapOutput() RegistryConfigMapOutput
+	ToRegistryConfigMapOutputWithContext(context.Context) RegistryConfigMapOutput
+}
+
+type RegistryConfigMap map[string]RegistryConfigInput
+
+func (RegistryConfigMap) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]RegistryConfig)(nil)).Elem()
+}
+
+func (i RegistryConfigMap) ToRegistryConfigMapOutput() RegistryConfigMapOutput {
+	return i.ToRegistryConfigMapOutputWithContext(context.Background())
+}
+
+func (i RegistryConfigMap) ToRegistryConfigMapOutputWithContext(ctx context.Context) RegistryConfigMapOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RegistryConfigMapOutput)
+}
+
+// How a registry is reached.
+type RegistryConfigOutput struct{ *pulumi.OutputState }
+
+func (RegistryConfigOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*RegistryConfig)(nil)).Elem()
+}
+
+func (o RegistryConfigOutput) ToRegistryConfigOutput() RegistryConfigOutput {
+	return o
+}
+
+func (o RegistryConfigOutput) ToRegistryConfigOutputWithContext(ctx context.Context) RegistryConfigOutput {
+	return o
+}
+
+// Who asks: `username` and `password`, or `identityToken`. Default: nobody in particular.
+//
+// Upstream: `configs.<registry>.auth`.
+func (o RegistryConfigOutput) Auth() RegistryAuthPtrOutput {
+	return o.ApplyT(func(v RegistryConfig) *RegistryAuth { return v.Auth }).(RegistryAuthPtrOutput)
+}
+
+// How its certificate is verified. Default: by the CAs that the node's system trusts.
+//
+// Upstream: `configs.<registry>.tls`.
+func (o RegistryConfigOutput) Tls() RegistryTlsPtrOutput {
+	return o.ApplyT(func(v RegistryConfig) *RegistryTls { return v.Tls }).(RegistryTlsPtrOutput)
+}
+
+type RegistryConfigMapOutput struct{ *pulumi.OutputState }
+
+func (RegistryConfigMapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]RegistryConfig)(nil)).Elem()
+}
+
+func (o RegistryConfigMapOutput) ToRegistryConfigMapOutput() RegistryConfigMapOutput {
+	return o
+}
+
+func (o RegistryConfigMapOutput) ToRegistryConfigMapOutputWithContext(ctx context.Context) RegistryConfigMapOutput {
+	return o
+}
+
+func (o RegistryConfigMapOutput) MapIndex(k pulumi.StringInput) RegistryConfigOutput {
+	return pulumi.All(o, k).ApplyT(func(vs []interface{}) RegistryConfig {
+		return vs[0].(map[string]RegistryConfig)[vs[1].(string)]
+	}).(RegistryConfigOutput)
+}
+
+// Where the images of a registry are looked for first.
+type RegistryMirror struct {
+	// URLs, asked in their order, like `https://registry.example.org:5000`. Default: the registry itself.
+	//
+	// Upstream: `mirrors.<registry>.endpoint`.
+	Endpoint []string `pulumi:"endpoint"`
+	// Regular expressions for images' names, and what takes their place at the mirror, like `^rancher/(.*)` and `mirrored/$1`. Default: none.
+	//
+	// Upstream: `mirrors.<registry>.rewrite`.
+	Rewrite map[string]string `pulumi:"rewrite"`
+}
+
+// RegistryMirrorInput is an input type that accepts RegistryMirrorArgs and RegistryMirrorOutput values.
+// You can construct a concrete instance of `RegistryMirrorInput` via:
+//
+//	RegistryMirrorArgs{...}
+type RegistryMirrorInput interface {
+	pulumi.Input
+
+	ToRegistryMirrorOutput() RegistryMirrorOutput
+	ToRegistryMirrorOutputWithContext(context.Context) RegistryMirrorOutput
+}
+
+// Where the images of a registry are looked for first.
+type RegistryMirrorArgs struct {
+	// URLs, asked in their order, like `https://registry.example.org:5000`. Default: the registry itself.
+	//
+	// Upstream: `mirrors.<registry>.endpoint`.
+	Endpoint []string `pulumi:"endpoint"`
+	// Regular expressions for images' names, and what takes their place at the mirror, like `^rancher/(.*)` and `mirrored/$1`. Default: none.
+	//
+	// Upstream: `mirrors.<registry>.rewrite`.
+	Rewrite map[string]string `pulumi:"rewrite"`
+}
+
+func (RegistryMirrorArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*RegistryMirror)(nil)).Elem()
+}
+
+func (i RegistryMirrorArgs) ToRegistryMirrorOutput() RegistryMirrorOutput {
+	return i.ToRegistryMirrorOutputWithContext(context.Background())
+}
+
+func (i RegistryMirrorArgs) ToRegistryMirrorOutputWithContext(ctx context.Context) RegistryMirrorOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RegistryMirrorOutput)
+}
+
+// RegistryMirrorMapInput is an input type that accepts RegistryMirrorMap and RegistryMirrorMapOutput values.
+// You can construct a concrete instance of `RegistryMirrorMapInput` via:
+//
+//	RegistryMirrorMap{ "key": RegistryMirrorArgs{...} }
+type RegistryMirrorMapInput interface {
+	pulumi.Input
+
+	ToRegistryMirrorMapOutput() RegistryMirrorMapOutput
+	ToRegistryMirrorMapOutputWithContext(context.Context) RegistryMirrorMapOutput
+}
+
+type RegistryMirrorMap map[string]RegistryMirrorInput
+
+func (RegistryMirrorMap) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]RegistryMirror)(nil)).Elem()
+}
+
+func (i RegistryMirrorMap) ToRegistryMirrorMapOutput() RegistryMirrorMapOutput {
+	return i.ToRegistryMirrorMapOutputWithContext(context.Background())
+}
+
+func (i RegistryMirrorMap) ToRegistryMirrorMapOutputWithContext(ctx context.Context) RegistryMirrorMapOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RegistryMirrorMapOutput)
+}
+
+// Where the images of a registry are looked for first.
+type RegistryMirrorOutput struct{ *pulumi.OutputState }
+
+func (RegistryMirrorOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*RegistryMirror)(nil)).Elem()
+}
+
+func (o RegistryMirrorOutput) ToRegistryMirrorOutput() RegistryMirrorOutput {
+	return o
+}
+
+func (o RegistryMirrorOutput) ToRegistryMirrorOutputWithContext(ctx context.Context) RegistryMirrorOutput {
+	return o
+}
+
+// URLs, asked in their order, like `https://registry.example.org:5000`. Default: the registry itself.
+//
+// Upstream: `mirrors.<registry>.endpoint`.
+func (o RegistryMirrorOutput) Endpoint() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v RegistryMirror) []string { return v.Endpoint }).(pulumi.StringArrayOutput)
+}
+
+// Regular expressions for images' names, and what takes their place at the mirror, like `^rancher/(.*)` and `mirrored/$1`. Default: none.
+//
+// Upstream: `mirrors.<registry>.rewrite`.
+func (o RegistryMirrorOutput) Rewrite() pulumi.StringMapOutput {
+	return o.ApplyT(func(v RegistryMirror) map[string]string { return v.Rewrite }).(pulumi.StringMapOutput)
+}
+
+type RegistryMirrorMapOutput struct{ *pulumi.OutputState }
+
+func (RegistryMirrorMapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]RegistryMirror)(nil)).Elem()
+}
+
+func (o RegistryMirrorMapOutput) ToRegistryMirrorMapOutput() RegistryMirrorMapOutput {
+	return o
+}
+
+func (o RegistryMirrorMapOutput) ToRegistryMirrorMapOutputWithContext(ctx context.Context) RegistryMirrorMapOutput {
+	return o
+}
+
+func (o RegistryMirrorMapOutput) MapIndex(k pulumi.StringInput) RegistryMirrorOutput {
+	return pulumi.All(o, k).ApplyT(func(vs []interface{}) RegistryMirror {
+		return vs[0].(map[string]RegistryMirror)[vs[1].(string)]
+	}).(RegistryMirrorOutput)
+}
+
+// How a registry's certificate is verified, and what it is shown.
+type RegistryTls struct {
+	// Certificate of the CA that signed the registry's, PEM.
+	//
+	// Upstream: `tls.ca_file`.
+	Ca *string `pulumi:"ca"`
+	// Certificate that nodes show, PEM. Belongs to `key`.
+	//
+	// Upstream: `tls.cert_file`.
+	Certificate *string `pulumi:"certificate"`
+	// Whether the registry's certificate is not verified. Default: false.
+	//
+	// Upstream: `tls.insecure_skip_verify`.
+	InsecureSkipVerify *bool `pulumi:"insecureSkipVerify"`
+	// Its private key, PEM. Kept as a secret.
+	//
+	// Upstream: `tls.key_file`.
+	Key *string `pulumi:"key"`
+}
+
+// RegistryTlsInput is an input type that accepts RegistryTlsArgs and RegistryTlsOutput values.
+// You can construct a concrete instance of `RegistryTlsInput` via:
+//
+//	RegistryTlsArgs{...}
+type RegistryTlsInput interface {
+	pulumi.Input
+
+	ToRegistryTlsOutput() RegistryTlsOutput
+	ToRegistryTlsOutputWithContext(context.Context) RegistryTlsOutput
+}
+
+// How a registry's certificate is verified, and what it is shown.
+type RegistryTlsArgs struct {
+	// Certificate of the CA that signed the registry's, PEM.
+	//
+	// Upstream: `tls.ca_file`.
+	Ca *string `pulumi:"ca"`
+	// Certificate that nodes show, PEM. Belongs to `key`.
+	//
+	// Upstream: `tls.cert_file`.
+	Certificate *string `pulumi:"certificate"`
+	// Whether the registry's certificate is not verified. Default: false.
+	//
+	// Upstream: `tls.insecure_skip_verify`.
+	InsecureSkipVerify *bool `pulumi:"insecureSkipVerify"`
+	// Its private key, PEM. Kept as a secret.
+	//
+	// Upstream: `tls.key_file`.
+	Key pulumi.StringPtrInput `pulumi:"key"`
+}
+
+func (RegistryTlsArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*RegistryTls)(nil)).Elem()
+}
+
+func (i RegistryTlsArgs) ToRegistryTlsOutput() RegistryTlsOutput {
+	return i.ToRegistryTlsOutputWithContext(context.Background())
+}
+
+func (i RegistryTlsArgs) ToRegistryTlsOutputWithContext(ctx context.Context) RegistryTlsOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RegistryTlsOutput)
+}
+
+func (i RegistryTlsArgs) ToRegistryTlsPtrOutput() RegistryTlsPtrOutput {
+	return i.ToRegistryTlsPtrOutputWithContext(context.Background())
+}
+
+func (i RegistryTlsArgs) ToRegistryTlsPtrOutputWithContext(ctx context.Context) RegistryTlsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RegistryTlsOutput).ToRegistryTlsPtrOutputWithContext(ctx)
+}
+
+// RegistryTlsPtrInput is an input type that accepts RegistryTlsArgs, RegistryTlsPtr and RegistryTlsPtrOutput values.
+// You can construct a concrete instance of `RegistryTlsPtrInput` via:
+//
+//	        RegistryTlsArgs{...}
+//
+//	or:
+//
+//	        nil
+type RegistryTlsPtrInput interface {
+	pulumi.Input
+
+	ToRegistryTlsPtrOutput() RegistryTlsPtrOutput
+	ToRegistryTlsPtrOutputWithContext(context.Context) RegistryTlsPtrOutput
+}
+
+type registryTlsPtrType RegistryTlsArgs
+
+func RegistryTlsPtr(v *RegistryTlsArgs) RegistryTlsPtrInput {
+	return (*registryTlsPtrType)(v)
+}
+
+func (*registryTlsPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**RegistryTls)(nil)).Elem()
+}
+
+func (i *registryTlsPtrType) ToRegistryTlsPtrOutput() RegistryTlsPtrOutput {
+	return i.ToRegistryTlsPtrOutputWithContext(context.Background())
+}
+
+func (i *registryTlsPtrType) ToRegistryTlsPtrOutputWithContext(ctx context.Context) RegistryTlsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RegistryTlsPtrOutput)
+}
+
+// How a registry's certificate is verified, and what it is shown.
+type RegistryTlsOutput struct{ *pulumi.OutputState }
+
+func (RegistryTlsOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*RegistryTls)(nil)).Elem()
+}
+
+func (o RegistryTlsOutput) ToRegistryTlsOutput() RegistryTlsOutput {
+	return o
+}
+
+func (o RegistryTlsOutput) ToRegistryTlsOutputWithContext(ctx context.Context) RegistryTlsOutput {
+	return o
+}
+
+func (o RegistryTlsOutput) ToRegistryTlsPtrOutput() RegistryTlsPtrOutput {
+	return o.ToRegistryTlsPtrOutputWithContext(context.Background())
+}
+
+func (o RegistryTlsOutput) ToRegistryTlsPtrOutputWithContext(ctx context.Context) RegistryTlsPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v RegistryTls) *RegistryTls {
+		return &v
+	}).(RegistryTlsPtrOutput)
+}
+
+// Certificate of the CA that signed the registry's, PEM.
+//
+// Upstream: `tls.ca_file`.
+func (o RegistryTlsOutput) Ca() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v RegistryTls) *string { return v.Ca }).(pulumi.StringPtrOutput)
+}
+
+// Certificate that nodes show, PEM. Belongs to `key`.
+//
+// Upstream: `tls.cert_file`.
+func (o RegistryTlsOutput) Certificate() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v RegistryTls) *string { return v.Certificate }).(pulumi.StringPtrOutput)
+}
+
+// Whether the registry's certificate is not verified. Default: false.
+//
+// Upstream: `tls.insecure_skip_verify`.
+func (o RegistryTlsOutput) InsecureSkipVerify() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v RegistryTls) *bool { return v.InsecureSkipVerify }).(pulumi.BoolPtrOutput)
+}
+
+// Its private key, PEM. Kept as a secret.
+//
+// Upstream: `tls.key_file`.
+func (o RegistryTlsOutput) Key() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v RegistryTls) *string { return v.Key }).(pulumi.StringPtrOutput)
+}
+
+type RegistryTlsPtrOutput struct{ *pulumi.OutputState }
+
+func (RegistryTlsPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**RegistryTls)(nil)).Elem()
+}
+
+func (o RegistryTlsPtrOutput) ToRegistryTlsPtrOutput() RegistryTlsPtrOutput {
+	return o
+}
+
+func (o RegistryTlsPtrOutput) ToRegistryTlsPtrOutputWithContext(ctx context.Context) RegistryTlsPtrOutput {
+	return o
+}
+
+func (o RegistryTlsPtrOutput) Elem() RegistryTlsOutput {
+	return o.ApplyT(func(v *RegistryTls) RegistryTls {
+		if v != nil {
+			return *v
+		}
+		var ret RegistryTls
+		return ret
+	}).(RegistryTlsOutput)
+}
+
+// Certificate of the CA that signed the registry's, PEM.
+//
+// Upstream: `tls.ca_file`.
+func (o RegistryTlsPtrOutput) Ca() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *RegistryTls) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Ca
+	}).(pulumi.StringPtrOutput)
+}
+
+// Certificate that nodes show, PEM. Belongs to `key`.
+//
+// Upstream: `tls.cert_file`.
+func (o RegistryTlsPtrOutput) Certificate() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *RegistryTls) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Certificate
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether the registry's certificate is not verified. Default: false.
+//
+// Upstream: `tls.insecure_skip_verify`.
+func (o RegistryTlsPtrOutput) InsecureSkipVerify() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *RegistryTls) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.InsecureSkipVerify
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Its private key, PEM. Kept as a secret.
+//
+// Upstream: `tls.key_file`.
+func (o RegistryTlsPtrOutput) Key() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *RegistryTls) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Key
+	}).(pulumi.StringPtrOutput)
+}
+
+// A file that nodes fetch, and verify.
+type RemoteFile struct {
+	// Its SHA-256, 64 hex digits.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	Sha256 string `pulumi:"sha256"`
+	// Where it is. No credentials.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	Url string `pulumi:"url"`
+}
+
+// RemoteFileInput is an input type that accepts RemoteFileArgs and RemoteFileOutput values.
+// You can construct a concrete instance of `RemoteFileInput` via:
+//
+//	RemoteFileArgs{...}
+type RemoteFileInput interface {
+	pulumi.Input
+
+	ToRemoteFileOutput() RemoteFileOutput
+	ToRemoteFileOutputWithContext(context.Context) RemoteFileOutput
+}
+
+// A file that nodes fetch, and verify.
+type RemoteFileArgs struct {
+	// Its SHA-256, 64 hex digits.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	Sha256 string `pulumi:"sha256"`
+	// Where it is. No credentials.
+	//
+	// Change: rolls through the servers one by one, then the workers.
+	Url string `pulumi:"url"`
+}
+
+func (RemoteFileArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*RemoteFile)(nil)).Elem()
+}
+
+func (i RemoteFileArgs) ToRemoteFileOutput() RemoteFileOutput {
+	return i.ToRemoteFileOutputWithContext(context.Background())
+}
+
+func (i RemoteFileArgs) ToRemoteFileOutputWithContext(ctx context.Context) RemoteFileOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RemoteFileOutput)
+}
+
+// RemoteFileMapInput is an input type that accepts RemoteFileMap and RemoteFileMapOutput values.
+// You can construct a concrete instance of `RemoteFileMapInput` via:
+//
+//	RemoteFileMap{ "key": RemoteFileArgs{...} }
+type RemoteFileMapInput interface {
+	pulumi.Input
+
+	ToRemoteFileMapOutput() RemoteFileMapOutput
+	ToRemoteFileMapOutputWithContext(context.Context) RemoteFileMapOutput
+}
+
+type RemoteFileMap map[string]RemoteFileInput
+
+func (RemoteFileMap) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]RemoteFile)(nil)).Elem()
+}
+
+func (i RemoteFileMap) ToRemoteFileMapOutput() RemoteFileMapOutput {
+	return i.ToRemoteFileMapOutputWithContext(context.Background())
+}
+
+func (i RemoteFileMap) ToRemoteFileMapOutputWithContext(ctx context.Context) RemoteFileMapOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(RemoteFileMapOutput)
+}
+
+// A file that nodes fetch, and verify.
+type RemoteFileOutput struct{ *pulumi.OutputState }
+
+func (RemoteFileOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*RemoteFile)(nil)).Elem()
+}
+
+func (o RemoteFileOutput) ToRemoteFileOutput() RemoteFileOutput {
+	return o
+}
+
+func (o RemoteFileOutput) ToRemoteFileOutputWithContext(ctx context.Context) RemoteFileOutput {
+	return o
+}
+
+// Its SHA-256, 64 hex digits.
+//
+// Change: rolls through the servers one by one, then the workers.
+func (o RemoteFileOutput) Sha256() pulumi.StringOutput {
+	return o.ApplyT(func(v RemoteFile) string { return v.Sha256 }).(pulumi.StringOutput)
+}
+
+// Where it is. No credentials.
+//
+// Change: rolls through the servers one by one, then the workers.
+func (o RemoteFileOutput) Url() pulumi.StringOutput {
+	return o.ApplyT(func(v RemoteFile) string { return v.Url }).(pulumi.StringOutput)
+}
+
+type RemoteFileMapOutput struct{ *pulumi.OutputState }
+
+func (RemoteFileMapOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*map[string]RemoteFile)(nil)).Elem()
+}
+
+func (o RemoteFileMapOutput) ToRemoteFileMapOutput() RemoteFileMapOutput {
+	return o
+}
+
+func (o RemoteFileMapOutput) ToRemoteFileMapOutputWithContext(ctx context.Context) RemoteFileMapOutput {
+	return o
+}
+
+func (o RemoteFileMapOutput) MapIndex(k pulumi.StringInput) RemoteFileOutput {
+	return pulumi.All(o, k).ApplyT(func(vs []interface{}) RemoteFile {
+		return vs[0].(map[string]RemoteFile)[vs[1].(string)]
+	}).(RemoteFileOutput)
 }
 
 // A snapshot that the cluster goes back to. Everything that was written after it is lost. Wrong ones (of another token, another cluster, a newer minor version of k3s) are refused before anything is stopped; then k3s stops on all servers, the first one starts with the snapshot's data, the others join it. VMs, kubeconfig, CAs and tokens stay. The data before it stay on the servers as `/var/lib/rancher/k3s/server/db-before-restore`.
@@ -6783,6 +8210,243 @@ func (o StartupPtrOutput) UpDelay() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
+// HAProxy's statistics page on each load balancer, over TLS by a certificate of the cluster's CA (`caCertificate`), good for the load balancers' addresses and the VIPs; at `/metrics` the same for Prometheus.
+type Stats struct {
+	// The password, at least 8 characters. Kept as a secret; load balancers have a hash of it.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	Password string `pulumi:"password"`
+	// Port. Default: 8404.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	//
+	// Upstream: HAProxy's `bind`.
+	Port *int `pulumi:"port"`
+	// IPv4 networks and addresses from which it can be reached. Default: from everywhere.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	SourceRanges []string `pulumi:"sourceRanges"`
+	// Who may look. Default: `admin`.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	User *string `pulumi:"user"`
+}
+
+// StatsInput is an input type that accepts StatsArgs and StatsOutput values.
+// You can construct a concrete instance of `StatsInput` via:
+//
+//	StatsArgs{...}
+type StatsInput interface {
+	pulumi.Input
+
+	ToStatsOutput() StatsOutput
+	ToStatsOutputWithContext(context.Context) StatsOutput
+}
+
+// HAProxy's statistics page on each load balancer, over TLS by a certificate of the cluster's CA (`caCertificate`), good for the load balancers' addresses and the VIPs; at `/metrics` the same for Prometheus.
+type StatsArgs struct {
+	// The password, at least 8 characters. Kept as a secret; load balancers have a hash of it.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	Password pulumi.StringInput `pulumi:"password"`
+	// Port. Default: 8404.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	//
+	// Upstream: HAProxy's `bind`.
+	Port *int `pulumi:"port"`
+	// IPv4 networks and addresses from which it can be reached. Default: from everywhere.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	SourceRanges []string `pulumi:"sourceRanges"`
+	// Who may look. Default: `admin`.
+	//
+	// Change: reloads the load balancers, one after the other; nothing else.
+	User *string `pulumi:"user"`
+}
+
+func (StatsArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Stats)(nil)).Elem()
+}
+
+func (i StatsArgs) ToStatsOutput() StatsOutput {
+	return i.ToStatsOutputWithContext(context.Background())
+}
+
+func (i StatsArgs) ToStatsOutputWithContext(ctx context.Context) StatsOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(StatsOutput)
+}
+
+func (i StatsArgs) ToStatsPtrOutput() StatsPtrOutput {
+	return i.ToStatsPtrOutputWithContext(context.Background())
+}
+
+func (i StatsArgs) ToStatsPtrOutputWithContext(ctx context.Context) StatsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(StatsOutput).ToStatsPtrOutputWithContext(ctx)
+}
+
+// StatsPtrInput is an input type that accepts StatsArgs, StatsPtr and StatsPtrOutput values.
+// You can construct a concrete instance of `StatsPtrInput` via:
+//
+//	        StatsArgs{...}
+//
+//	or:
+//
+//	        nil
+type StatsPtrInput interface {
+	pulumi.Input
+
+	ToStatsPtrOutput() StatsPtrOutput
+	ToStatsPtrOutputWithContext(context.Context) StatsPtrOutput
+}
+
+type statsPtrType StatsArgs
+
+func StatsPtr(v *StatsArgs) StatsPtrInput {
+	return (*statsPtrType)(v)
+}
+
+func (*statsPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**Stats)(nil)).Elem()
+}
+
+func (i *statsPtrType) ToStatsPtrOutput() StatsPtrOutput {
+	return i.ToStatsPtrOutputWithContext(context.Background())
+}
+
+func (i *statsPtrType) ToStatsPtrOutputWithContext(ctx context.Context) StatsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(StatsPtrOutput)
+}
+
+// HAProxy's statistics page on each load balancer, over TLS by a certificate of the cluster's CA (`caCertificate`), good for the load balancers' addresses and the VIPs; at `/metrics` the same for Prometheus.
+type StatsOutput struct{ *pulumi.OutputState }
+
+func (StatsOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Stats)(nil)).Elem()
+}
+
+func (o StatsOutput) ToStatsOutput() StatsOutput {
+	return o
+}
+
+func (o StatsOutput) ToStatsOutputWithContext(ctx context.Context) StatsOutput {
+	return o
+}
+
+func (o StatsOutput) ToStatsPtrOutput() StatsPtrOutput {
+	return o.ToStatsPtrOutputWithContext(context.Background())
+}
+
+func (o StatsOutput) ToStatsPtrOutputWithContext(ctx context.Context) StatsPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Stats) *Stats {
+		return &v
+	}).(StatsPtrOutput)
+}
+
+// The password, at least 8 characters. Kept as a secret; load balancers have a hash of it.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o StatsOutput) Password() pulumi.StringOutput {
+	return o.ApplyT(func(v Stats) string { return v.Password }).(pulumi.StringOutput)
+}
+
+// Port. Default: 8404.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+//
+// Upstream: HAProxy's `bind`.
+func (o StatsOutput) Port() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v Stats) *int { return v.Port }).(pulumi.IntPtrOutput)
+}
+
+// IPv4 networks and addresses from which it can be reached. Default: from everywhere.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o StatsOutput) SourceRanges() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v Stats) []string { return v.SourceRanges }).(pulumi.StringArrayOutput)
+}
+
+// Who may look. Default: `admin`.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o StatsOutput) User() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Stats) *string { return v.User }).(pulumi.StringPtrOutput)
+}
+
+type StatsPtrOutput struct{ *pulumi.OutputState }
+
+func (StatsPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Stats)(nil)).Elem()
+}
+
+func (o StatsPtrOutput) ToStatsPtrOutput() StatsPtrOutput {
+	return o
+}
+
+func (o StatsPtrOutput) ToStatsPtrOutputWithContext(ctx context.Context) StatsPtrOutput {
+	return o
+}
+
+func (o StatsPtrOutput) Elem() StatsOutput {
+	return o.ApplyT(func(v *Stats) Stats {
+		if v != nil {
+			return *v
+		}
+		var ret Stats
+		return ret
+	}).(StatsOutput)
+}
+
+// The password, at least 8 characters. Kept as a secret; load balancers have a hash of it.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o StatsPtrOutput) Password() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Stats) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Password
+	}).(pulumi.StringPtrOutput)
+}
+
+// Port. Default: 8404.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+//
+// Upstream: HAProxy's `bind`.
+func (o StatsPtrOutput) Port() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Stats) *int {
+		if v == nil {
+			return nil
+		}
+		return v.Port
+	}).(pulumi.IntPtrOutput)
+}
+
+// IPv4 networks and addresses from which it can be reached. Default: from everywhere.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o StatsPtrOutput) SourceRanges() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Stats) []string {
+		if v == nil {
+			return nil
+		}
+		return v.SourceRanges
+	}).(pulumi.StringArrayOutput)
+}
+
+// Who may look. Default: `admin`.
+//
+// Change: reloads the load balancers, one after the other; nothing else.
+func (o StatsPtrOutput) User() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Stats) *string {
+		if v == nil {
+			return nil
+		}
+		return v.User
+	}).(pulumi.StringPtrOutput)
+}
+
 // One more virtual address. It moves between load balancers like the API's, by itself.
 type Vip struct {
 	// IPv4 address, without prefix: free, inside of the network, outside of DHCP ranges.
@@ -7481,12 +9145,28 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*MachineChangeInput)(nil)).Elem(), MachineChangeArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*MachineSeedInput)(nil)).Elem(), MachineSeedArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*MachineSeedMapInput)(nil)).Elem(), MachineSeedMap{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ManifestInput)(nil)).Elem(), ManifestArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ManifestMapInput)(nil)).Elem(), ManifestMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NetworkInput)(nil)).Elem(), NetworkArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeInfoInput)(nil)).Elem(), NodeInfoArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeInfoMapInput)(nil)).Elem(), NodeInfoMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeOverridesInput)(nil)).Elem(), NodeOverridesArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeOverridesMapInput)(nil)).Elem(), NodeOverridesMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProxmoxInput)(nil)).Elem(), ProxmoxArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ProxyInput)(nil)).Elem(), ProxyArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ProxyPtrInput)(nil)).Elem(), ProxyArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*RegistriesInput)(nil)).Elem(), RegistriesArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*RegistriesPtrInput)(nil)).Elem(), RegistriesArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*RegistryAuthInput)(nil)).Elem(), RegistryAuthArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*RegistryAuthPtrInput)(nil)).Elem(), RegistryAuthArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*RegistryConfigInput)(nil)).Elem(), RegistryConfigArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*RegistryConfigMapInput)(nil)).Elem(), RegistryConfigMap{})
+	pulumi.RegisterInputType(reflect.TypeOf((*RegistryMirrorInput)(nil)).Elem(), RegistryMirrorArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*RegistryMirrorMapInput)(nil)).Elem(), RegistryMirrorMap{})
+	pulumi.RegisterInputType(reflect.TypeOf((*RegistryTlsInput)(nil)).Elem(), RegistryTlsArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*RegistryTlsPtrInput)(nil)).Elem(), RegistryTlsArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*RemoteFileInput)(nil)).Elem(), RemoteFileArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*RemoteFileMapInput)(nil)).Elem(), RemoteFileMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*RestoreInput)(nil)).Elem(), RestoreArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*RestorePtrInput)(nil)).Elem(), RestoreArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*S3Input)(nil)).Elem(), S3Args{})
@@ -7504,6 +9184,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*SshInput)(nil)).Elem(), SshArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*StartupInput)(nil)).Elem(), StartupArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*StartupPtrInput)(nil)).Elem(), StartupArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*StatsInput)(nil)).Elem(), StatsArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*StatsPtrInput)(nil)).Elem(), StatsArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*VipInput)(nil)).Elem(), VipArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*VipMapInput)(nil)).Elem(), VipMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*WorkerPoolInput)(nil)).Elem(), WorkerPoolArgs{})
@@ -7525,12 +9207,28 @@ func init() {
 	pulumi.RegisterOutputType(MachineChangeOutput{})
 	pulumi.RegisterOutputType(MachineSeedOutput{})
 	pulumi.RegisterOutputType(MachineSeedMapOutput{})
+	pulumi.RegisterOutputType(ManifestOutput{})
+	pulumi.RegisterOutputType(ManifestMapOutput{})
 	pulumi.RegisterOutputType(NetworkOutput{})
 	pulumi.RegisterOutputType(NodeInfoOutput{})
 	pulumi.RegisterOutputType(NodeInfoMapOutput{})
 	pulumi.RegisterOutputType(NodeOverridesOutput{})
 	pulumi.RegisterOutputType(NodeOverridesMapOutput{})
 	pulumi.RegisterOutputType(ProxmoxOutput{})
+	pulumi.RegisterOutputType(ProxyOutput{})
+	pulumi.RegisterOutputType(ProxyPtrOutput{})
+	pulumi.RegisterOutputType(RegistriesOutput{})
+	pulumi.RegisterOutputType(RegistriesPtrOutput{})
+	pulumi.RegisterOutputType(RegistryAuthOutput{})
+	pulumi.RegisterOutputType(RegistryAuthPtrOutput{})
+	pulumi.RegisterOutputType(RegistryConfigOutput{})
+	pulumi.RegisterOutputType(RegistryConfigMapOutput{})
+	pulumi.RegisterOutputType(RegistryMirrorOutput{})
+	pulumi.RegisterOutputType(RegistryMirrorMapOutput{})
+	pulumi.RegisterOutputType(RegistryTlsOutput{})
+	pulumi.RegisterOutputType(RegistryTlsPtrOutput{})
+	pulumi.RegisterOutputType(RemoteFileOutput{})
+	pulumi.RegisterOutputType(RemoteFileMapOutput{})
 	pulumi.RegisterOutputType(RestoreOutput{})
 	pulumi.RegisterOutputType(RestorePtrOutput{})
 	pulumi.RegisterOutputType(S3Output{})
@@ -7548,6 +9246,8 @@ func init() {
 	pulumi.RegisterOutputType(SshOutput{})
 	pulumi.RegisterOutputType(StartupOutput{})
 	pulumi.RegisterOutputType(StartupPtrOutput{})
+	pulumi.RegisterOutputType(StatsOutput{})
+	pulumi.RegisterOutputType(StatsPtrOutput{})
 	pulumi.RegisterOutputType(VipOutput{})
 	pulumi.RegisterOutputType(VipMapOutput{})
 	pulumi.RegisterOutputType(WorkerPoolOutput{})

@@ -223,6 +223,14 @@ export interface K3sArgs {
      */
     agentToken?: pulumi.Input<string | undefined>;
     /**
+     * Whether nodes reach no registry: k3s' own images come from `mirror` as `<version>/k3s-airgap-images-<arch>.tar.zst`, verified by the release's list, and pods resolve names by `network.dns`. Default: false.
+     *
+     * Change: rolls through the servers one by one, then the workers.
+     *
+     * Upstream: k3s' air-gap installation.
+     */
+    airgap?: boolean;
+    /**
      * SHA-256 of the k3s binary, 64 hex digits. The release's own list comes from the same place as the binary; this doesn't. Default: only the release's list is checked.
      *
      * Change: in place.
@@ -265,11 +273,27 @@ export interface K3sArgs {
      */
     etcd?: inputs.EtcdArgs;
     /**
+     * More archives of images that nodes import, by name. Default: none.
+     *
+     * Change: rolls through the servers one by one, then the workers.
+     *
+     * Upstream: /var/lib/rancher/k3s/agent/images.
+     */
+    images?: {[key: string]: inputs.RemoteFileArgs};
+    /**
      * SHA-256 of the install script, 64 hex digits. Default: not checked.
      *
      * Change: in place.
      */
     installScriptSha256?: string;
+    /**
+     * What k3s itself applies to the cluster, by name: a manifest of Kubernetes each, HelmChart resources among them. A name is up to 63 lower-case letters, digits and hyphens. Default: none.
+     *
+     * Change: k3s applies it within 15 s after the update; nothing restarts. One that is taken out is emptied, and k3s deletes what it made.
+     *
+     * Upstream: /var/lib/rancher/k3s/server/manifests; `kubectl -n kube-system get addons` shows what k3s has applied, and its events what it could not.
+     */
+    manifests?: {[key: string]: inputs.ManifestArgs};
     /**
      * URL below which releases lie as `<version>/k3s`, `<version>/sha256sum-<arch>.txt` and `<version>/install.sh`, for closed networks. Default: the release and the tag on GitHub.
      *
@@ -285,6 +309,14 @@ export interface K3sArgs {
      */
     recoveryBundle?: pulumi.Input<string | undefined>;
     /**
+     * Where nodes get container images from. Default: the registries that images name, without credentials.
+     *
+     * Change: rolls through the servers one by one, then the workers.
+     *
+     * Upstream: /etc/rancher/k3s/registries.yaml.
+     */
+    registries?: inputs.RegistriesArgs;
+    /**
      * Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
      *
      * Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
@@ -299,7 +331,7 @@ export interface K3sArgs {
      */
     secretsEncryption?: boolean;
     /**
-     * More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+     * More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
      *
      * Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
      *
@@ -545,6 +577,10 @@ export interface LoadBalancersArgs {
      */
     startup?: inputs.StartupArgs;
     /**
+     * HAProxy's statistics page, and its metrics. Default: none.
+     */
+    stats?: inputs.StatsArgs;
+    /**
      * Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
      *
      * Change: reloads the load balancers, one after the other; nothing else.
@@ -675,6 +711,30 @@ export interface MachineSeedArgs {
 }
 
 /**
+ * What k3s applies: `content`, or `url` and `sha256`.
+ */
+export interface ManifestArgs {
+    /**
+     * Manifests of Kubernetes, YAML. May be a secret. Up to 512 KiB.
+     *
+     * Change: k3s applies it within 15 s after the update; nothing restarts.
+     */
+    content?: pulumi.Input<string | undefined>;
+    /**
+     * SHA-256 of that file, 64 hex digits.
+     *
+     * Change: k3s applies it within 15 s after the update; nothing restarts.
+     */
+    sha256?: string;
+    /**
+     * Where each server fetches them. No credentials.
+     *
+     * Change: counts with another `sha256`.
+     */
+    url?: string;
+}
+
+/**
  * The network that all nodes share.
  */
 export interface NetworkArgs {
@@ -710,6 +770,10 @@ export interface NetworkArgs {
      * Upstream: `initialization.ipConfigs`.
      */
     gateway: string;
+    /**
+     * A proxy between nodes and the internet. Default: none.
+     */
+    proxy?: inputs.ProxyArgs;
     /**
      * DNS search domain. Default: the template's, usually none.
      *
@@ -984,6 +1048,158 @@ export interface ProxmoxArgs {
      * Upstream: `networkDevices[0].vlanId`.
      */
     vlan?: number;
+}
+
+/**
+ * A proxy for what nodes fetch themselves: packages, k3s' release, images. It is not written into the system's own settings.
+ */
+export interface ProxyArgs {
+    /**
+     * URL for http, like `http://proxy.example.org:3128`; it may carry user and password. Kept as a secret. Default: none.
+     *
+     * Change: rolls through the servers one by one, then the workers.
+     *
+     * Upstream: `HTTP_PROXY`.
+     */
+    http?: pulumi.Input<string | undefined>;
+    /**
+     * URL for https. Kept as a secret. Default: none.
+     *
+     * Change: rolls through the servers one by one, then the workers.
+     *
+     * Upstream: `HTTPS_PROXY`.
+     */
+    https?: pulumi.Input<string | undefined>;
+    /**
+     * Hosts, domains, addresses and networks that are reached without it, besides the cluster's own: nodes, pods, services, the API. Default: none more.
+     *
+     * Change: rolls through the servers one by one, then the workers.
+     *
+     * Upstream: `NO_PROXY`.
+     */
+    noProxy?: string[];
+}
+
+/**
+ * Mirrors of registries, and how registries are reached.
+ */
+export interface RegistriesArgs {
+    /**
+     * By the name of a registry or a mirror, with its port if it is not 443, like `registry.example.org:5000`: credentials and TLS. Default: none.
+     */
+    configs?: {[key: string]: inputs.RegistryConfigArgs};
+    /**
+     * By the name of a registry, like `docker.io`, or `*` for all: where its images are looked for before it is asked itself. Default: none.
+     */
+    mirrors?: {[key: string]: inputs.RegistryMirrorArgs};
+}
+
+/**
+ * Credentials for a registry. On nodes they stand in a file of root's alone.
+ */
+export interface RegistryAuthArgs {
+    /**
+     * Token in place of user and password. Kept as a secret.
+     *
+     * Upstream: `auth.identity_token`.
+     */
+    identityToken?: pulumi.Input<string | undefined>;
+    /**
+     * Password. Kept as a secret.
+     *
+     * Upstream: `auth.password`.
+     */
+    password?: pulumi.Input<string | undefined>;
+    /**
+     * User. Belongs to `password`.
+     *
+     * Upstream: `auth.username`.
+     */
+    username?: pulumi.Input<string | undefined>;
+}
+
+/**
+ * How a registry is reached.
+ */
+export interface RegistryConfigArgs {
+    /**
+     * Who asks: `username` and `password`, or `identityToken`. Default: nobody in particular.
+     *
+     * Upstream: `configs.<registry>.auth`.
+     */
+    auth?: inputs.RegistryAuthArgs;
+    /**
+     * How its certificate is verified. Default: by the CAs that the node's system trusts.
+     *
+     * Upstream: `configs.<registry>.tls`.
+     */
+    tls?: inputs.RegistryTlsArgs;
+}
+
+/**
+ * Where the images of a registry are looked for first.
+ */
+export interface RegistryMirrorArgs {
+    /**
+     * URLs, asked in their order, like `https://registry.example.org:5000`. Default: the registry itself.
+     *
+     * Upstream: `mirrors.<registry>.endpoint`.
+     */
+    endpoint?: string[];
+    /**
+     * Regular expressions for images' names, and what takes their place at the mirror, like `^rancher/(.*)` and `mirrored/$1`. Default: none.
+     *
+     * Upstream: `mirrors.<registry>.rewrite`.
+     */
+    rewrite?: {[key: string]: string};
+}
+
+/**
+ * How a registry's certificate is verified, and what it is shown.
+ */
+export interface RegistryTlsArgs {
+    /**
+     * Certificate of the CA that signed the registry's, PEM.
+     *
+     * Upstream: `tls.ca_file`.
+     */
+    ca?: string;
+    /**
+     * Certificate that nodes show, PEM. Belongs to `key`.
+     *
+     * Upstream: `tls.cert_file`.
+     */
+    certificate?: string;
+    /**
+     * Whether the registry's certificate is not verified. Default: false.
+     *
+     * Upstream: `tls.insecure_skip_verify`.
+     */
+    insecureSkipVerify?: boolean;
+    /**
+     * Its private key, PEM. Kept as a secret.
+     *
+     * Upstream: `tls.key_file`.
+     */
+    key?: pulumi.Input<string | undefined>;
+}
+
+/**
+ * A file that nodes fetch, and verify.
+ */
+export interface RemoteFileArgs {
+    /**
+     * Its SHA-256, 64 hex digits.
+     *
+     * Change: rolls through the servers one by one, then the workers.
+     */
+    sha256: string;
+    /**
+     * Where it is. No credentials.
+     *
+     * Change: rolls through the servers one by one, then the workers.
+     */
+    url: string;
 }
 
 /**
@@ -1422,6 +1638,38 @@ export interface StartupArgs {
      * Upstream: `startup.upDelay`.
      */
     upDelay?: number;
+}
+
+/**
+ * HAProxy's statistics page on each load balancer, over TLS by a certificate of the cluster's CA (`caCertificate`), good for the load balancers' addresses and the VIPs; at `/metrics` the same for Prometheus.
+ */
+export interface StatsArgs {
+    /**
+     * The password, at least 8 characters. Kept as a secret; load balancers have a hash of it.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     */
+    password: pulumi.Input<string>;
+    /**
+     * Port. Default: 8404.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     *
+     * Upstream: HAProxy's `bind`.
+     */
+    port?: number;
+    /**
+     * IPv4 networks and addresses from which it can be reached. Default: from everywhere.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     */
+    sourceRanges?: string[];
+    /**
+     * Who may look. Default: `admin`.
+     *
+     * Change: reloads the load balancers, one after the other; nothing else.
+     */
+    user?: string;
 }
 
 /**

@@ -34,12 +34,28 @@ __all__ = [
     'MachineArgsDict',
     'MachineSeedArgs',
     'MachineSeedArgsDict',
+    'ManifestArgs',
+    'ManifestArgsDict',
     'NetworkArgs',
     'NetworkArgsDict',
     'NodeOverridesArgs',
     'NodeOverridesArgsDict',
     'ProxmoxArgs',
     'ProxmoxArgsDict',
+    'ProxyArgs',
+    'ProxyArgsDict',
+    'RegistriesArgs',
+    'RegistriesArgsDict',
+    'RegistryAuthArgs',
+    'RegistryAuthArgsDict',
+    'RegistryConfigArgs',
+    'RegistryConfigArgsDict',
+    'RegistryMirrorArgs',
+    'RegistryMirrorArgsDict',
+    'RegistryTlsArgs',
+    'RegistryTlsArgsDict',
+    'RemoteFileArgs',
+    'RemoteFileArgsDict',
     'RestoreArgs',
     'RestoreArgsDict',
     'S3Args',
@@ -56,6 +72,8 @@ __all__ = [
     'SshArgsDict',
     'StartupArgs',
     'StartupArgsDict',
+    'StatsArgs',
+    'StatsArgsDict',
     'VipArgs',
     'VipArgsDict',
     'WorkerPoolArgs',
@@ -861,6 +879,14 @@ class K3sArgsDict(TypedDict):
 
     Upstream: k3s' `agent-token`.
     """
+    airgap: NotRequired[_builtins.bool]
+    """
+    Whether nodes reach no registry: k3s' own images come from `mirror` as `<version>/k3s-airgap-images-<arch>.tar.zst`, verified by the release's list, and pods resolve names by `network.dns`. Default: false.
+
+    Change: rolls through the servers one by one, then the workers.
+
+    Upstream: k3s' air-gap installation.
+    """
     binary_sha256: NotRequired[_builtins.str]
     """
     SHA-256 of the k3s binary, 64 hex digits. The release's own list comes from the same place as the binary; this doesn't. Default: only the release's list is checked.
@@ -903,11 +929,27 @@ class K3sArgsDict(TypedDict):
     """
     Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.
     """
+    images: NotRequired[Mapping[str, 'RemoteFileArgsDict']]
+    """
+    More archives of images that nodes import, by name. Default: none.
+
+    Change: rolls through the servers one by one, then the workers.
+
+    Upstream: /var/lib/rancher/k3s/agent/images.
+    """
     install_script_sha256: NotRequired[_builtins.str]
     """
     SHA-256 of the install script, 64 hex digits. Default: not checked.
 
     Change: in place.
+    """
+    manifests: NotRequired[Mapping[str, 'ManifestArgsDict']]
+    """
+    What k3s itself applies to the cluster, by name: a manifest of Kubernetes each, HelmChart resources among them. A name is up to 63 lower-case letters, digits and hyphens. Default: none.
+
+    Change: k3s applies it within 15 s after the update; nothing restarts. One that is taken out is emptied, and k3s deletes what it made.
+
+    Upstream: /var/lib/rancher/k3s/server/manifests; `kubectl -n kube-system get addons` shows what k3s has applied, and its events what it could not.
     """
     mirror: NotRequired[_builtins.str]
     """
@@ -922,6 +964,14 @@ class K3sArgsDict(TypedDict):
     Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.
 
     Change: may be taken out again; another one is refused at preview.
+    """
+    registries: NotRequired['RegistriesArgsDict']
+    """
+    Where nodes get container images from. Default: the registries that images name, without credentials.
+
+    Change: rolls through the servers one by one, then the workers.
+
+    Upstream: /etc/rancher/k3s/registries.yaml.
     """
     restart: NotRequired[_builtins.str]
     """
@@ -939,7 +989,7 @@ class K3sArgsDict(TypedDict):
     """
     server_config: NotRequired[Mapping[str, Any]]
     """
-    More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+    More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
 
     Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
 
@@ -976,6 +1026,7 @@ class K3sArgs:
                  version: _builtins.str,
                  admin_certificate_days: Optional[_builtins.int] = None,
                  agent_token: pulumi.Input[Optional[_builtins.str]] = None,
+                 airgap: Optional[_builtins.bool] = None,
                  binary_sha256: Optional[_builtins.str] = None,
                  context: Optional[_builtins.str] = None,
                  disable: Optional[Sequence[_builtins.str]] = None,
@@ -983,9 +1034,12 @@ class K3sArgs:
                  drain_force: Optional[_builtins.bool] = None,
                  drain_timeout: Optional[_builtins.int] = None,
                  etcd: Optional['EtcdArgs'] = None,
+                 images: Optional[Mapping[str, 'RemoteFileArgs']] = None,
                  install_script_sha256: Optional[_builtins.str] = None,
+                 manifests: Optional[Mapping[str, 'ManifestArgs']] = None,
                  mirror: Optional[_builtins.str] = None,
                  recovery_bundle: pulumi.Input[Optional[_builtins.str]] = None,
+                 registries: Optional['RegistriesArgs'] = None,
                  restart: Optional[_builtins.str] = None,
                  secrets_encryption: Optional[_builtins.bool] = None,
                  server_config: Optional[Mapping[str, Any]] = None,
@@ -1008,6 +1062,11 @@ class K3sArgs:
                Change: refused at preview.
                
                Upstream: k3s' `agent-token`.
+        :param _builtins.bool airgap: Whether nodes reach no registry: k3s' own images come from `mirror` as `<version>/k3s-airgap-images-<arch>.tar.zst`, verified by the release's list, and pods resolve names by `network.dns`. Default: false.
+               
+               Change: rolls through the servers one by one, then the workers.
+               
+               Upstream: k3s' air-gap installation.
         :param _builtins.str binary_sha256: SHA-256 of the k3s binary, 64 hex digits. The release's own list comes from the same place as the binary; this doesn't. Default: only the release's list is checked.
                
                Change: in place.
@@ -1029,9 +1088,19 @@ class K3sArgs:
                
                Change: changes nothing itself.
         :param 'EtcdArgs' etcd: Etcd's timers. Default: k3s' own, 500 and 5000 ms: writes stall for 5 to 10 s when the etcd leader is lost.
+        :param Mapping[str, 'RemoteFileArgs'] images: More archives of images that nodes import, by name. Default: none.
+               
+               Change: rolls through the servers one by one, then the workers.
+               
+               Upstream: /var/lib/rancher/k3s/agent/images.
         :param _builtins.str install_script_sha256: SHA-256 of the install script, 64 hex digits. Default: not checked.
                
                Change: in place.
+        :param Mapping[str, 'ManifestArgs'] manifests: What k3s itself applies to the cluster, by name: a manifest of Kubernetes each, HelmChart resources among them. A name is up to 63 lower-case letters, digits and hyphens. Default: none.
+               
+               Change: k3s applies it within 15 s after the update; nothing restarts. One that is taken out is emptied, and k3s deletes what it made.
+               
+               Upstream: /var/lib/rancher/k3s/server/manifests; `kubectl -n kube-system get addons` shows what k3s has applied, and its events what it could not.
         :param _builtins.str mirror: URL below which releases lie as `<version>/k3s`, `<version>/sha256sum-<arch>.txt` and `<version>/install.sh`, for closed networks. Default: the release and the tag on GitHub.
                
                Change: used by later downloads.
@@ -1040,6 +1109,11 @@ class K3sArgs:
         :param pulumi.Input[_builtins.str] recovery_bundle: Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.
                
                Change: may be taken out again; another one is refused at preview.
+        :param 'RegistriesArgs' registries: Where nodes get container images from. Default: the registries that images name, without credentials.
+               
+               Change: rolls through the servers one by one, then the workers.
+               
+               Upstream: /etc/rancher/k3s/registries.yaml.
         :param _builtins.str restart: Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
                
                Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
@@ -1048,7 +1122,7 @@ class K3sArgs:
                Change: refused at preview.
                
                Upstream: k3s' `secrets-encryption`.
-        :param Mapping[str, Any] server_config: More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+        :param Mapping[str, Any] server_config: More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
                
                Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
                
@@ -1074,6 +1148,8 @@ class K3sArgs:
             pulumi.set(__self__, "admin_certificate_days", admin_certificate_days)
         if agent_token is not None:
             pulumi.set(__self__, "agent_token", agent_token)
+        if airgap is not None:
+            pulumi.set(__self__, "airgap", airgap)
         if binary_sha256 is not None:
             pulumi.set(__self__, "binary_sha256", binary_sha256)
         if context is not None:
@@ -1088,12 +1164,18 @@ class K3sArgs:
             pulumi.set(__self__, "drain_timeout", drain_timeout)
         if etcd is not None:
             pulumi.set(__self__, "etcd", etcd)
+        if images is not None:
+            pulumi.set(__self__, "images", images)
         if install_script_sha256 is not None:
             pulumi.set(__self__, "install_script_sha256", install_script_sha256)
+        if manifests is not None:
+            pulumi.set(__self__, "manifests", manifests)
         if mirror is not None:
             pulumi.set(__self__, "mirror", mirror)
         if recovery_bundle is not None:
             pulumi.set(__self__, "recovery_bundle", recovery_bundle)
+        if registries is not None:
+            pulumi.set(__self__, "registries", registries)
         if restart is not None:
             pulumi.set(__self__, "restart", restart)
         if secrets_encryption is not None:
@@ -1152,6 +1234,22 @@ class K3sArgs:
     @agent_token.setter
     def agent_token(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "agent_token", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def airgap(self) -> Optional[_builtins.bool]:
+        """
+        Whether nodes reach no registry: k3s' own images come from `mirror` as `<version>/k3s-airgap-images-<arch>.tar.zst`, verified by the release's list, and pods resolve names by `network.dns`. Default: false.
+
+        Change: rolls through the servers one by one, then the workers.
+
+        Upstream: k3s' air-gap installation.
+        """
+        return pulumi.get(self, "airgap")
+
+    @airgap.setter
+    def airgap(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "airgap", value)
 
     @_builtins.property
     @pulumi.getter(name="binarySha256")
@@ -1252,6 +1350,22 @@ class K3sArgs:
         pulumi.set(self, "etcd", value)
 
     @_builtins.property
+    @pulumi.getter
+    def images(self) -> Optional[Mapping[str, 'RemoteFileArgs']]:
+        """
+        More archives of images that nodes import, by name. Default: none.
+
+        Change: rolls through the servers one by one, then the workers.
+
+        Upstream: /var/lib/rancher/k3s/agent/images.
+        """
+        return pulumi.get(self, "images")
+
+    @images.setter
+    def images(self, value: Optional[Mapping[str, 'RemoteFileArgs']]):
+        pulumi.set(self, "images", value)
+
+    @_builtins.property
     @pulumi.getter(name="installScriptSha256")
     def install_script_sha256(self) -> Optional[_builtins.str]:
         """
@@ -1264,6 +1378,22 @@ class K3sArgs:
     @install_script_sha256.setter
     def install_script_sha256(self, value: Optional[_builtins.str]):
         pulumi.set(self, "install_script_sha256", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def manifests(self) -> Optional[Mapping[str, 'ManifestArgs']]:
+        """
+        What k3s itself applies to the cluster, by name: a manifest of Kubernetes each, HelmChart resources among them. A name is up to 63 lower-case letters, digits and hyphens. Default: none.
+
+        Change: k3s applies it within 15 s after the update; nothing restarts. One that is taken out is emptied, and k3s deletes what it made.
+
+        Upstream: /var/lib/rancher/k3s/server/manifests; `kubectl -n kube-system get addons` shows what k3s has applied, and its events what it could not.
+        """
+        return pulumi.get(self, "manifests")
+
+    @manifests.setter
+    def manifests(self, value: Optional[Mapping[str, 'ManifestArgs']]):
+        pulumi.set(self, "manifests", value)
 
     @_builtins.property
     @pulumi.getter
@@ -1294,6 +1424,22 @@ class K3sArgs:
     @recovery_bundle.setter
     def recovery_bundle(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "recovery_bundle", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def registries(self) -> Optional['RegistriesArgs']:
+        """
+        Where nodes get container images from. Default: the registries that images name, without credentials.
+
+        Change: rolls through the servers one by one, then the workers.
+
+        Upstream: /etc/rancher/k3s/registries.yaml.
+        """
+        return pulumi.get(self, "registries")
+
+    @registries.setter
+    def registries(self, value: Optional['RegistriesArgs']):
+        pulumi.set(self, "registries", value)
 
     @_builtins.property
     @pulumi.getter
@@ -1329,7 +1475,7 @@ class K3sArgs:
     @pulumi.getter(name="serverConfig")
     def server_config(self) -> Optional[Mapping[str, Any]]:
         """
-        More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+        More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
 
         Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
 
@@ -1594,6 +1740,10 @@ class LoadBalancersArgsDict(TypedDict):
 
     Upstream: `startup`.
     """
+    stats: NotRequired['StatsArgsDict']
+    """
+    HAProxy's statistics page, and its metrics. Default: none.
+    """
     status_port: NotRequired[_builtins.int]
     """
     Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
@@ -1671,6 +1821,7 @@ class LoadBalancersArgs:
                  protection: Optional[_builtins.bool] = None,
                  slots: Optional[Sequence[_builtins.int]] = None,
                  startup: Optional['StartupArgs'] = None,
+                 stats: Optional['StatsArgs'] = None,
                  status_port: Optional[_builtins.int] = None,
                  tags: Optional[Sequence[_builtins.str]] = None,
                  template_id: pulumi.Input[Optional[_builtins.int]] = None,
@@ -1799,6 +1950,7 @@ class LoadBalancersArgs:
                Change: in place.
                
                Upstream: `startup`.
+        :param 'StatsArgs' stats: HAProxy's statistics page, and its metrics. Default: none.
         :param _builtins.int status_port: Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
                
                Change: reloads the load balancers, one after the other; nothing else.
@@ -1882,6 +2034,8 @@ class LoadBalancersArgs:
             pulumi.set(__self__, "slots", slots)
         if startup is not None:
             pulumi.set(__self__, "startup", startup)
+        if stats is not None:
+            pulumi.set(__self__, "stats", stats)
         if status_port is not None:
             pulumi.set(__self__, "status_port", status_port)
         if tags is not None:
@@ -2310,6 +2464,18 @@ class LoadBalancersArgs:
     @startup.setter
     def startup(self, value: Optional['StartupArgs']):
         pulumi.set(self, "startup", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def stats(self) -> Optional['StatsArgs']:
+        """
+        HAProxy's statistics page, and its metrics. Default: none.
+        """
+        return pulumi.get(self, "stats")
+
+    @stats.setter
+    def stats(self, value: Optional['StatsArgs']):
+        pulumi.set(self, "stats", value)
 
     @_builtins.property
     @pulumi.getter(name="statusPort")
@@ -2743,6 +2909,98 @@ class MachineSeedArgs:
         pulumi.set(self, "template_node", value)
 
 
+class ManifestArgsDict(TypedDict):
+    """
+    What k3s applies: `content`, or `url` and `sha256`.
+    """
+    content: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Manifests of Kubernetes, YAML. May be a secret. Up to 512 KiB.
+
+    Change: k3s applies it within 15 s after the update; nothing restarts.
+    """
+    sha256: NotRequired[_builtins.str]
+    """
+    SHA-256 of that file, 64 hex digits.
+
+    Change: k3s applies it within 15 s after the update; nothing restarts.
+    """
+    url: NotRequired[_builtins.str]
+    """
+    Where each server fetches them. No credentials.
+
+    Change: counts with another `sha256`.
+    """
+
+@pulumi.input_type
+class ManifestArgs:
+    def __init__(__self__, *,
+                 content: pulumi.Input[Optional[_builtins.str]] = None,
+                 sha256: Optional[_builtins.str] = None,
+                 url: Optional[_builtins.str] = None):
+        """
+        What k3s applies: `content`, or `url` and `sha256`.
+
+        :param pulumi.Input[_builtins.str] content: Manifests of Kubernetes, YAML. May be a secret. Up to 512 KiB.
+               
+               Change: k3s applies it within 15 s after the update; nothing restarts.
+        :param _builtins.str sha256: SHA-256 of that file, 64 hex digits.
+               
+               Change: k3s applies it within 15 s after the update; nothing restarts.
+        :param _builtins.str url: Where each server fetches them. No credentials.
+               
+               Change: counts with another `sha256`.
+        """
+        if content is not None:
+            pulumi.set(__self__, "content", content)
+        if sha256 is not None:
+            pulumi.set(__self__, "sha256", sha256)
+        if url is not None:
+            pulumi.set(__self__, "url", url)
+
+    @_builtins.property
+    @pulumi.getter
+    def content(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Manifests of Kubernetes, YAML. May be a secret. Up to 512 KiB.
+
+        Change: k3s applies it within 15 s after the update; nothing restarts.
+        """
+        return pulumi.get(self, "content")
+
+    @content.setter
+    def content(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "content", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def sha256(self) -> Optional[_builtins.str]:
+        """
+        SHA-256 of that file, 64 hex digits.
+
+        Change: k3s applies it within 15 s after the update; nothing restarts.
+        """
+        return pulumi.get(self, "sha256")
+
+    @sha256.setter
+    def sha256(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "sha256", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def url(self) -> Optional[_builtins.str]:
+        """
+        Where each server fetches them. No credentials.
+
+        Change: counts with another `sha256`.
+        """
+        return pulumi.get(self, "url")
+
+    @url.setter
+    def url(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "url", value)
+
+
 class NetworkArgsDict(TypedDict):
     """
     The network that all nodes share.
@@ -2787,6 +3045,10 @@ class NetworkArgsDict(TypedDict):
 
     Upstream: k3s' `tls-san`.
     """
+    proxy: NotRequired['ProxyArgsDict']
+    """
+    A proxy between nodes and the internet. Default: none.
+    """
     search_domain: NotRequired[_builtins.str]
     """
     DNS search domain. Default: the template's, usually none.
@@ -2804,6 +3066,7 @@ class NetworkArgs:
                  vip: _builtins.str,
                  dns: Optional[Sequence[_builtins.str]] = None,
                  endpoint: Optional[_builtins.str] = None,
+                 proxy: Optional['ProxyArgs'] = None,
                  search_domain: Optional[_builtins.str] = None):
         """
         The network that all nodes share.
@@ -2833,6 +3096,7 @@ class NetworkArgs:
                Change: rolls through the servers one by one; the kubeconfig follows.
                
                Upstream: k3s' `tls-san`.
+        :param 'ProxyArgs' proxy: A proxy between nodes and the internet. Default: none.
         :param _builtins.str search_domain: DNS search domain. Default: the template's, usually none.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
@@ -2846,6 +3110,8 @@ class NetworkArgs:
             pulumi.set(__self__, "dns", dns)
         if endpoint is not None:
             pulumi.set(__self__, "endpoint", endpoint)
+        if proxy is not None:
+            pulumi.set(__self__, "proxy", proxy)
         if search_domain is not None:
             pulumi.set(__self__, "search_domain", search_domain)
 
@@ -2928,6 +3194,18 @@ class NetworkArgs:
     @endpoint.setter
     def endpoint(self, value: Optional[_builtins.str]):
         pulumi.set(self, "endpoint", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def proxy(self) -> Optional['ProxyArgs']:
+        """
+        A proxy between nodes and the internet. Default: none.
+        """
+        return pulumi.get(self, "proxy")
+
+    @proxy.setter
+    def proxy(self, value: Optional['ProxyArgs']):
+        pulumi.set(self, "proxy", value)
 
     @_builtins.property
     @pulumi.getter(name="searchDomain")
@@ -3964,6 +4242,576 @@ class ProxmoxArgs:
     @vlan.setter
     def vlan(self, value: Optional[_builtins.int]):
         pulumi.set(self, "vlan", value)
+
+
+class ProxyArgsDict(TypedDict):
+    """
+    A proxy for what nodes fetch themselves: packages, k3s' release, images. It is not written into the system's own settings.
+    """
+    http: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    URL for http, like `http://proxy.example.org:3128`; it may carry user and password. Kept as a secret. Default: none.
+
+    Change: rolls through the servers one by one, then the workers.
+
+    Upstream: `HTTP_PROXY`.
+    """
+    https: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    URL for https. Kept as a secret. Default: none.
+
+    Change: rolls through the servers one by one, then the workers.
+
+    Upstream: `HTTPS_PROXY`.
+    """
+    no_proxy: NotRequired[Sequence[_builtins.str]]
+    """
+    Hosts, domains, addresses and networks that are reached without it, besides the cluster's own: nodes, pods, services, the API. Default: none more.
+
+    Change: rolls through the servers one by one, then the workers.
+
+    Upstream: `NO_PROXY`.
+    """
+
+@pulumi.input_type
+class ProxyArgs:
+    def __init__(__self__, *,
+                 http: pulumi.Input[Optional[_builtins.str]] = None,
+                 https: pulumi.Input[Optional[_builtins.str]] = None,
+                 no_proxy: Optional[Sequence[_builtins.str]] = None):
+        """
+        A proxy for what nodes fetch themselves: packages, k3s' release, images. It is not written into the system's own settings.
+
+        :param pulumi.Input[_builtins.str] http: URL for http, like `http://proxy.example.org:3128`; it may carry user and password. Kept as a secret. Default: none.
+               
+               Change: rolls through the servers one by one, then the workers.
+               
+               Upstream: `HTTP_PROXY`.
+        :param pulumi.Input[_builtins.str] https: URL for https. Kept as a secret. Default: none.
+               
+               Change: rolls through the servers one by one, then the workers.
+               
+               Upstream: `HTTPS_PROXY`.
+        :param Sequence[_builtins.str] no_proxy: Hosts, domains, addresses and networks that are reached without it, besides the cluster's own: nodes, pods, services, the API. Default: none more.
+               
+               Change: rolls through the servers one by one, then the workers.
+               
+               Upstream: `NO_PROXY`.
+        """
+        if http is not None:
+            pulumi.set(__self__, "http", http)
+        if https is not None:
+            pulumi.set(__self__, "https", https)
+        if no_proxy is not None:
+            pulumi.set(__self__, "no_proxy", no_proxy)
+
+    @_builtins.property
+    @pulumi.getter
+    def http(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        URL for http, like `http://proxy.example.org:3128`; it may carry user and password. Kept as a secret. Default: none.
+
+        Change: rolls through the servers one by one, then the workers.
+
+        Upstream: `HTTP_PROXY`.
+        """
+        return pulumi.get(self, "http")
+
+    @http.setter
+    def http(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "http", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def https(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        URL for https. Kept as a secret. Default: none.
+
+        Change: rolls through the servers one by one, then the workers.
+
+        Upstream: `HTTPS_PROXY`.
+        """
+        return pulumi.get(self, "https")
+
+    @https.setter
+    def https(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "https", value)
+
+    @_builtins.property
+    @pulumi.getter(name="noProxy")
+    def no_proxy(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Hosts, domains, addresses and networks that are reached without it, besides the cluster's own: nodes, pods, services, the API. Default: none more.
+
+        Change: rolls through the servers one by one, then the workers.
+
+        Upstream: `NO_PROXY`.
+        """
+        return pulumi.get(self, "no_proxy")
+
+    @no_proxy.setter
+    def no_proxy(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "no_proxy", value)
+
+
+class RegistriesArgsDict(TypedDict):
+    """
+    Mirrors of registries, and how registries are reached.
+    """
+    configs: NotRequired[Mapping[str, 'RegistryConfigArgsDict']]
+    """
+    By the name of a registry or a mirror, with its port if it is not 443, like `registry.example.org:5000`: credentials and TLS. Default: none.
+    """
+    mirrors: NotRequired[Mapping[str, 'RegistryMirrorArgsDict']]
+    """
+    By the name of a registry, like `docker.io`, or `*` for all: where its images are looked for before it is asked itself. Default: none.
+    """
+
+@pulumi.input_type
+class RegistriesArgs:
+    def __init__(__self__, *,
+                 configs: Optional[Mapping[str, 'RegistryConfigArgs']] = None,
+                 mirrors: Optional[Mapping[str, 'RegistryMirrorArgs']] = None):
+        """
+        Mirrors of registries, and how registries are reached.
+
+        :param Mapping[str, 'RegistryConfigArgs'] configs: By the name of a registry or a mirror, with its port if it is not 443, like `registry.example.org:5000`: credentials and TLS. Default: none.
+        :param Mapping[str, 'RegistryMirrorArgs'] mirrors: By the name of a registry, like `docker.io`, or `*` for all: where its images are looked for before it is asked itself. Default: none.
+        """
+        if configs is not None:
+            pulumi.set(__self__, "configs", configs)
+        if mirrors is not None:
+            pulumi.set(__self__, "mirrors", mirrors)
+
+    @_builtins.property
+    @pulumi.getter
+    def configs(self) -> Optional[Mapping[str, 'RegistryConfigArgs']]:
+        """
+        By the name of a registry or a mirror, with its port if it is not 443, like `registry.example.org:5000`: credentials and TLS. Default: none.
+        """
+        return pulumi.get(self, "configs")
+
+    @configs.setter
+    def configs(self, value: Optional[Mapping[str, 'RegistryConfigArgs']]):
+        pulumi.set(self, "configs", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def mirrors(self) -> Optional[Mapping[str, 'RegistryMirrorArgs']]:
+        """
+        By the name of a registry, like `docker.io`, or `*` for all: where its images are looked for before it is asked itself. Default: none.
+        """
+        return pulumi.get(self, "mirrors")
+
+    @mirrors.setter
+    def mirrors(self, value: Optional[Mapping[str, 'RegistryMirrorArgs']]):
+        pulumi.set(self, "mirrors", value)
+
+
+class RegistryAuthArgsDict(TypedDict):
+    """
+    Credentials for a registry. On nodes they stand in a file of root's alone.
+    """
+    identity_token: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Token in place of user and password. Kept as a secret.
+
+    Upstream: `auth.identity_token`.
+    """
+    password: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Password. Kept as a secret.
+
+    Upstream: `auth.password`.
+    """
+    username: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    User. Belongs to `password`.
+
+    Upstream: `auth.username`.
+    """
+
+@pulumi.input_type
+class RegistryAuthArgs:
+    def __init__(__self__, *,
+                 identity_token: pulumi.Input[Optional[_builtins.str]] = None,
+                 password: pulumi.Input[Optional[_builtins.str]] = None,
+                 username: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        Credentials for a registry. On nodes they stand in a file of root's alone.
+
+        :param pulumi.Input[_builtins.str] identity_token: Token in place of user and password. Kept as a secret.
+               
+               Upstream: `auth.identity_token`.
+        :param pulumi.Input[_builtins.str] password: Password. Kept as a secret.
+               
+               Upstream: `auth.password`.
+        :param pulumi.Input[_builtins.str] username: User. Belongs to `password`.
+               
+               Upstream: `auth.username`.
+        """
+        if identity_token is not None:
+            pulumi.set(__self__, "identity_token", identity_token)
+        if password is not None:
+            pulumi.set(__self__, "password", password)
+        if username is not None:
+            pulumi.set(__self__, "username", username)
+
+    @_builtins.property
+    @pulumi.getter(name="identityToken")
+    def identity_token(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Token in place of user and password. Kept as a secret.
+
+        Upstream: `auth.identity_token`.
+        """
+        return pulumi.get(self, "identity_token")
+
+    @identity_token.setter
+    def identity_token(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "identity_token", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def password(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Password. Kept as a secret.
+
+        Upstream: `auth.password`.
+        """
+        return pulumi.get(self, "password")
+
+    @password.setter
+    def password(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "password", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def username(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        User. Belongs to `password`.
+
+        Upstream: `auth.username`.
+        """
+        return pulumi.get(self, "username")
+
+    @username.setter
+    def username(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "username", value)
+
+
+class RegistryConfigArgsDict(TypedDict):
+    """
+    How a registry is reached.
+    """
+    auth: NotRequired['RegistryAuthArgsDict']
+    """
+    Who asks: `username` and `password`, or `identityToken`. Default: nobody in particular.
+
+    Upstream: `configs.<registry>.auth`.
+    """
+    tls: NotRequired['RegistryTlsArgsDict']
+    """
+    How its certificate is verified. Default: by the CAs that the node's system trusts.
+
+    Upstream: `configs.<registry>.tls`.
+    """
+
+@pulumi.input_type
+class RegistryConfigArgs:
+    def __init__(__self__, *,
+                 auth: Optional['RegistryAuthArgs'] = None,
+                 tls: Optional['RegistryTlsArgs'] = None):
+        """
+        How a registry is reached.
+
+        :param 'RegistryAuthArgs' auth: Who asks: `username` and `password`, or `identityToken`. Default: nobody in particular.
+               
+               Upstream: `configs.<registry>.auth`.
+        :param 'RegistryTlsArgs' tls: How its certificate is verified. Default: by the CAs that the node's system trusts.
+               
+               Upstream: `configs.<registry>.tls`.
+        """
+        if auth is not None:
+            pulumi.set(__self__, "auth", auth)
+        if tls is not None:
+            pulumi.set(__self__, "tls", tls)
+
+    @_builtins.property
+    @pulumi.getter
+    def auth(self) -> Optional['RegistryAuthArgs']:
+        """
+        Who asks: `username` and `password`, or `identityToken`. Default: nobody in particular.
+
+        Upstream: `configs.<registry>.auth`.
+        """
+        return pulumi.get(self, "auth")
+
+    @auth.setter
+    def auth(self, value: Optional['RegistryAuthArgs']):
+        pulumi.set(self, "auth", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def tls(self) -> Optional['RegistryTlsArgs']:
+        """
+        How its certificate is verified. Default: by the CAs that the node's system trusts.
+
+        Upstream: `configs.<registry>.tls`.
+        """
+        return pulumi.get(self, "tls")
+
+    @tls.setter
+    def tls(self, value: Optional['RegistryTlsArgs']):
+        pulumi.set(self, "tls", value)
+
+
+class RegistryMirrorArgsDict(TypedDict):
+    """
+    Where the images of a registry are looked for first.
+    """
+    endpoint: NotRequired[Sequence[_builtins.str]]
+    """
+    URLs, asked in their order, like `https://registry.example.org:5000`. Default: the registry itself.
+
+    Upstream: `mirrors.<registry>.endpoint`.
+    """
+    rewrite: NotRequired[Mapping[str, _builtins.str]]
+    """
+    Regular expressions for images' names, and what takes their place at the mirror, like `^rancher/(.*)` and `mirrored/$1`. Default: none.
+
+    Upstream: `mirrors.<registry>.rewrite`.
+    """
+
+@pulumi.input_type
+class RegistryMirrorArgs:
+    def __init__(__self__, *,
+                 endpoint: Optional[Sequence[_builtins.str]] = None,
+                 rewrite: Optional[Mapping[str, _builtins.str]] = None):
+        """
+        Where the images of a registry are looked for first.
+
+        :param Sequence[_builtins.str] endpoint: URLs, asked in their order, like `https://registry.example.org:5000`. Default: the registry itself.
+               
+               Upstream: `mirrors.<registry>.endpoint`.
+        :param Mapping[str, _builtins.str] rewrite: Regular expressions for images' names, and what takes their place at the mirror, like `^rancher/(.*)` and `mirrored/$1`. Default: none.
+               
+               Upstream: `mirrors.<registry>.rewrite`.
+        """
+        if endpoint is not None:
+            pulumi.set(__self__, "endpoint", endpoint)
+        if rewrite is not None:
+            pulumi.set(__self__, "rewrite", rewrite)
+
+    @_builtins.property
+    @pulumi.getter
+    def endpoint(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        URLs, asked in their order, like `https://registry.example.org:5000`. Default: the registry itself.
+
+        Upstream: `mirrors.<registry>.endpoint`.
+        """
+        return pulumi.get(self, "endpoint")
+
+    @endpoint.setter
+    def endpoint(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "endpoint", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def rewrite(self) -> Optional[Mapping[str, _builtins.str]]:
+        """
+        Regular expressions for images' names, and what takes their place at the mirror, like `^rancher/(.*)` and `mirrored/$1`. Default: none.
+
+        Upstream: `mirrors.<registry>.rewrite`.
+        """
+        return pulumi.get(self, "rewrite")
+
+    @rewrite.setter
+    def rewrite(self, value: Optional[Mapping[str, _builtins.str]]):
+        pulumi.set(self, "rewrite", value)
+
+
+class RegistryTlsArgsDict(TypedDict):
+    """
+    How a registry's certificate is verified, and what it is shown.
+    """
+    ca: NotRequired[_builtins.str]
+    """
+    Certificate of the CA that signed the registry's, PEM.
+
+    Upstream: `tls.ca_file`.
+    """
+    certificate: NotRequired[_builtins.str]
+    """
+    Certificate that nodes show, PEM. Belongs to `key`.
+
+    Upstream: `tls.cert_file`.
+    """
+    insecure_skip_verify: NotRequired[_builtins.bool]
+    """
+    Whether the registry's certificate is not verified. Default: false.
+
+    Upstream: `tls.insecure_skip_verify`.
+    """
+    key: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Its private key, PEM. Kept as a secret.
+
+    Upstream: `tls.key_file`.
+    """
+
+@pulumi.input_type
+class RegistryTlsArgs:
+    def __init__(__self__, *,
+                 ca: Optional[_builtins.str] = None,
+                 certificate: Optional[_builtins.str] = None,
+                 insecure_skip_verify: Optional[_builtins.bool] = None,
+                 key: pulumi.Input[Optional[_builtins.str]] = None):
+        """
+        How a registry's certificate is verified, and what it is shown.
+
+        :param _builtins.str ca: Certificate of the CA that signed the registry's, PEM.
+               
+               Upstream: `tls.ca_file`.
+        :param _builtins.str certificate: Certificate that nodes show, PEM. Belongs to `key`.
+               
+               Upstream: `tls.cert_file`.
+        :param _builtins.bool insecure_skip_verify: Whether the registry's certificate is not verified. Default: false.
+               
+               Upstream: `tls.insecure_skip_verify`.
+        :param pulumi.Input[_builtins.str] key: Its private key, PEM. Kept as a secret.
+               
+               Upstream: `tls.key_file`.
+        """
+        if ca is not None:
+            pulumi.set(__self__, "ca", ca)
+        if certificate is not None:
+            pulumi.set(__self__, "certificate", certificate)
+        if insecure_skip_verify is not None:
+            pulumi.set(__self__, "insecure_skip_verify", insecure_skip_verify)
+        if key is not None:
+            pulumi.set(__self__, "key", key)
+
+    @_builtins.property
+    @pulumi.getter
+    def ca(self) -> Optional[_builtins.str]:
+        """
+        Certificate of the CA that signed the registry's, PEM.
+
+        Upstream: `tls.ca_file`.
+        """
+        return pulumi.get(self, "ca")
+
+    @ca.setter
+    def ca(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "ca", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def certificate(self) -> Optional[_builtins.str]:
+        """
+        Certificate that nodes show, PEM. Belongs to `key`.
+
+        Upstream: `tls.cert_file`.
+        """
+        return pulumi.get(self, "certificate")
+
+    @certificate.setter
+    def certificate(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "certificate", value)
+
+    @_builtins.property
+    @pulumi.getter(name="insecureSkipVerify")
+    def insecure_skip_verify(self) -> Optional[_builtins.bool]:
+        """
+        Whether the registry's certificate is not verified. Default: false.
+
+        Upstream: `tls.insecure_skip_verify`.
+        """
+        return pulumi.get(self, "insecure_skip_verify")
+
+    @insecure_skip_verify.setter
+    def insecure_skip_verify(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "insecure_skip_verify", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def key(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Its private key, PEM. Kept as a secret.
+
+        Upstream: `tls.key_file`.
+        """
+        return pulumi.get(self, "key")
+
+    @key.setter
+    def key(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "key", value)
+
+
+class RemoteFileArgsDict(TypedDict):
+    """
+    A file that nodes fetch, and verify.
+    """
+    sha256: _builtins.str
+    """
+    Its SHA-256, 64 hex digits.
+
+    Change: rolls through the servers one by one, then the workers.
+    """
+    url: _builtins.str
+    """
+    Where it is. No credentials.
+
+    Change: rolls through the servers one by one, then the workers.
+    """
+
+@pulumi.input_type
+class RemoteFileArgs:
+    def __init__(__self__, *,
+                 sha256: _builtins.str,
+                 url: _builtins.str):
+        """
+        A file that nodes fetch, and verify.
+
+        :param _builtins.str sha256: Its SHA-256, 64 hex digits.
+               
+               Change: rolls through the servers one by one, then the workers.
+        :param _builtins.str url: Where it is. No credentials.
+               
+               Change: rolls through the servers one by one, then the workers.
+        """
+        pulumi.set(__self__, "sha256", sha256)
+        pulumi.set(__self__, "url", url)
+
+    @_builtins.property
+    @pulumi.getter
+    def sha256(self) -> _builtins.str:
+        """
+        Its SHA-256, 64 hex digits.
+
+        Change: rolls through the servers one by one, then the workers.
+        """
+        return pulumi.get(self, "sha256")
+
+    @sha256.setter
+    def sha256(self, value: _builtins.str):
+        pulumi.set(self, "sha256", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def url(self) -> _builtins.str:
+        """
+        Where it is. No credentials.
+
+        Change: rolls through the servers one by one, then the workers.
+        """
+        return pulumi.get(self, "url")
+
+    @url.setter
+    def url(self, value: _builtins.str):
+        pulumi.set(self, "url", value)
 
 
 class RestoreArgsDict(TypedDict):
@@ -5682,6 +6530,129 @@ class StartupArgs:
     @up_delay.setter
     def up_delay(self, value: Optional[_builtins.int]):
         pulumi.set(self, "up_delay", value)
+
+
+class StatsArgsDict(TypedDict):
+    """
+    HAProxy's statistics page on each load balancer, over TLS by a certificate of the cluster's CA (`caCertificate`), good for the load balancers' addresses and the VIPs; at `/metrics` the same for Prometheus.
+    """
+    password: pulumi.Input[_builtins.str]
+    """
+    The password, at least 8 characters. Kept as a secret; load balancers have a hash of it.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+    """
+    port: NotRequired[_builtins.int]
+    """
+    Port. Default: 8404.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+
+    Upstream: HAProxy's `bind`.
+    """
+    source_ranges: NotRequired[Sequence[_builtins.str]]
+    """
+    IPv4 networks and addresses from which it can be reached. Default: from everywhere.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+    """
+    user: NotRequired[_builtins.str]
+    """
+    Who may look. Default: `admin`.
+
+    Change: reloads the load balancers, one after the other; nothing else.
+    """
+
+@pulumi.input_type
+class StatsArgs:
+    def __init__(__self__, *,
+                 password: pulumi.Input[_builtins.str],
+                 port: Optional[_builtins.int] = None,
+                 source_ranges: Optional[Sequence[_builtins.str]] = None,
+                 user: Optional[_builtins.str] = None):
+        """
+        HAProxy's statistics page on each load balancer, over TLS by a certificate of the cluster's CA (`caCertificate`), good for the load balancers' addresses and the VIPs; at `/metrics` the same for Prometheus.
+
+        :param pulumi.Input[_builtins.str] password: The password, at least 8 characters. Kept as a secret; load balancers have a hash of it.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
+        :param _builtins.int port: Port. Default: 8404.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
+               
+               Upstream: HAProxy's `bind`.
+        :param Sequence[_builtins.str] source_ranges: IPv4 networks and addresses from which it can be reached. Default: from everywhere.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
+        :param _builtins.str user: Who may look. Default: `admin`.
+               
+               Change: reloads the load balancers, one after the other; nothing else.
+        """
+        pulumi.set(__self__, "password", password)
+        if port is not None:
+            pulumi.set(__self__, "port", port)
+        if source_ranges is not None:
+            pulumi.set(__self__, "source_ranges", source_ranges)
+        if user is not None:
+            pulumi.set(__self__, "user", user)
+
+    @_builtins.property
+    @pulumi.getter
+    def password(self) -> pulumi.Input[_builtins.str]:
+        """
+        The password, at least 8 characters. Kept as a secret; load balancers have a hash of it.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+        """
+        return pulumi.get(self, "password")
+
+    @password.setter
+    def password(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "password", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> Optional[_builtins.int]:
+        """
+        Port. Default: 8404.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+
+        Upstream: HAProxy's `bind`.
+        """
+        return pulumi.get(self, "port")
+
+    @port.setter
+    def port(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "port", value)
+
+    @_builtins.property
+    @pulumi.getter(name="sourceRanges")
+    def source_ranges(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        IPv4 networks and addresses from which it can be reached. Default: from everywhere.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+        """
+        return pulumi.get(self, "source_ranges")
+
+    @source_ranges.setter
+    def source_ranges(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "source_ranges", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def user(self) -> Optional[_builtins.str]:
+        """
+        Who may look. Default: `admin`.
+
+        Change: reloads the load balancers, one after the other; nothing else.
+        """
+        return pulumi.get(self, "user")
+
+    @user.setter
+    def user(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "user", value)
 
 
 class VipArgsDict(TypedDict):

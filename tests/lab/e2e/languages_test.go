@@ -35,6 +35,15 @@ func newExample(t *testing.T, l *lab.Lab, language, name string) *place {
 	}
 	p.install(language)
 	p.init()
+	if name == "production" {
+		for _, key := range []string{"registryPassword", "statsPassword"} {
+			cmd := p.Pulumi(t.Context(), p.project, p.stack, "config", "set", key, "--secret", "--config-file", p.ConfigFile(p.stack))
+			cmd.Stdin = strings.NewReader("a-password-of-" + key)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("config set: %v %s", err, out)
+			}
+		}
+	}
 	return p
 }
 
@@ -151,7 +160,7 @@ func (p *place) registrations() map[string]registration {
 // TestLabExamples previews every example in every language: each is the same cluster as the YAML one.
 func TestLabExamples(t *testing.T) {
 	l := newLab(t, "examples", true)
-	for _, name := range []string{"reference", "minimal"} {
+	for _, name := range []string{"reference", "minimal", "production"} {
 		want := newExample(t, l, "yaml", name).registrations()
 		if len(want) != resourcesInAll-3 {
 			t.Fatalf("%s: YAML registers %d resources", name, len(want))

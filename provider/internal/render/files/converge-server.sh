@@ -5,6 +5,7 @@ s3=$etc/config.yaml.d/k3sha-s3.yaml
 right=/var/lib/k3sha/right
 SECRETS="$TOKEN
 $AGENT_TOKEN
+$REGISTRY_SECRETS
 $(printf '%s\n' "${S3_KEYS:-}" | sed -n 's/^[^:]*: "\(.*\)"$/\1/p')" # what no journal line may show
 lock
 
@@ -112,11 +113,65 @@ bury() {
 	mv $data/server/db $data/server/db-removed
 }
 
+# manifests: what k3s' own deploy controller applies, on every server alike. One that is not asked for any more is emptied, upon which k3s deletes
+# what it made; what is left of it goes the next time.
+manifests() {
+	: "${MANIFESTS:=}" "${MANIFEST_FILES:=}"
+	dir=$data/server/manifests/k3sha
+	if [ -z "$MANIFESTS" ] && [ ! -d "$dir" ]; then return 0; fi
+	new=$(mktemp -d)
+	printf '%s' "$MANIFESTS" | base64 -d | tar -x -C "$new" -f - 2>/dev/null || [ -z "$MANIFESTS" ]
+	while read -r name sum _; do
+		[ -n "$name" ] || continue
+		[ -s "/var/lib/k3sha/manifests/$sum" ] || die "/var/lib/k3sha/manifests/$sum is gone; remove nothing there, and run pulumi up --replace on this node's prepare step"
+		cp "/var/lib/k3sha/manifests/$sum" "$new/$name.yaml"
+	done <<LIST
+$MANIFEST_FILES
+LIST
+	mkdir -p "$dir"
+	for file in "$new"/*.yaml; do
+		[ -e "$file" ] || continue
+		name=${file##*/}
+		other=$(find "$data/server/manifests" -path "$dir" -prune -o -type f -name "${name%.yaml}.*" -print | head -n 1)
+		[ -z "$other" ] || die "k3s applies $other already, by the same name; take it away, or give the manifest another name in k3s.manifests"
+		cmp -s "$file" "$dir/$name" && continue
+		install -m 0600 "$file" "$dir/.$name"
+		mv -f "$dir/.$name" "$dir/$name"
+	done
+	for file in "$dir"/*.yaml; do
+		if [ ! -e "$file" ] || [ -e "$new/${file##*/}" ]; then continue; fi
+		if [ "$(cat "$file")" = "$emptied" ]; then
+			forget "$file"
+		else
+			put 0600 "$file" "$emptied
+"
+		fi
+	done
+	for file in /var/lib/k3sha/manifests/*; do
+		case "$MANIFEST_FILES" in *" ${file##*/} "*) ;; *) rm -f "$file" ;; esac
+	done
+	rm -rf "$new"
+}
+
+# forget FILE: an emptied manifest goes when k3s has seen it empty, and with it what k3s remembers of it.
+forget() {
+	name=${1##*/}
+	seen=$(kubectl -n kube-system get addons.k3s.cattle.io "${name%.yaml}" --ignore-not-found -o 'jsonpath={.spec.checksum}') || return 0
+	case $seen in
+	"") ;;
+	"$(sha256sum <"$1" | cut -d' ' -f1)") kubectl -n kube-system delete addons.k3s.cattle.io "${name%.yaml}" >/dev/null || return 0 ;;
+	*) return 0 ;;
+	esac
+	rm -f "$1"
+}
+emptied='# Taken out of k3s.manifests; what it made is deleted.'
+
 put 0644 $etc/cluster-ca.pem "$CA"
 configure
 put 0600 $etc/agent-token "$AGENT_TOKEN"
 if [ -n "$S3_KEYS" ]; then put 0600 $s3 "$S3_KEYS"; else rm -f $s3; fi
 [ -z "$S3_CA" ] || put 0644 $etc/s3-ca.pem "$S3_CA"
+manifests
 # A server that has left the cluster must not come back by itself, which k3s would do as long as it knows a server to join.
 put 0644 "/etc/systemd/system/$UNIT.service.d/k3sha.conf" "$K3S_UNIT"
 bad=

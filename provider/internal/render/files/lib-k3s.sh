@@ -1,5 +1,6 @@
 # Shared by the steps that install and start k3s.
 : "${RESTORE:=}" "${S3_KEYS:=}" "${S3_CA:=}"
+: "${AROUND:=}" "${REGISTRIES:=}" "${REGISTRY_FILES:=}" "${REGISTRY_SECRETS:=}" "${PROXY:=}" "${AIRGAP:=}" "${RESOLV:=}" "${IMAGES:=}"
 data=/var/lib/rancher/k3s
 etc=/etc/rancher/k3s
 started=/var/lib/k3sha/started     # hash of what the running k3s was started with
@@ -31,7 +32,7 @@ leads_to_etcd36() {
 }
 
 # wanted: hash of everything that a start of k3s reads from this node.
-wanted() { { printf '%s\n' "$K3S_VERSION"; lasting <$etc/config.yaml; cat $etc/token; printf '%s%s' "$S3_KEYS" "$S3_CA"; } | sha256sum; }
+wanted() { { printf '%s\n' "$K3S_VERSION"; lasting <$etc/config.yaml; cat $etc/token; printf '%s%s%s' "$S3_KEYS" "$S3_CA" "$AROUND"; } | sha256sum; }
 
 # lasting: a configuration without what counts at a node's registration only. A registered one gets its labels and taints through the API.
 lasting() { sed '/^node-label: /d; /^node-taint: /d'; }
@@ -40,6 +41,71 @@ lasting() { sed '/^node-label: /d; /^node-taint: /d'; }
 configure() {
 	if [ -f $etc/config.yaml ] && [ "$(lasting <$etc/config.yaml)" != "$(printf '%s' "$CONFIG" | lasting)" ]; then rm -f $started; fi
 	put 0600 $etc/config.yaml "$CONFIG"
+	around
+}
+
+# around: what k3s reads besides its configuration. What is not asked for any more goes.
+around() {
+	owned $etc/registries.yaml "$REGISTRIES"
+	owned "/etc/default/$UNIT" "$PROXY" # k3s' unit reads its environment from there
+	owned $etc/resolv.conf "$RESOLV"
+	unpack $etc/registries "$REGISTRY_FILES"
+	images=$data/agent/images
+	list=$(mktemp)
+	if [ -n "$AIRGAP" ]; then
+		echo k3sha-release.tar.zst >"$list"
+		import "/var/lib/k3sha/releases/$K3S_VERSION/images.tar.zst" k3sha-release.tar.zst
+	fi
+	while read -r name ending sum _; do
+		[ -n "$name" ] || continue
+		echo "k3sha-$name$ending" >>"$list"
+		import "/var/lib/k3sha/images/$sum" "k3sha-$name$ending"
+	done <<LIST
+$IMAGES
+LIST
+	for file in "$images"/k3sha-*; do
+		[ ! -e "$file" ] || grep -qxF "${file##*/}" "$list" || rm -f "$file"
+	done
+	rm -f "$list"
+	for file in /var/lib/k3sha/images/*; do
+		case "$IMAGES" in *" ${file##*/} "*) ;; *) rm -f "$file" ;; esac
+	done
+}
+
+# owned FILE CONTENT: a file that is there if it is asked for. Somebody else's is neither taken away nor overwritten.
+owned() {
+	if [ -e "$1" ] && ! head -n 1 "$1" | grep -q 'written by pulumi-k3sha'; then
+		[ -z "$2" ] || die "$1 on this machine is somebody else's, and would be overwritten; take it away, or out of the template"
+	elif [ -n "$2" ]; then
+		put 0600 "$1" "$2"
+	else
+		rm -f "$1"
+	fi
+}
+
+# unpack DIR ARCHIVE: the folder has the archive's files, and no others.
+unpack() {
+	if [ -z "$2" ]; then
+		rm -rf "$1"
+		return 0
+	fi
+	mkdir -p "$1"
+	printf '%s' "$2" | base64 -d | tar -x -C "$1" -f -
+	printf '%s' "$2" | base64 -d | tar -t -f - >"$1.list"
+	for file in "$1"/*; do
+		grep -qxF "${file##*/}" "$1.list" || rm -f "$file"
+	done
+	rm -f "$1.list"
+}
+
+# import FILE NAME: an archive of images lies where k3s imports it when it starts.
+import() {
+	[ -s "$1" ] || die "$1 is gone; remove nothing there, and run pulumi up --replace on this node's prepare step"
+	mkdir -p "$images"
+	if [ "$(stat -c %d:%i "$1")" != "$(stat -c %d:%i "$images/$2" 2>/dev/null)" ]; then
+		ln -f "$1" "$images/$2.k3sha-new" 2>/dev/null || cp "$1" "$images/$2.k3sha-new"
+		mv -f "$images/$2.k3sha-new" "$images/$2"
+	fi
 }
 
 # asked: a restart is asked for by a word that is new here, or the cluster has gone back to a snapshot: what k3s has in memory is of a time that

@@ -1,10 +1,16 @@
 # Shared by the steps on a load balancer.
+: "${STATS_CERTIFICATE:=}" "${STATS_PASSWORD:=}"
 conf=/etc/haproxy/k3sha
 
 # apply_haproxy: puts the wanted configuration in place, checked, and makes HAProxy take it over.
 apply_haproxy() {
 	candidate=$conf/haproxy-candidate.cfg
 	put 0644 $conf/ca.pem "$CA"
+	if [ -n "$STATS_CERTIFICATE" ]; then
+		put 0600 $conf/stats.pem "$STATS_CERTIFICATE"
+		put 0600 $conf/stats-password "$STATS_PASSWORD
+"
+	fi
 	# A port that moves: until everything uses the new one, the one before it answers, too.
 	put 0644 $conf/haproxy-arrived.cfg "$HAPROXY"
 	former=$(cat $conf/port 2>/dev/null) || former=$API_PORT
@@ -24,6 +30,8 @@ apply_haproxy() {
 	put 0644 /etc/systemd/system/haproxy.service.d/k3sha.conf "$HAPROXY_UNIT"
 	found=$(haproxy -c -q -f "$candidate" 2>&1) ||
 		die "HAProxy rejects its new configuration, the old one stays: $found; check loadBalancers.extraLines"
+	# The new configuration names them no more.
+	[ -n "$STATS_CERTIFICATE" ] || rm -f $conf/stats.pem $conf/stats-password
 	if [ "$(haproxy_sum)" != "$(cat $conf/applied 2>/dev/null)" ] || ! cmp -s "$candidate" /etc/haproxy/haproxy.cfg || ! systemctl is-active -q haproxy; then
 		take_haproxy
 	fi
@@ -41,7 +49,9 @@ take_haproxy() {
 	systemctl reload-or-restart haproxy || die_of haproxy "HAProxy does not start; see its journal above"
 	haproxy_sum >$conf/applied
 }
-haproxy_sum() { cat $conf/haproxy-candidate.cfg $conf/ca.pem /etc/systemd/system/haproxy.service.d/k3sha.conf | sha256sum; }
+haproxy_sum() {
+	cat $conf/haproxy-candidate.cfg $conf/ca.pem /etc/systemd/system/haproxy.service.d/k3sha.conf $conf/stats.pem $conf/stats-password 2>/dev/null | sha256sum
+}
 
 # take_keepalived: the same for Keepalived.
 take_keepalived() {

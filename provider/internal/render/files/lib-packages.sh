@@ -1,4 +1,12 @@
-# Shared by the steps that need programs on a node.
+# Shared by the steps that need programs on a node, and fetch them and other things.
+: "${PROXY_HTTP:=}" "${PROXY_HTTPS:=}" "${WITHOUT_PROXY:=}" "${SECRETS:=}"
+# curl and apt take it from here. It may carry a password, so no message shows it.
+if [ -n "$PROXY_HTTP$PROXY_HTTPS" ]; then
+	export http_proxy="$PROXY_HTTP" https_proxy="$PROXY_HTTPS" no_proxy="$WITHOUT_PROXY"
+	SECRETS="$SECRETS
+$PROXY_HTTP
+$PROXY_HTTPS"
+fi
 
 # programs: standard input lists programs and their Debian packages; what is missing is installed.
 programs() {

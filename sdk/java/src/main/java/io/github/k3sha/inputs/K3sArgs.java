@@ -8,6 +8,9 @@ import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
 import io.github.k3sha.enums.Drain;
 import io.github.k3sha.inputs.EtcdArgs;
+import io.github.k3sha.inputs.ManifestArgs;
+import io.github.k3sha.inputs.RegistriesArgs;
+import io.github.k3sha.inputs.RemoteFileArgs;
 import java.lang.Boolean;
 import java.lang.Integer;
 import java.lang.Object;
@@ -67,6 +70,29 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Output<String>> agentToken() {
         return Optional.ofNullable(this.agentToken);
+    }
+
+    /**
+     * Whether nodes reach no registry: k3s&#39; own images come from `mirror` as `&lt;version&gt;/k3s-airgap-images-&lt;arch&gt;.tar.zst`, verified by the release&#39;s list, and pods resolve names by `network.dns`. Default: false.
+     * 
+     * Change: rolls through the servers one by one, then the workers.
+     * 
+     * Upstream: k3s&#39; air-gap installation.
+     * 
+     */
+    @Import(name="airgap")
+    private @Nullable Boolean airgap;
+
+    /**
+     * @return Whether nodes reach no registry: k3s&#39; own images come from `mirror` as `&lt;version&gt;/k3s-airgap-images-&lt;arch&gt;.tar.zst`, verified by the release&#39;s list, and pods resolve names by `network.dns`. Default: false.
+     * 
+     * Change: rolls through the servers one by one, then the workers.
+     * 
+     * Upstream: k3s&#39; air-gap installation.
+     * 
+     */
+    public Optional<Boolean> airgap() {
+        return Optional.ofNullable(this.airgap);
     }
 
     /**
@@ -203,6 +229,29 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * More archives of images that nodes import, by name. Default: none.
+     * 
+     * Change: rolls through the servers one by one, then the workers.
+     * 
+     * Upstream: /var/lib/rancher/k3s/agent/images.
+     * 
+     */
+    @Import(name="images")
+    private @Nullable Map<String,RemoteFileArgs> images;
+
+    /**
+     * @return More archives of images that nodes import, by name. Default: none.
+     * 
+     * Change: rolls through the servers one by one, then the workers.
+     * 
+     * Upstream: /var/lib/rancher/k3s/agent/images.
+     * 
+     */
+    public Optional<Map<String,RemoteFileArgs>> images() {
+        return Optional.ofNullable(this.images);
+    }
+
+    /**
      * SHA-256 of the install script, 64 hex digits. Default: not checked.
      * 
      * Change: in place.
@@ -219,6 +268,29 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<String> installScriptSha256() {
         return Optional.ofNullable(this.installScriptSha256);
+    }
+
+    /**
+     * What k3s itself applies to the cluster, by name: a manifest of Kubernetes each, HelmChart resources among them. A name is up to 63 lower-case letters, digits and hyphens. Default: none.
+     * 
+     * Change: k3s applies it within 15 s after the update; nothing restarts. One that is taken out is emptied, and k3s deletes what it made.
+     * 
+     * Upstream: /var/lib/rancher/k3s/server/manifests; `kubectl -n kube-system get addons` shows what k3s has applied, and its events what it could not.
+     * 
+     */
+    @Import(name="manifests")
+    private @Nullable Map<String,ManifestArgs> manifests;
+
+    /**
+     * @return What k3s itself applies to the cluster, by name: a manifest of Kubernetes each, HelmChart resources among them. A name is up to 63 lower-case letters, digits and hyphens. Default: none.
+     * 
+     * Change: k3s applies it within 15 s after the update; nothing restarts. One that is taken out is emptied, and k3s deletes what it made.
+     * 
+     * Upstream: /var/lib/rancher/k3s/server/manifests; `kubectl -n kube-system get addons` shows what k3s has applied, and its events what it could not.
+     * 
+     */
+    public Optional<Map<String,ManifestArgs>> manifests() {
+        return Optional.ofNullable(this.manifests);
     }
 
     /**
@@ -264,6 +336,29 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Where nodes get container images from. Default: the registries that images name, without credentials.
+     * 
+     * Change: rolls through the servers one by one, then the workers.
+     * 
+     * Upstream: /etc/rancher/k3s/registries.yaml.
+     * 
+     */
+    @Import(name="registries")
+    private @Nullable RegistriesArgs registries;
+
+    /**
+     * @return Where nodes get container images from. Default: the registries that images name, without credentials.
+     * 
+     * Change: rolls through the servers one by one, then the workers.
+     * 
+     * Upstream: /etc/rancher/k3s/registries.yaml.
+     * 
+     */
+    public Optional<RegistriesArgs> registries() {
+        return Optional.ofNullable(this.registries);
+    }
+
+    /**
      * Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
      * 
      * Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
@@ -306,7 +401,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * More options for the servers&#39; config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+     * More options for the servers&#39; config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
      * 
      * Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
      * 
@@ -317,7 +412,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable Map<String,Object> serverConfig;
 
     /**
-     * @return More options for the servers&#39; config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+     * @return More options for the servers&#39; config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
      * 
      * Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
      * 
@@ -425,6 +520,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     private K3sArgs(K3sArgs $) {
         this.adminCertificateDays = $.adminCertificateDays;
         this.agentToken = $.agentToken;
+        this.airgap = $.airgap;
         this.binarySha256 = $.binarySha256;
         this.context = $.context;
         this.disable = $.disable;
@@ -432,9 +528,12 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         this.drainForce = $.drainForce;
         this.drainTimeout = $.drainTimeout;
         this.etcd = $.etcd;
+        this.images = $.images;
         this.installScriptSha256 = $.installScriptSha256;
+        this.manifests = $.manifests;
         this.mirror = $.mirror;
         this.recoveryBundle = $.recoveryBundle;
+        this.registries = $.registries;
         this.restart = $.restart;
         this.secretsEncryption = $.secretsEncryption;
         this.serverConfig = $.serverConfig;
@@ -502,6 +601,21 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder agentToken(String agentToken) {
             return agentToken(Output.of(agentToken));
+        }
+
+        /**
+         * @param airgap Whether nodes reach no registry: k3s&#39; own images come from `mirror` as `&lt;version&gt;/k3s-airgap-images-&lt;arch&gt;.tar.zst`, verified by the release&#39;s list, and pods resolve names by `network.dns`. Default: false.
+         * 
+         * Change: rolls through the servers one by one, then the workers.
+         * 
+         * Upstream: k3s&#39; air-gap installation.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder airgap(@Nullable Boolean airgap) {
+            $.airgap = airgap;
+            return this;
         }
 
         /**
@@ -610,6 +724,21 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param images More archives of images that nodes import, by name. Default: none.
+         * 
+         * Change: rolls through the servers one by one, then the workers.
+         * 
+         * Upstream: /var/lib/rancher/k3s/agent/images.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder images(@Nullable Map<String,RemoteFileArgs> images) {
+            $.images = images;
+            return this;
+        }
+
+        /**
          * @param installScriptSha256 SHA-256 of the install script, 64 hex digits. Default: not checked.
          * 
          * Change: in place.
@@ -619,6 +748,21 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder installScriptSha256(@Nullable String installScriptSha256) {
             $.installScriptSha256 = installScriptSha256;
+            return this;
+        }
+
+        /**
+         * @param manifests What k3s itself applies to the cluster, by name: a manifest of Kubernetes each, HelmChart resources among them. A name is up to 63 lower-case letters, digits and hyphens. Default: none.
+         * 
+         * Change: k3s applies it within 15 s after the update; nothing restarts. One that is taken out is emptied, and k3s deletes what it made.
+         * 
+         * Upstream: /var/lib/rancher/k3s/server/manifests; `kubectl -n kube-system get addons` shows what k3s has applied, and its events what it could not.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder manifests(@Nullable Map<String,ManifestArgs> manifests) {
+            $.manifests = manifests;
             return this;
         }
 
@@ -663,6 +807,21 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param registries Where nodes get container images from. Default: the registries that images name, without credentials.
+         * 
+         * Change: rolls through the servers one by one, then the workers.
+         * 
+         * Upstream: /etc/rancher/k3s/registries.yaml.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder registries(@Nullable RegistriesArgs registries) {
+            $.registries = registries;
+            return this;
+        }
+
+        /**
          * @param restart Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
          * 
          * Change: rolls through the servers one by one, then the workers; nothing when it is taken out.
@@ -691,7 +850,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param serverConfig More options for the servers&#39; config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+         * @param serverConfig More options for the servers&#39; config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
          * 
          * Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
          * 

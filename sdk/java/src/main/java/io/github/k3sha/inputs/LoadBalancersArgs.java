@@ -9,6 +9,7 @@ import io.github.k3sha.enums.Balance;
 import io.github.k3sha.inputs.ForwardArgs;
 import io.github.k3sha.inputs.NodeOverridesArgs;
 import io.github.k3sha.inputs.StartupArgs;
+import io.github.k3sha.inputs.StatsArgs;
 import io.github.k3sha.inputs.VipArgs;
 import java.lang.Boolean;
 import java.lang.Double;
@@ -619,6 +620,21 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * HAProxy&#39;s statistics page, and its metrics. Default: none.
+     * 
+     */
+    @Import(name="stats")
+    private @Nullable StatsArgs stats;
+
+    /**
+     * @return HAProxy&#39;s statistics page, and its metrics. Default: none.
+     * 
+     */
+    public Optional<StatsArgs> stats() {
+        return Optional.ofNullable(this.stats);
+    }
+
+    /**
      * Port at which load balancers say over HTTP which cluster this is, at `/alive`. Default: 8405.
      * 
      * Change: reloads the load balancers, one after the other; nothing else.
@@ -782,6 +798,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         this.protection = $.protection;
         this.slots = $.slots;
         this.startup = $.startup;
+        this.stats = $.stats;
         this.statusPort = $.statusPort;
         this.tags = $.tags;
         this.templateId = $.templateId;
@@ -1230,6 +1247,17 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder startup(@Nullable StartupArgs startup) {
             $.startup = startup;
+            return this;
+        }
+
+        /**
+         * @param stats HAProxy&#39;s statistics page, and its metrics. Default: none.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder stats(@Nullable StatsArgs stats) {
+            $.stats = stats;
             return this;
         }
 

@@ -5,6 +5,7 @@ package io.github.k3sha.inputs;
 
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
+import io.github.k3sha.inputs.ProxyArgs;
 import java.lang.String;
 import java.util.List;
 import java.util.Objects;
@@ -113,6 +114,21 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * A proxy between nodes and the internet. Default: none.
+     * 
+     */
+    @Import(name="proxy")
+    private @Nullable ProxyArgs proxy;
+
+    /**
+     * @return A proxy between nodes and the internet. Default: none.
+     * 
+     */
+    public Optional<ProxyArgs> proxy() {
+        return Optional.ofNullable(this.proxy);
+    }
+
+    /**
      * DNS search domain. Default: the template&#39;s, usually none.
      * 
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
@@ -165,6 +181,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
         this.dns = $.dns;
         this.endpoint = $.endpoint;
         this.gateway = $.gateway;
+        this.proxy = $.proxy;
         this.searchDomain = $.searchDomain;
         this.vip = $.vip;
     }
@@ -258,6 +275,17 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder gateway(String gateway) {
             $.gateway = gateway;
+            return this;
+        }
+
+        /**
+         * @param proxy A proxy between nodes and the internet. Default: none.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder proxy(@Nullable ProxyArgs proxy) {
+            $.proxy = proxy;
             return this;
         }
 

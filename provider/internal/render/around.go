@@ -1,0 +1,248 @@
+package render
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+// What k3s reads besides its own configuration: registries, the proxy, archives of images. A change of it restarts k3s.
+
+// registriesDir is where nodes have the certificates of registries.
+const registriesDir = "/etc/rancher/k3s/registries"
+
+// hidden stands for what no preview shows.
+const hidden = "(not shown)"
+
+// Registries renders registries.yaml, and the files that it names. Without leaves it says that there are some.
+func Registries(s topology.Spec, leaves map[string]string) (string, map[string]string) {
+	r := s.K3s.Registries
+	if r == nil {
+		return "", nil
+	}
+	files := map[string]string{}
+	keep := func(host, name, text string) string {
+		if text == "" {
+			return ""
+		}
+		file := notInFiles.ReplaceAllString(host, "_") + "-" + name + ".pem"
+		files[file] = text
+		return path.Join(registriesDir, file)
+	}
+	var out []entry
+	if len(r.Mirrors) > 0 {
+		mirrors := map[string]any{}
+		for host, m := range r.Mirrors {
+			mirror := map[string]any{}
+			if len(m.Endpoint) > 0 {
+				mirror["endpoint"] = m.Endpoint
+			}
+			if len(m.Rewrite) > 0 {
+				mirror["rewrite"] = m.Rewrite
+			}
+			mirrors[host] = mirror
+		}
+		out = append(out, entry{"mirrors", jsonOf(mirrors)})
+	}
+	if len(r.Configs) > 0 {
+		configs := map[string]any{}
+		for host, c := range r.Configs {
+			config, auth, tls := map[string]any{}, map[string]any{}, map[string]any{}
+			leaf := func(name string) string {
+				path := topology.RegistryLeaf(host, name)
+				if leaves == nil && s.Leaves.Has(path) {
+					return hidden
+				}
+				return leaves[path]
+			}
+			set(auth, "username", leaf("auth.username"))
+			set(auth, "password", leaf("auth.password"))
+			set(auth, "identity_token", leaf("auth.identityToken"))
+			set(tls, "ca_file", keep(host, "ca", c.CA))
+			set(tls, "cert_file", keep(host, "cert", c.Certificate))
+			set(tls, "key_file", keep(host, "key", leaf("tls.key")))
+			if c.InsecureSkipVerify {
+				tls["insecure_skip_verify"] = true
+			}
+			if len(auth) > 0 {
+				config["auth"] = auth
+			}
+			if len(tls) > 0 {
+				config["tls"] = tls
+			}
+			configs[host] = config
+		}
+		out = append(out, entry{"configs", jsonOf(configs)})
+	}
+	return fill("k3s-config.yaml.tmpl", struct {
+		Cluster string
+		Entries []entry
+	}{s.ClusterName, out}), files
+}
+
+var notInFiles = regexp.MustCompile(`[^A-Za-z0-9.-]`)
+
+func set(m map[string]any, key, value string) {
+	if value != "" {
+		m[key] = value
+	}
+}
+
+// ProxyFile renders the environment of k3s' unit.
+func ProxyFile(s topology.Spec, leaves map[string]string) string {
+	if s.Network.Proxy == nil {
+		return ""
+	}
+	type variable struct{ Name, Value string }
+	var variables []variable
+	for _, v := range []struct{ name, leaf string }{{"HTTP_PROXY", topology.ProxyHTTPLeaf}, {"HTTPS_PROXY", topology.ProxyHTTPSLeaf}} {
+		switch {
+		case !s.Leaves.Has(v.leaf):
+		case leaves == nil:
+			variables = append(variables, variable{v.name, hidden})
+		default:
+			variables = append(variables, variable{v.name, leaves[v.leaf]})
+		}
+	}
+	variables = append(variables, variable{"NO_PROXY", strings.Join(s.WithoutProxy(), ",")})
+	return fill("k3s-environment.tmpl", struct {
+		Cluster   string
+		Variables []variable
+	}{s.ClusterName, variables})
+}
+
+// proxyVars are by what a step's own downloads go.
+func proxyVars(s topology.Spec, leaves map[string]string) []variable {
+	if s.Network.Proxy == nil {
+		return nil
+	}
+	return []variable{{"PROXY_HTTP", leaves[topology.ProxyHTTPLeaf]}, {"PROXY_HTTPS", leaves[topology.ProxyHTTPSLeaf]}, {"WITHOUT_PROXY", strings.Join(s.WithoutProxy(), ",")}}
+}
+
+// fetched are the files that a node's prepare step fetches besides the release.
+func fetched(s topology.Spec, n topology.Node) []variable {
+	var vars []variable
+	if s.K3s.Airgap {
+		vars = append(vars, variable{"AIRGAP", "yes"})
+	}
+	if list := images(s); list != "" {
+		vars = append(vars, variable{"IMAGES", list})
+	}
+	if list := manifestFiles(s); list != "" && n.Role == topology.Server {
+		vars = append(vars, variable{"MANIFEST_FILES", list})
+	}
+	return vars
+}
+
+// aroundVars are what a node's k3s reads besides its configuration; nothing where it is not used. AROUND is a hash of all of it.
+func aroundVars(s topology.Spec, leaves map[string]string) []variable {
+	text, files := Registries(s, leaves)
+	var vars []variable
+	add := func(name, value string) {
+		if value != "" {
+			vars = append(vars, variable{name, value})
+		}
+	}
+	add("REGISTRIES", text)
+	if len(files) > 0 {
+		add("REGISTRY_FILES", archive(files))
+	}
+	var secrets []string
+	for _, host := range sortedHosts(s.K3s.Registries) {
+		for _, name := range []string{"auth.password", "auth.identityToken"} {
+			if secret := leaves[topology.RegistryLeaf(host, name)]; secret != "" {
+				secrets = append(secrets, secret)
+			}
+		}
+	}
+	add("REGISTRY_SECRETS", strings.Join(secrets, "\n"))
+	add("PROXY", ProxyFile(s, leaves))
+	if s.K3s.Airgap {
+		add("AIRGAP", "yes")
+		add("RESOLV", resolvConf(s))
+	}
+	add("IMAGES", images(s))
+	if len(vars) == 0 {
+		return nil
+	}
+	var all strings.Builder
+	for _, v := range vars {
+		fmt.Fprintf(&all, "%s\n%s\n", v.name, v.value)
+	}
+	return append(vars, variable{"AROUND", topology.Digest(all.String())})
+}
+
+func sortedHosts(r *topology.Registries) []string {
+	if r == nil {
+		return nil
+	}
+	var out []string
+	for host := range r.Configs {
+		out = append(out, host)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// around is what a preview can know of it.
+func around(s topology.Spec) string {
+	text, files := Registries(s, nil)
+	out := text + ProxyFile(s, nil) + images(s)
+	if len(files) > 0 {
+		out += archive(files)
+	}
+	if s.K3s.Airgap {
+		out += resolvConf(s)
+	}
+	return out
+}
+
+// images lists archives of images as "name ending sha256 url".
+func images(s topology.Spec) string {
+	var out []string
+	for name, image := range s.K3s.Images {
+		out = append(out, strings.Join([]string{name, topology.Archive(image.URL), image.SHA256, image.URL}, " "))
+	}
+	slices.Sort(out)
+	return strings.Join(out, "\n")
+}
+
+// resolvFile is what pods' name resolution is made of where the node's own file may point to the node itself.
+const resolvFile = "/etc/rancher/k3s/resolv.conf"
+
+func resolvConf(s topology.Spec) string {
+	return fill("resolv.conf.tmpl", struct {
+		Cluster, Search string
+		Servers         []string
+	}{s.ClusterName, s.Network.SearchDomain, s.Network.DNS})
+}
+
+// manifestVars are what k3s' deploy controller applies: texts, and files that the prepare step has fetched.
+func manifestVars(s topology.Spec, leaves map[string]string) []variable {
+	if len(s.K3s.Manifests) == 0 {
+		return nil
+	}
+	texts := map[string]string{}
+	for name, m := range s.K3s.Manifests {
+		if m.URL == "" {
+			texts[name+".yaml"] = leaves[topology.ManifestLeaf(name)]
+		}
+	}
+	return []variable{{"MANIFESTS", archive(texts)}, {"MANIFEST_FILES", manifestFiles(s)}}
+}
+
+// manifestFiles lists those that servers fetch as "name sha256 url".
+func manifestFiles(s topology.Spec) string {
+	var out []string
+	for name, m := range s.K3s.Manifests {
+		if m.URL != "" {
+			out = append(out, strings.Join([]string{name, m.SHA256, m.URL}, " "))
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, "\n")
+}
