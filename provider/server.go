@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	sdk "github.com/pulumi/pulumi/sdk/v3/go/pulumi/provider"
 	rpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/k3sha/pulumi-k3sha/provider/component"
@@ -62,15 +63,23 @@ func (s *server) Handshake(ctx context.Context, req *rpc.ProviderHandshakeReques
 
 // Construct checks the inputs as they arrive and builds the component. A panic becomes an error of this resource.
 func (s *server) Construct(ctx context.Context, req *rpc.ConstructRequest) (*rpc.ConstructResponse, error) {
+	wire := plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true, KeepResources: true, KeepOutputValues: true}
+	inputs, err := plugin.UnmarshalProperties(req.GetInputs(), wire)
+	if err != nil {
+		return nil, err
+	}
+	inputs, leaves := component.TakeConfigLeaves(inputs)
+	if len(leaves) > 0 { // the SDK's own copying knows plain values in free-form inputs alone
+		marked, err := plugin.MarshalProperties(inputs, wire)
+		if err != nil {
+			return nil, err
+		}
+		req, _ = proto.Clone(req).(*rpc.ConstructRequest)
+		req.Inputs = marked
+	}
 	construct := func(pctx *pulumi.Context, typ, name string, in sdk.ConstructInputs, opt pulumi.ResourceOption) (*sdk.ConstructResult, error) {
 		if typ != component.Token {
 			return nil, fmt.Errorf("there is no component %s in package %s", typ, Name)
-		}
-		inputs, err := plugin.UnmarshalProperties(req.GetInputs(), plugin.MarshalOptions{
-			KeepUnknowns: true, KeepSecrets: true, KeepResources: true, KeepOutputValues: true,
-		})
-		if err != nil {
-			return nil, err
 		}
 		checked, problems := component.CheckInputs(inputs)
 		problems = append(problems, s.beside.check(req, checked.Spec())...)
@@ -81,7 +90,7 @@ func (s *server) Construct(ctx context.Context, req *rpc.ConstructRequest) (*rpc
 		if err := in.CopyTo(&args); err != nil {
 			return nil, err
 		}
-		cluster, err := component.New(pctx, Version, name, args, opt)
+		cluster, err := component.NewWith(pctx, Version, name, args, component.ConfigLeaves(leaves), opt)
 		if err != nil {
 			return nil, err
 		}

@@ -86,25 +86,42 @@ type ProxyArgs struct {
 
 // NodeArgs overrides what one slot gets from its group.
 type NodeArgs struct {
-	IP          *string         `pulumi:"ip,optional"`
-	MAC         *string         `pulumi:"mac,optional"`
-	VMID        *int            `pulumi:"vmId,optional"`
-	ProxmoxNode *string         `pulumi:"proxmoxNode,optional"`
-	Cores       *int            `pulumi:"cores,optional"`
-	Memory      *int            `pulumi:"memory,optional"`
-	Disk        *int            `pulumi:"disk,optional"`
-	CPUType     *string         `pulumi:"cpuType,optional"`
-	Balloon     *int            `pulumi:"balloon,optional"`
-	OnBoot      *bool           `pulumi:"onBoot,optional"`
-	Protection  *bool           `pulumi:"protection,optional"`
-	Startup     *StartupArgs    `pulumi:"startup,optional"`
-	TemplateID  pulumi.IntInput `pulumi:"templateId,optional"`
-	Datastore   *string         `pulumi:"datastore,optional"`
-	Bridge      *string         `pulumi:"bridge,optional"`
-	VLAN        *int            `pulumi:"vlan,optional"`
-	Firewall    *bool           `pulumi:"firewall,optional"`
-	Tags        []string        `pulumi:"tags,optional"`
-	Generation  *int            `pulumi:"generation,optional"`
+	IP           *string         `pulumi:"ip,optional"`
+	MAC          *string         `pulumi:"mac,optional"`
+	VMID         *int            `pulumi:"vmId,optional"`
+	ProxmoxNode  *string         `pulumi:"proxmoxNode,optional"`
+	Cores        *int            `pulumi:"cores,optional"`
+	Memory       *int            `pulumi:"memory,optional"`
+	Disk         *int            `pulumi:"disk,optional"`
+	CPUType      *string         `pulumi:"cpuType,optional"`
+	SCSIHardware *string         `pulumi:"scsiHardware,optional"`
+	Agent        *bool           `pulumi:"agent,optional"`
+	Balloon      *int            `pulumi:"balloon,optional"`
+	OnBoot       *bool           `pulumi:"onBoot,optional"`
+	Protection   *bool           `pulumi:"protection,optional"`
+	Startup      *StartupArgs    `pulumi:"startup,optional"`
+	TemplateID   pulumi.IntInput `pulumi:"templateId,optional"`
+	Datastore    *string         `pulumi:"datastore,optional"`
+	Bridge       *string         `pulumi:"bridge,optional"`
+	VLAN         *int            `pulumi:"vlan,optional"`
+	Firewall     *bool           `pulumi:"firewall,optional"`
+	Tags         []string        `pulumi:"tags,optional"`
+	Generation   *int            `pulumi:"generation,optional"`
+}
+
+// DataDiskArgs is one more disk of each VM of a group.
+type DataDiskArgs struct {
+	Name       string  `pulumi:"name"`
+	Size       int     `pulumi:"size"`
+	Datastore  *string `pulumi:"datastore,optional"`
+	MountPoint *string `pulumi:"mountPoint,optional"`
+	FileSystem *string `pulumi:"fileSystem,optional"`
+	Discard    *bool   `pulumi:"discard,optional"`
+	SSD        *bool   `pulumi:"ssd,optional"`
+	IOThread   *bool   `pulumi:"iothread,optional"`
+	Cache      *string `pulumi:"cache,optional"`
+	Backup     *bool   `pulumi:"backup,optional"`
+	Keep       *bool   `pulumi:"keep,optional"`
 }
 
 // StartupArgs is when Proxmox VE starts a VM with its host, and stops it.
@@ -124,6 +141,8 @@ type ServersArgs struct {
 	Memory       *int                `pulumi:"memory,optional"`
 	Disk         *int                `pulumi:"disk,optional"`
 	CPUType      *string             `pulumi:"cpuType,optional"`
+	SCSIHardware *string             `pulumi:"scsiHardware,optional"`
+	Agent        *bool               `pulumi:"agent,optional"`
 	Balloon      *int                `pulumi:"balloon,optional"`
 	OnBoot       *bool               `pulumi:"onBoot,optional"`
 	Protection   *bool               `pulumi:"protection,optional"`
@@ -134,6 +153,7 @@ type ServersArgs struct {
 	VLAN         *int                `pulumi:"vlan,optional"`
 	Firewall     *bool               `pulumi:"firewall,optional"`
 	Tags         []string            `pulumi:"tags,optional"`
+	DataDisks    []DataDiskArgs      `pulumi:"dataDisks,optional"`
 	Generation   *int                `pulumi:"generation,optional"`
 	Nodes        map[string]NodeArgs `pulumi:"nodes,optional"`
 	First        *int                `pulumi:"first,optional"`
@@ -153,6 +173,8 @@ type WorkerArgs struct {
 	Memory         *int                `pulumi:"memory,optional"`
 	Disk           *int                `pulumi:"disk,optional"`
 	CPUType        *string             `pulumi:"cpuType,optional"`
+	SCSIHardware   *string             `pulumi:"scsiHardware,optional"`
+	Agent          *bool               `pulumi:"agent,optional"`
 	Balloon        *int                `pulumi:"balloon,optional"`
 	OnBoot         *bool               `pulumi:"onBoot,optional"`
 	Protection     *bool               `pulumi:"protection,optional"`
@@ -163,6 +185,7 @@ type WorkerArgs struct {
 	VLAN           *int                `pulumi:"vlan,optional"`
 	Firewall       *bool               `pulumi:"firewall,optional"`
 	Tags           []string            `pulumi:"tags,optional"`
+	DataDisks      []DataDiskArgs      `pulumi:"dataDisks,optional"`
 	Generation     *int                `pulumi:"generation,optional"`
 	Nodes          map[string]NodeArgs `pulumi:"nodes,optional"`
 	MaxUnavailable *int                `pulumi:"maxUnavailable,optional"`
@@ -180,6 +203,8 @@ type LoadBalancersArgs struct {
 	Memory          *int                `pulumi:"memory,optional"`
 	Disk            *int                `pulumi:"disk,optional"`
 	CPUType         *string             `pulumi:"cpuType,optional"`
+	SCSIHardware    *string             `pulumi:"scsiHardware,optional"`
+	Agent           *bool               `pulumi:"agent,optional"`
 	Balloon         *int                `pulumi:"balloon,optional"`
 	OnBoot          *bool               `pulumi:"onBoot,optional"`
 	Protection      *bool               `pulumi:"protection,optional"`

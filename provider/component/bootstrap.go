@@ -15,6 +15,7 @@ type bootstrap struct {
 	cluster  *K3sHaCluster
 	name     string
 	args     K3sHaClusterArgs
+	config   map[string]pulumi.StringInput // leaves of serverConfig and workerConfig, by property path
 	plan     topology.Plan
 	progress *progress
 
@@ -153,14 +154,14 @@ func (b *bootstrap) stdin(step topology.Step) pulumi.StringOutput {
 		}).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.Server:
 		access, secret := b.s3Keys()
-		return pulumi.All(id.Token, id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges, access, secret, b.leaves("network.proxy.", "k3s.")).ApplyT(func(v []any) string {
+		return pulumi.All(id.Token, id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges, access, secret, b.leaves("network.proxy.", "k3s.registries.", "k3s.manifests.", "k3s.serverConfig.")).ApplyT(func(v []any) string {
 			return script(render.Secrets{
 				Token: v[0].(string), AgentToken: v[1].(string), CA: v[2].(string), CAHash: v[3].(string), Change: v[4].(map[string]int)[step.Node.Name],
 				S3AccessKey: v[5].(string), S3SecretKey: v[6].(string), Leaves: v[7].(map[string]string),
 			})
 		}).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.Worker:
-		return pulumi.All(id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges, b.leaves("network.proxy.", "k3s.registries.")).ApplyT(func(v []any) string {
+		return pulumi.All(id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges, b.leaves("network.proxy.", "k3s.registries.", "k3s.workerConfig.")).ApplyT(func(v []any) string {
 			return script(render.Secrets{AgentToken: v[0].(string), CA: v[1].(string), CAHash: v[2].(string), Change: v[3].(map[string]int)[step.Node.Name], Leaves: v[4].(map[string]string)})
 		}).(pulumi.StringOutput)
 	case step.Verb == topology.Prepare:

@@ -21,6 +21,11 @@ import (
 // New is the component from end to end: args to spec, problems, plan, resources, outputs.
 // Nothing is registered before the whole spec has been found good.
 func New(ctx *pulumi.Context, version, name string, args K3sHaClusterArgs, opts ...pulumi.ResourceOption) (*K3sHaCluster, error) {
+	return NewWith(ctx, version, name, args, nil, opts...)
+}
+
+// NewWith is New with the leaves that were taken out of the args' configurations.
+func NewWith(ctx *pulumi.Context, version, name string, args K3sHaClusterArgs, config map[string]pulumi.StringInput, opts ...pulumi.ResourceOption) (*K3sHaCluster, error) {
 	if problems := args.problems(); len(problems) > 0 {
 		return nil, ProblemsError(name, problems)
 	}
@@ -37,7 +42,7 @@ func New(ctx *pulumi.Context, version, name string, args K3sHaClusterArgs, opts 
 			_ = ctx.Log.Warn(problem.String(), &pulumi.LogArgs{Resource: c})
 		}
 	}
-	b := &bootstrap{ctx: ctx, version: version, cluster: c, name: name, args: args, plan: plan, progress: newProgress(ctx, c, plan)}
+	b := &bootstrap{ctx: ctx, version: version, cluster: c, name: name, args: args, config: config, plan: plan, progress: newProgress(ctx, c, plan)}
 	if err := b.run(); err != nil {
 		return nil, err
 	}

@@ -120,8 +120,26 @@ func (n *NodeArgs) Annotate(a infer.Annotator) {
 	a.Describe(&n.Cores, "CPU cores. Default: the group's."+reboots+"\n\nUpstream: `cpu.cores`.")
 	a.Describe(&n.Memory, "Memory in MiB. Default: the group's."+reboots+"\n\nUpstream: `memory.dedicated`.")
 	a.Describe(&n.Disk, "Disk in GiB; it can only grow. Default: the group's."+reboots+"\n\nUpstream: `disks[0].size`.")
-	describeHardware(a, hardwareFields{&n.CPUType, &n.Balloon, &n.OnBoot, &n.Protection, &n.Startup, &n.TemplateID, &n.Datastore, &n.Bridge, &n.VLAN, &n.Firewall, &n.Tags}, "the group's")
+	describeHardware(a, hardwareFields{&n.CPUType, &n.SCSIHardware, &n.Agent, &n.Balloon, &n.OnBoot, &n.Protection, &n.Startup, &n.TemplateID, &n.Datastore, &n.Bridge, &n.VLAN, &n.Firewall, &n.Tags}, "the group's")
 	a.Describe(&n.Generation, "A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's."+renews)
+}
+
+// Annotate describes a data disk.
+func (d *DataDiskArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "DataDisk")
+	a.Describe(d, "One more disk of each VM of a group, blank at first: for Longhorn, Ceph, or volumes of local-path. It goes with its VM. The first is `scsi1` in Proxmox VE, and so on.")
+	const stays = "\n\nChange: refused at preview, for VMs that stay."
+	a.Describe(&d.Name, "Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system."+stays+"\n\nUpstream: `disks[].serial`.")
+	a.Describe(&d.Size, "Size in GiB; it can only grow, and its file system with it."+reboots+"\n\nUpstream: `disks[].size`.")
+	a.Describe(&d.Datastore, "Storage. Default: the VM's.\n\nChange: Proxmox VE moves it.\n\nUpstream: `disks[].datastoreId`.")
+	a.Describe(&d.MountPoint, "Folder at which it is mounted, by its label, before k3s starts. It is formatted only if it is blank; what it holds otherwise, and a folder with something in it, end the step. Default: none, the disk stays raw.\n\nChange: it is mounted there, too; the former place stays until the VM restarts.")
+	a.Describe(&d.FileSystem, "File system: `ext4` or `xfs`. Default: `ext4`, if `mountPoint` is given.\n\nChange: counts for blank disks; another one on the disk ends the step.")
+	a.Describe(&d.Discard, "Whether what is deleted in the VM is given back to the storage (TRIM). Default: false."+reboots+"\n\nUpstream: `disks[].discard`.")
+	a.Describe(&d.SSD, "Whether the VM sees an SSD. Default: false."+reboots+"\n\nUpstream: `disks[].ssd`.")
+	a.Describe(&d.IOThread, "Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: false."+reboots+"\n\nUpstream: `disks[].iothread`.")
+	a.Describe(&d.Cache, "How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: `none`."+reboots+"\n\nUpstream: `disks[].cache`.")
+	a.Describe(&d.Backup, "Whether it is part of Proxmox VE's backups of the VM. Default: true."+inPlace+"\n\nUpstream: `disks[].backup`.")
+	a.Describe(&d.Keep, "Whether an update that would destroy the VM, and with it the disk, is refused at preview: its slot taken out, or a higher generation. (Proxmox VE keeps no disk of a VM that it destroys. `pulumi destroy` destroys it.) Default: false."+inPlace)
 }
 
 // Annotate describes a startup.
@@ -141,7 +159,7 @@ type groupFields struct {
 
 // hardwareFields are those of a VM besides its size, which slots have, too.
 type hardwareFields struct {
-	cpuType, balloon, onBoot, protection, startup, templateID, datastore, bridge, vlan, firewall, tags any
+	cpuType, scsiHardware, agent, balloon, onBoot, protection, startup, templateID, datastore, bridge, vlan, firewall, tags any
 }
 
 func describeHardware(a infer.Annotator, f hardwareFields, of string) {
@@ -153,6 +171,8 @@ func describeHardware(a infer.Annotator, f hardwareFields, of string) {
 	}
 	a.Describe(f.cpuType, "CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. "+
 		"`x86-64-v3` has AVX2, on hosts since Haswell and Zen. "+def("`"+topology.DefaultCPUType+"`, which has no AVX and runs anywhere")+reboots+"\n\nUpstream: `cpu.type`.")
+	a.Describe(f.scsiHardware, "SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. "+def("the template's")+"\n\nChange: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.\n\nUpstream: `scsiHardware`.")
+	a.Describe(f.agent, "Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. "+def("false")+reboots+"\n\nUpstream: `agent.enabled`.")
 	a.Describe(f.balloon, "Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. "+def("no ballooning")+reboots+"\n\nUpstream: `memory.floating`.")
 	a.Describe(f.onBoot, "Whether Proxmox VE starts the VM with its host. "+def("true")+inPlace+"\n\nUpstream: `onBoot`.")
 	a.Describe(f.protection, "Whether Proxmox VE refuses to destroy the VM or its disks. Taken out of the program, or made anew by a higher generation, a protected VM is refused at preview; `pulumi destroy` ends with Proxmox VE's refusal. "+def("false")+inPlace+"\n\nUpstream: `protection`.")
@@ -184,13 +204,14 @@ func (s *ServersArgs) Annotate(a infer.Annotator) {
 	a.Describe(s, "The servers: k3s' control plane with embedded etcd.")
 	describeGroup(a, groupFields{
 		&s.Count, &s.Slots, &s.FirstAddress, &s.FirstVMID, &s.Cores, &s.Memory, &s.Disk, &s.Generation, &s.Nodes,
-		hardwareFields{&s.CPUType, &s.Balloon, &s.OnBoot, &s.Protection, &s.Startup, &s.TemplateID, &s.Datastore, &s.Bridge, &s.VLAN, &s.Firewall, &s.Tags},
+		hardwareFields{&s.CPUType, &s.SCSIHardware, &s.Agent, &s.Balloon, &s.OnBoot, &s.Protection, &s.Startup, &s.TemplateID, &s.Datastore, &s.Bridge, &s.VLAN, &s.Firewall, &s.Tags},
 	},
 		fmt.Sprintf("How many servers: 1, 3, 5 or 7. Default: %d. They join and leave one at a time.", topology.DefaultServerCount), topology.DefaultServerCores, topology.DefaultServerMemory)
 	a.Describe(&s.First, "Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).\n\nChange: the order in which servers converge; nothing runs again.")
 	a.Describe(&s.StartOver, "A mark, like a date: any new word says that the cluster is lost for good, and gives the first server the right to start it anew, empty, with the same tokens and CAs. Make the VMs of servers that hold old data anew first. "+
 		"Refused by `up` while a server of the cluster answers. Default: none.\n\nChange: a new word starts over; taking it out again changes nothing.")
 	a.Describe(&s.Others, "Addresses of living servers of this same cluster that are not this program's, for a stack that adopts it by `k3s.recoveryBundle`: load balancers send requests to them, too. Default: none."+lbOnly)
+	a.Describe(&s.DataDisks, "More disks of each VM. Default: none.\n\nChange: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.")
 	a.Describe(&s.Taints, "Taints of the servers, like `CriticalAddonsOnly=true:NoExecute`. Default: none."+marks+"\n\nUpstream: k3s' `node-taint`.")
 	a.Describe(&s.Labels, "Labels of the servers. Default: none."+marks+"\n\nUpstream: k3s' `node-label`.")
 }
@@ -201,10 +222,11 @@ func (w *WorkerArgs) Annotate(a infer.Annotator) {
 	a.Describe(w, "A pool of workers.")
 	describeGroup(a, groupFields{
 		&w.Count, &w.Slots, &w.FirstAddress, &w.FirstVMID, &w.Cores, &w.Memory, &w.Disk, &w.Generation, &w.Nodes,
-		hardwareFields{&w.CPUType, &w.Balloon, &w.OnBoot, &w.Protection, &w.Startup, &w.TemplateID, &w.Datastore, &w.Bridge, &w.VLAN, &w.Firewall, &w.Tags},
+		hardwareFields{&w.CPUType, &w.SCSIHardware, &w.Agent, &w.Balloon, &w.OnBoot, &w.Protection, &w.Startup, &w.TemplateID, &w.Datastore, &w.Bridge, &w.VLAN, &w.Firewall, &w.Tags},
 	},
 		"How many workers. No default: give count or slots.", topology.DefaultWorkerCores, topology.DefaultWorkerMemory)
 	a.Describe(&w.MaxUnavailable, fmt.Sprintf("How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: %d.\n\nChange: changes nothing itself.", topology.DefaultMaxUnavailable))
+	a.Describe(&w.DataDisks, "More disks of each VM. Default: none.\n\nChange: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.")
 	a.Describe(&w.Taints, "Taints of the workers. Default: none."+marks+"\n\nUpstream: k3s' `node-taint`.")
 	a.Describe(&w.Labels, "Labels of the workers. Default: none."+marks+"\n\nUpstream: k3s' `node-label`.")
 }
@@ -215,7 +237,7 @@ func (l *LoadBalancersArgs) Annotate(a infer.Annotator) {
 	a.Describe(l, "The load balancers: HAProxy, and Keepalived for the VIP.")
 	describeGroup(a, groupFields{
 		&l.Count, &l.Slots, &l.FirstAddress, &l.FirstVMID, &l.Cores, &l.Memory, &l.Disk, &l.Generation, &l.Nodes,
-		hardwareFields{&l.CPUType, &l.Balloon, &l.OnBoot, &l.Protection, &l.Startup, &l.TemplateID, &l.Datastore, &l.Bridge, &l.VLAN, &l.Firewall, &l.Tags},
+		hardwareFields{&l.CPUType, &l.SCSIHardware, &l.Agent, &l.Balloon, &l.OnBoot, &l.Protection, &l.Startup, &l.TemplateID, &l.Datastore, &l.Bridge, &l.VLAN, &l.Firewall, &l.Tags},
 	},
 		fmt.Sprintf("How many load balancers: 1 to 3. Default: %d.", topology.DefaultLoadBalancerCount), topology.DefaultLBCores, topology.DefaultLBMemory)
 	a.Describe(&l.VirtualRouterID, "VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName`."+lbOnly+"\n\nUpstream: Keepalived's `virtual_router_id`.")
@@ -267,8 +289,8 @@ func (k *K3sArgs) Annotate(a infer.Annotator) {
 		"A downgrade or a skipped minor version is refused at preview. A release with which no server has come up can be taken back.\n\nUpstream: `INSTALL_K3S_VERSION`.")
 	a.Describe(&k.Disable, "Packaged components that k3s leaves out, like `traefik` and `servicelb`. Default: none."+ofServers+"\n\nUpstream: k3s' `disable`.")
 	a.Describe(&k.TLSSANs, "Host names and addresses for the servers' certificate, besides the VIP and each server's own address. Default: none."+ofServers+" Names that are taken out stay in certificates.\n\nUpstream: k3s' `tls-san`.")
-	a.Describe(&k.ServerConfig, "More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.\n\nChange: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).\n\nUpstream: /etc/rancher/k3s/config.yaml.")
-	a.Describe(&k.WorkerConfig, "More options for the workers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.\n\nChange: restarts k3s on the workers.\n\nUpstream: /etc/rancher/k3s/config.yaml.")
+	a.Describe(&k.ServerConfig, "More options for the servers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.\n\nChange: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).\n\nUpstream: /etc/rancher/k3s/config.yaml.")
+	a.Describe(&k.WorkerConfig, "More options for the workers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused. Default: none.\n\nChange: restarts k3s on the workers.\n\nUpstream: /etc/rancher/k3s/config.yaml.")
 	a.Describe(&k.SecretsEncryption, "Whether Kubernetes secrets are encrypted in etcd. Default: true."+forbidden+"\n\nUpstream: k3s' `secrets-encryption`.")
 	a.Describe(&k.Token, "The servers' token, its password part. Default: made up once, and kept in the state."+forbidden+"\n\nUpstream: k3s' `token`.")
 	a.Describe(&k.AgentToken, "The workers' token, its password part. Default: made up once, and kept in the state."+forbidden+"\n\nUpstream: k3s' `agent-token`.")

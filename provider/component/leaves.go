@@ -2,6 +2,8 @@ package component
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -39,6 +41,67 @@ func (a K3sHaClusterArgs) leaves() map[string]pulumi.StringInput {
 	return out
 }
 
+// TakeConfigLeaves takes texts out of serverConfig and workerConfig that are secrets, or outputs of other resources: only keys decide what
+// there is. It returns the inputs with a mark in the place of each, and the values by property path.
+func TakeConfigLeaves(inputs resource.PropertyMap) (resource.PropertyMap, map[string]resource.PropertyValue) {
+	leaves := map[string]resource.PropertyValue{}
+	var walk func(path string, v resource.PropertyValue) resource.PropertyValue
+	walk = func(path string, v resource.PropertyValue) resource.PropertyValue {
+		inner, known := plain(v)
+		switch {
+		case isLeaf(v) && (!known || inner.IsString()):
+			leaves[path] = v
+			return resource.NewStringProperty(topology.LeafMark + path)
+		case v.IsObject():
+			out := resource.PropertyMap{}
+			for key, item := range v.ObjectValue() {
+				if topology.FixedOption(string(key)) {
+					out[key] = item // data in etcd depend on it
+				} else {
+					out[key] = walk(join(path, string(key)), item)
+				}
+			}
+			return resource.NewObjectProperty(out)
+		case v.IsArray():
+			out := make([]resource.PropertyValue, len(v.ArrayValue()))
+			for i, item := range v.ArrayValue() {
+				out[i] = walk(fmt.Sprintf("%s[%d]", path, i), item)
+			}
+			return resource.NewArrayProperty(out)
+		}
+		return v
+	}
+	k3s := object(inputs["k3s"])
+	if inputs["k3s"].IsSecret() || k3s == nil {
+		return inputs, nil
+	}
+	out, changed := inputs.Copy(), k3s.Copy()
+	for _, key := range []resource.PropertyKey{"serverConfig", "workerConfig"} {
+		if config := k3s[key]; config.IsObject() {
+			changed[key] = walk("k3s."+string(key), config)
+		}
+	}
+	out["k3s"] = resource.NewObjectProperty(changed)
+	return out, leaves
+}
+
+// isLeaf says whether a value is a secret or an output.
+func isLeaf(v resource.PropertyValue) bool { return v.IsSecret() || v.IsComputed() || v.IsOutput() }
+
+// ConfigLeaves are the values of leaves as a program's own resources need them.
+func ConfigLeaves(leaves map[string]resource.PropertyValue) map[string]pulumi.StringInput {
+	out := map[string]pulumi.StringInput{}
+	for path, v := range leaves {
+		text, known := plain(v)
+		if known && text.IsString() {
+			out[path] = pulumi.ToSecret(pulumi.String(text.StringValue())).(pulumi.StringOutput)
+		} else {
+			out[path] = pulumi.UnsafeUnknownOutput(nil).ApplyT(func(any) string { return "" }).(pulumi.StringOutput)
+		}
+	}
+	return out
+}
+
 // leafProblem says what is wrong with a leaf's text; no answer quotes it.
 func leafProblem(path, text string) string {
 	switch {
@@ -48,6 +111,8 @@ func leafProblem(path, text string) string {
 		return topology.PasswordProblem(text)
 	case strings.HasPrefix(path, "k3s.manifests."):
 		return topology.ManifestProblem(text)
+	case strings.ContainsAny(text, "\r\n") && strings.Contains(path, "Config."):
+		return "has a line break, which no option of k3s takes; take it out"
 	case text == "":
 		return "is empty; give a value, or take it out"
 	case strings.HasSuffix(path, ".tls.key") && !strings.Contains(text, "PRIVATE KEY-----"):
@@ -86,8 +151,9 @@ func at(inputs resource.PropertyMap, path string) resource.PropertyValue {
 
 // leaves are those with one of the prefixes, for a step. What is wrong with one that was unknown at preview ends the step before it runs.
 func (b *bootstrap) leaves(prefixes ...string) pulumi.StringMapOutput {
-	given := pulumi.StringMap{}
-	for path, leaf := range b.args.leaves() {
+	given, all := pulumi.StringMap{}, b.args.leaves()
+	maps.Copy(all, b.config)
+	for path, leaf := range all {
 		for _, prefix := range prefixes {
 			if strings.HasPrefix(path, prefix) {
 				given[path] = leaf

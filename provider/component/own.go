@@ -122,7 +122,7 @@ func (b *bootstrap) newMachines() (*machineSet, error) {
 		m := known[n.Name]
 		machines[n.Name] = pulumi.Map{
 			"role": pulumi.String(string(m.Role)), "path": pulumi.String(m.Path), "slot": pulumi.Int(m.Slot), "ip": pulumi.String(m.IP), "vmId": pulumi.Int(m.VMID),
-			"disk": pulumi.Int(m.Disk), "generation": pulumi.Int(m.Generation), "protected": pulumi.Bool(m.Protected),
+			"disk": pulumi.Int(m.Disk), "generation": pulumi.Int(m.Generation), "protected": pulumi.Bool(m.Protected), "data": pulumi.String(m.Data),
 			"vm": pulumi.String(topology.Digest(b.plan.Restarts(n))), "k3s": pulumi.String(topology.Digest(render.Restarts(b.plan, n))),
 		}
 	}

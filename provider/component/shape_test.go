@@ -2,6 +2,7 @@ package component
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -61,7 +62,7 @@ func TestInputsThatMustBeKnown(t *testing.T) {
 		"proxmox.nodes[0]: is a number; give a string",
 		"servers.cores: is a string; give a whole number",
 		"servers.count: 2.5 is not a whole number",
-		"servers.cuont: there is no such property; did you mean count? there are: balloon, bridge, cores, count, cpuType, datastore, disk, firewall, first, firstAddress, firstVmId, generation, labels, memory, nodes, onBoot, others, protection, slots, startOver, startup, tags, taints, templateId, vlan",
+		"servers.cuont: there is no such property; did you mean count? there are: agent, balloon, bridge, cores, count, cpuType, dataDisks, datastore, disk, firewall, first, firstAddress, firstVmId, generation, labels, memory, nodes, onBoot, others, protection, scsiHardware, slots, startOver, startup, tags, taints, templateId, vlan",
 		"servers.others[0]: is an output that is not known yet; " + why,
 		"servers.startOver: is a number; give a string",
 		"ssh.bastion.hostKey: is a bool; give a string",
@@ -159,5 +160,53 @@ func TestProgressSaysNothingTwice(t *testing.T) {
 	want := []string{"creating", "creating, 30 s", "creating, 60 s", "creating, 90 s", "joining"}
 	if len(said) != 21 || !slices.Equal(said[:5], want) || said[20] != "joining, 580 s" {
 		t.Errorf("%d lines: %q", len(said), said)
+	}
+}
+
+// Texts in the configurations of k3s may be secrets or unknown; options on which data in etcd depend may not, nor may other things than texts.
+func TestTakeConfigLeaves(t *testing.T) {
+	t.Parallel()
+	text := resource.NewStringProperty
+	list := func(items ...resource.PropertyValue) resource.PropertyValue { return resource.NewArrayProperty(items) }
+	inputs := resource.PropertyMap{"k3s": resource.NewObjectProperty(resource.PropertyMap{
+		"version": text("v1.31.6+k3s1"),
+		"serverConfig": resource.NewObjectProperty(resource.PropertyMap{
+			"kube-apiserver-arg": list(text("a=b"), resource.MakeSecret(text("c=d")), resource.MakeComputed(text(""))),
+			"vpn-auth":           resource.MakeSecret(text("name=x,joinKey=y")),
+			"cluster-cidr":       resource.MakeSecret(text("10.42.0.0/16")),
+			"debug":              resource.MakeSecret(resource.NewBoolProperty(true)),
+		}),
+		"workerConfig": resource.NewObjectProperty(resource.PropertyMap{"pause-image": resource.NewOutputProperty(resource.Output{Element: text("p"), Known: true})}),
+	})}
+	before := inputs.Copy()
+	marked, leaves := TakeConfigLeaves(inputs)
+	want := map[string]string{
+		"k3s.serverConfig.kube-apiserver-arg[1]": "c=d", "k3s.serverConfig.kube-apiserver-arg[2]": "unknown", "k3s.serverConfig.vpn-auth": "name=x,joinKey=y", "k3s.workerConfig.pause-image": "p",
+	}
+	got := map[string]string{}
+	for path, v := range leaves {
+		value, known := plain(v)
+		got[path] = "unknown"
+		if known {
+			got[path] = value.StringValue()
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("leaves %v, want %v", got, want)
+	}
+	config := marked["k3s"].ObjectValue()["serverConfig"].ObjectValue()
+	if v := config["vpn-auth"].StringValue(); v != topology.LeafMark+"k3s.serverConfig.vpn-auth" {
+		t.Errorf("in its place is %q", v)
+	}
+	if !inputs.DeepEquals(before) {
+		t.Error("the inputs themselves have changed")
+	}
+	var problems []string
+	for _, p := range checkShape(resource.PropertyMap{"k3s": marked["k3s"]}) {
+		problems = append(problems, p.Path)
+	}
+	slices.Sort(problems)
+	if want := []string{"k3s.serverConfig.cluster-cidr", "k3s.serverConfig.debug"}; !slices.Equal(problems, want) {
+		t.Errorf("refused %v, want %v", problems, want)
 	}
 }

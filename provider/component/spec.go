@@ -47,13 +47,13 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 	}
 	if g := a.Servers; g != nil {
 		s.Servers = topology.Servers{
-			Group: group(*g),
+			Group: withData(group(*g), g.DataDisks),
 			First: value(g.First), StartOver: value(g.StartOver), Others: g.Others, Taints: g.Taints, Labels: g.Labels,
 		}
 	}
 	for name, g := range a.Workers {
 		s.Workers[name] = topology.Pool{
-			Group:  group(g),
+			Group:  withData(group(g), g.DataDisks),
 			Taints: g.Taints, Labels: g.Labels, MaxUnavailable: value(g.MaxUnavailable),
 		}
 	}
@@ -149,6 +149,8 @@ type shared struct {
 type sized struct {
 	Cores, Memory, Disk *int
 	CPUType             *string
+	SCSIHardware        *string
+	Agent               *bool
 	Balloon             *int
 	OnBoot, Protection  *bool
 	Startup             *StartupArgs
@@ -186,9 +188,19 @@ func group(args any) topology.Group {
 	return g
 }
 
+func withData(g topology.Group, disks []DataDiskArgs) topology.Group {
+	for _, d := range disks {
+		g.DataDisks = append(g.DataDisks, topology.DataDisk{
+			Name: d.Name, Size: d.Size, Datastore: value(d.Datastore), MountPoint: value(d.MountPoint), FileSystem: value(d.FileSystem),
+			Discard: value(d.Discard), SSD: value(d.SSD), IOThread: value(d.IOThread), Cache: value(d.Cache), Backup: d.Backup, Keep: value(d.Keep),
+		})
+	}
+	return g
+}
+
 func (z sized) hardware() topology.Hardware {
 	h := topology.Hardware{
-		CPUType: value(z.CPUType), Balloon: value(z.Balloon), OnBoot: z.OnBoot, Protection: z.Protection, Template: z.TemplateID != nil,
+		CPUType: value(z.CPUType), SCSI: value(z.SCSIHardware), Agent: z.Agent, Balloon: value(z.Balloon), OnBoot: z.OnBoot, Protection: z.Protection, Template: z.TemplateID != nil,
 		Datastore: value(z.Datastore), Bridge: value(z.Bridge), VLAN: value(z.VLAN), Firewall: z.Firewall, Tags: z.Tags,
 	}
 	if id, known := z.TemplateID.(pulumi.Int); known {

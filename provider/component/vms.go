@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -58,6 +59,10 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		// One that the template has, or that was taken out of the program, stays: the plugin cannot take it away, and would try for ever.
 		ignored = append(slices.Clone(unread), "initialization.dns.domain")
 	}
+	ignored = slices.Clone(ignored)
+	for i := range n.DataDisks { // nothing was said of it, and the plugin reads zeros
+		ignored = append(ignored, fmt.Sprintf("disks[%d].speed", i+1))
+	}
 	seed := b.seed(n)
 	args := &vm.VirtualMachineArgs{
 		NodeName:    pulumi.String(n.ProxmoxNode),
@@ -72,9 +77,9 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		Memory:         vmMemory(n),
 		NetworkDevices: vm.VirtualMachineNetworkDeviceArray{network},
 		// Nothing but size and place: other options of a cloned disk would differ from the template's at every update.
-		Disks: vm.VirtualMachineDiskArray{vm.VirtualMachineDiskArgs{
+		Disks: append(vm.VirtualMachineDiskArray{vm.VirtualMachineDiskArgs{
 			Interface: pulumi.String("scsi0"), DatastoreId: pulumi.String(n.Datastore), Size: pulumi.Int(n.Disk),
-		}},
+		}}, dataDisks(n)...),
 		Initialization: vm.VirtualMachineInitializationArgs{
 			DatastoreId: pulumi.String(n.Datastore), Interface: pulumi.String("ide2"),
 			IpConfigs: vm.VirtualMachineInitializationIpConfigArray{vm.VirtualMachineInitializationIpConfigArgs{
@@ -85,9 +90,9 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 			Dns:         dns,
 			UserAccount: vm.VirtualMachineInitializationUserAccountArgs{Username: pulumi.String(s.SSH.User), Keys: b.publicKeys},
 		},
-		Agent:           vm.VirtualMachineAgentArgs{Enabled: pulumi.Bool(false)},
+		Agent:           agent(*n.Agent),
 		OperatingSystem: vm.VirtualMachineOperatingSystemArgs{Type: pulumi.String("l26")},
-		ScsiHardware:    pulumi.String("virtio-scsi-pci"),
+		ScsiHardware:    pulumi.String(cmp.Or(n.SCSI, "virtio-scsi-pci")), // the plugin's default: it leaves a clone what its template has
 		// The serial console is the one that cloud images write to; left out, plugins disagree about what there is then.
 		Vga:           vm.VirtualMachineVgaArgs{Type: pulumi.String("serial0")},
 		Smbios:        smbios(n, b.whenItsTurn(step, newInstance())),
@@ -127,6 +132,33 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 	running := machine.Started.ApplyT(func(on *bool) bool { return on == nil || *on }).(pulumi.BoolOutput)
 	instance := machine.Smbios.Serial().ApplyT(func(serial *string) string { return value(serial) }).(pulumi.StringOutput)
 	return virtualMachine{Resource: machine, ProxmoxNode: machine.NodeName, Running: running, Instance: instance}, nil
+}
+
+// agent is the guest agent's channel. The plugin asks the agent for addresses whenever it looks at a VM, before it is installed, too: which
+// nobody here needs, so it gives up soon.
+func agent(on bool) vm.VirtualMachineAgentArgs {
+	args := vm.VirtualMachineAgentArgs{Enabled: pulumi.Bool(on)}
+	if on {
+		args.Timeout = pulumi.String("2s")
+	}
+	return args
+}
+
+// dataDisks are the disks that a template has not: those get their options when they are made.
+func dataDisks(n topology.Node) vm.VirtualMachineDiskArray {
+	var out vm.VirtualMachineDiskArray
+	for i, d := range n.DataDisks {
+		discard := "ignore"
+		if d.Discard {
+			discard = "on"
+		}
+		out = append(out, vm.VirtualMachineDiskArgs{
+			Interface: pulumi.String(fmt.Sprintf("scsi%d", i+1)), DatastoreId: pulumi.String(cmp.Or(d.Datastore, n.Datastore)), Size: pulumi.Int(d.Size),
+			Serial: pulumi.String(d.Name), Discard: pulumi.String(discard), Ssd: pulumi.Bool(d.SSD), Iothread: pulumi.Bool(d.IOThread),
+			Cache: pulumi.String(d.Cache), Backup: pulumi.Bool(*d.Backup), FileFormat: pulumi.String("raw"),
+		})
+	}
+	return out
 }
 
 func vmMemory(n topology.Node) vm.VirtualMachineMemoryArgs {

@@ -64,22 +64,26 @@ func (c Contact) Create(ctx context.Context, req infer.CreateRequest[ContactArgs
 		return resp, fmt.Errorf("%s: contact: VM %d on Proxmox node %s is there, but does not run: an earlier update left it half-made (its tasks in Proxmox VE say why). "+
 			"Nothing is on it yet, so make it anew: pulumi up --replace '**::%s'", in.Node, in.VM.ID, in.VM.ProxmoxNode, in.VM.Resource)
 	}
-	if err := c.meet(ctx, in, false, contact.DefaultWaits); err != nil {
+	said, err := c.meet(ctx, in, false, contact.DefaultWaits)
+	if err != nil {
 		if at := new(contact.JumpError); errors.As(err, &at) {
 			return resp, explained(in.Node, topology.Contact, err)
 		}
 		return resp, fmt.Errorf("%s: contact: %s\nProxmox VE shows VM %d on node %s as running: look at its console there. Then run pulumi up again; "+
 			"a VM that cannot be mended is made anew by pulumi up --replace '**::%s'", in.Node, ownWords(in.Node, topology.Contact, err), in.VM.ID, in.VM.ProxmoxNode, in.VM.Resource)
 	}
+	if warning := upgradeWarning(in, said); warning != "" {
+		p.GetLogger(ctx).Warning(warning)
+	}
 	resp.Output = ContactState{Instance: in.Instance, Toolkit: in.Toolkit, Keys: in.Keys, Network: in.Network}
 	return resp, nil
 }
 
 // meet runs the contact's script on the machine: on one that nobody has met whatever host key it shows is taken.
-func (c Contact) meet(ctx context.Context, in ContactArgs, met bool, waits contact.Waits) error {
+func (c Contact) meet(ctx context.Context, in ContactArgs, met bool, waits contact.Waits) (string, error) {
 	access, err := c.config.get()
 	if err != nil {
-		return err
+		return "", err
 	}
 	host := access.host(Way{Node: in.Node, Address: in.Address})
 	if !met {
@@ -88,8 +92,17 @@ func (c Contact) meet(ctx context.Context, in ContactArgs, met bool, waits conta
 	script := render.ContactScript(render.ContactInput{
 		Node: in.Node, IP: in.Address, User: host.User, Port: host.Port, AuthorizedKeys: in.Keys, HostKey: access.Bundle.HostKey(in.Node),
 	})
-	_, err = contact.Run(ctx, host, access.Jump, render.Command(host.User, render.Deadline(topology.Contact)), script, waits)
-	return err
+	return contact.Run(ctx, host, access.Jump, render.Command(host.User, render.Deadline(topology.Contact)), script, waits)
+}
+
+// upgradeWarning says what a boot has waited for, if the contact's script has seen it.
+func upgradeWarning(in ContactArgs, said string) string {
+	var seconds int
+	if _, err := fmt.Sscanf(said, "upgraded %d", &seconds); err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%s: contact: its first boot has upgraded all packages before anything else could begin, which took %d s: so does cloud-init wherever Proxmox VE is not told otherwise. "+
+		"In the template it can be turned off: qm set <template's id> --ciupgrade 0", in.Node, seconds)
 }
 
 // Update brings another toolkit or other keys to a machine that has been met: it is pinned to its host key.
@@ -99,7 +112,8 @@ func (c Contact) Update(ctx context.Context, req infer.UpdateRequest[ContactArgs
 	if req.DryRun {
 		return resp, nil
 	}
-	return resp, explained(req.Inputs.Node, topology.Contact, c.meet(ctx, req.Inputs, true, stepWaits))
+	_, err := c.meet(ctx, req.Inputs, true, stepWaits)
+	return resp, explained(req.Inputs.Node, topology.Contact, err)
 }
 
 // ownWords is an error without the node and the step, which a script puts in front itself.

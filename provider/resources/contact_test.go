@@ -108,6 +108,20 @@ func TestFailuresOnANodeSayWhatToDo(t *testing.T) {
 	}
 }
 
+// A boot that has upgraded everything first is told of, with what turns that off.
+func TestUpgradeWarning(t *testing.T) {
+	t.Parallel()
+	in := ContactArgs{Node: "k3s-lb-01"}
+	const want = "k3s-lb-01: contact: its first boot has upgraded all packages before anything else could begin, which took 95 s: so does cloud-init wherever Proxmox VE is not told otherwise. " +
+		"In the template it can be turned off: qm set <template's id> --ciupgrade 0"
+	if got := upgradeWarning(in, "upgraded 95\n"); got != want {
+		t.Error(got)
+	}
+	if got := upgradeWarning(in, ""); got != "" {
+		t.Error(got)
+	}
+}
+
 // The waits are those that the schema and the documents name.
 func TestWaitsOfAFirstContact(t *testing.T) {
 	t.Parallel()

@@ -36,6 +36,7 @@ func (m *MachineArgs) Annotate(a infer.Annotator) {
 	a.Describe(&m.VM, "A hash of what restarts it when it changes.\n\nChange: in place.")
 	a.Describe(&m.K3s, "A hash of what restarts k3s on it when it changes.\n\nChange: in place.")
 	a.Describe(&m.Protected, "Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.\n\nChange: in place.")
+	a.Describe(&m.Data, "Its data disks, a line each: name, GiB, whether it is kept.")
 	a.Describe(&m.Generation, "How often it was made anew.\n\nChange: a higher one makes it anew; a lower one is refused at preview.")
 }
 

@@ -46,6 +46,7 @@ type MachineArgs struct {
 	Disk       int    `pulumi:"disk"`
 	Generation int    `pulumi:"generation"`
 	Protected  bool   `pulumi:"protected,optional"`
+	Data       string `pulumi:"data,optional"`
 	VM         string `pulumi:"vm"`
 	K3s        string `pulumi:"k3s"`
 }
@@ -85,7 +86,7 @@ var (
 func machines(args map[string]MachineArgs) map[string]topology.Machine {
 	out := make(map[string]topology.Machine, len(args))
 	for name, m := range args {
-		out[name] = topology.Machine{Role: topology.Role(m.Role), Path: m.Path, Slot: m.Slot, IP: m.IP, VMID: m.VMID, Disk: m.Disk, Generation: m.Generation, Protected: m.Protected, VM: m.VM, K3s: m.K3s}
+		out[name] = topology.Machine{Role: topology.Role(m.Role), Path: m.Path, Slot: m.Slot, IP: m.IP, VMID: m.VMID, Disk: m.Disk, Generation: m.Generation, Protected: m.Protected, Data: m.Data, VM: m.VM, K3s: m.K3s}
 	}
 	return out
 }

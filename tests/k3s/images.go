@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,8 +21,8 @@ import (
 )
 
 // imageStore is what containerd has: images that were imported from archives when k3s started, and those that were pulled. There is no
-// containerd here: of an image only its manifest is fetched, by k3s' own reader of registries.yaml. Images of Docker Hub and of Kubernetes' own
-// registry that no mirror is set for count as being there, for the lab has no way to them.
+// containerd here: of an image only its manifest is fetched, by k3s' own reader of registries.yaml. Images of Docker Hub, of Kubernetes' own
+// registry and of example.org itself that no mirror is set for count as being there, for the lab has no way to them.
 type imageStore struct {
 	mu  sync.Mutex
 	has map[string]bool
@@ -170,7 +171,7 @@ func (s *imageStore) image(image string) error {
 	registry := ref.Context().RegistryStr()
 	mirrored := private.Registry.Mirrors["*"].Endpoints != nil || private.Registry.Mirrors[registry].Endpoints != nil ||
 		registry == name.DefaultRegistry && private.Registry.Mirrors["docker.io"].Endpoints != nil
-	if !mirrored && (registry == name.DefaultRegistry || registry == "registry.k8s.io") {
+	if !mirrored && slices.Contains([]string{name.DefaultRegistry, "registry.k8s.io", "example.org"}, registry) {
 		return nil
 	}
 	if _, err := private.Image(ref); err != nil {

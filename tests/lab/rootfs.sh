@@ -16,7 +16,7 @@ if [ "$suite" = noble ]; then
 	# which virtual cables have none of.
 	include=$include,apt,systemd-resolved,locales,lsb-release
 fi
-extra='haproxy keepalived iputils-arping'
+extra='haproxy keepalived iputils-arping qemu-guest-agent xfsprogs'
 rm -rf "$dir/rootfs.new" "$dir/apt.new"
 mkdir -p "$dir/apt.new"
 

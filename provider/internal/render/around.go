@@ -123,9 +123,27 @@ func proxyVars(s topology.Spec, leaves map[string]string) []variable {
 	return []variable{{"PROXY_HTTP", leaves[topology.ProxyHTTPLeaf]}, {"PROXY_HTTPS", leaves[topology.ProxyHTTPSLeaf]}, {"WITHOUT_PROXY", strings.Join(s.WithoutProxy(), ",")}}
 }
 
+// mounts lists data disks that are mounted as "name filesystem folder".
+func mounts(n topology.Node) string {
+	var out []string
+	for _, d := range n.DataDisks {
+		if d.MountPoint != "" {
+			out = append(out, fmt.Sprintf("%s %s %s %d", d.Name, d.FileSystem, d.MountPoint, d.Size))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
 // fetched are the files that a node's prepare step fetches besides the release.
 func fetched(s topology.Spec, n topology.Node) []variable {
 	var vars []variable
+	if list := mounts(n); list != "" {
+		unit := "k3s"
+		if n.Role == topology.Worker {
+			unit = "k3s-agent"
+		}
+		vars = append(vars, variable{"DISKS", list}, variable{"UNIT", unit})
+	}
 	if s.K3s.Airgap {
 		vars = append(vars, variable{"AIRGAP", "yes"})
 	}

@@ -14,8 +14,8 @@ type entry struct{ Key, JSON string }
 
 // ServerConfig renders a server's config.yaml, apart from what says whether it initialises or joins.
 // What k3s compares between servers comes from the spec alone, so it is the same on all of them.
-func ServerConfig(s topology.Spec, n topology.Node) string {
-	c := nodeConfig(s, n, s.K3s.ServerConfig)
+func ServerConfig(s topology.Spec, n topology.Node, leaves map[string]string) string {
+	c := nodeConfig(s, n, resolved(s.K3s.ServerConfig, leaves))
 	c["advertise-address"] = n.IP
 	c["agent-token-file"] = "/etc/rancher/k3s/agent-token"
 	c["tls-san"] = names(s, n)
@@ -32,6 +32,36 @@ func ServerConfig(s topology.Spec, n topology.Node) string {
 	}
 	backupConfig(s.Backup, c)
 	return configFile(s, c)
+}
+
+// resolved is a configuration with the values of its leaves; without them it says that there are some.
+func resolved(config map[string]any, leaves map[string]string) map[string]any {
+	var value func(v any) any
+	value = func(v any) any {
+		switch v := v.(type) {
+		case string:
+			path, isLeaf := strings.CutPrefix(v, topology.LeafMark)
+			switch {
+			case !isLeaf:
+				return v
+			case leaves == nil:
+				return hidden
+			}
+			return leaves[path]
+		case []any:
+			out := make([]any, len(v))
+			for i, item := range v {
+				out[i] = value(item)
+			}
+			return out
+		}
+		return v
+	}
+	out := make(map[string]any, len(config))
+	for key, v := range config {
+		out[key] = value(v)
+	}
+	return out
 }
 
 // taken takes an option's list out of a configuration, in both of the forms that k3s knows.
@@ -101,8 +131,8 @@ func jsonOf(value any) string {
 }
 
 // WorkerConfig renders a worker's config.yaml. It names the VIP and the worker itself, no server.
-func WorkerConfig(s topology.Spec, n topology.Node) string {
-	c := nodeConfig(s, n, s.K3s.WorkerConfig)
+func WorkerConfig(s topology.Spec, n topology.Node, leaves map[string]string) string {
+	c := nodeConfig(s, n, resolved(s.K3s.WorkerConfig, leaves))
 	c["server"] = Endpoint(s)
 	return configFile(s, c)
 }

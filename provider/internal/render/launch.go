@@ -53,9 +53,9 @@ func (l Launch) After(old Launch) bool {
 func Restarts(p topology.Plan, n topology.Node) string {
 	switch n.Role {
 	case topology.Server:
-		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + lasting(ServerConfig(p.Spec, n)) + s3CA(p.Spec) + around(p.Spec)
+		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + lasting(ServerConfig(p.Spec, n, nil)) + s3CA(p.Spec) + around(p.Spec)
 	case topology.Worker:
-		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + lasting(WorkerConfig(p.Spec, n)) + around(p.Spec)
+		return p.Spec.K3s.Version + "\n" + p.Spec.K3s.Restart + "\n" + lasting(WorkerConfig(p.Spec, n, nil)) + around(p.Spec)
 	case topology.LoadBalancer:
 	}
 	return ""

@@ -93,8 +93,8 @@ func TestGoldenFiles(t *testing.T) {
 	golden(t, "keepalived-second", render.Keepalived(three, three.LoadBalancers()[1]))
 	golden(t, "keepalived-alone", render.Keepalived(one, one.LoadBalancers()[0]))
 	golden(t, "keepalived-vips", render.Keepalived(forwarding, forwarding.LoadBalancers()[1]))
-	golden(t, "server-config", render.ServerConfig(three.Spec, three.Servers()[1]))
-	golden(t, "worker-config", render.WorkerConfig(three.Spec, three.Workers()[0]))
+	golden(t, "server-config", render.ServerConfig(three.Spec, three.Servers()[1], nil))
+	golden(t, "worker-config", render.WorkerConfig(three.Spec, three.Workers()[0], nil))
 	golden(t, "kubeconfig", render.Kubeconfig(three.Spec, "CA", "CERT", "KEY"))
 	named := cluster(func(s *topology.Spec) {
 		s.Network.Endpoint, s.K3s.Context, s.SSH.Bastion = "api.example.org", "prod", &topology.Bastion{Host: "bastion.example.org", Port: 2222}
@@ -103,7 +103,7 @@ func TestGoldenFiles(t *testing.T) {
 	})
 	bundle := pki.Bundle{Authorities: pki.Authorities{Server: pki.Pair{Key: "CA"}}}
 	golden(t, "kubeconfig-named", render.Kubeconfig(named.Spec, "CA", "CERT", "KEY"))
-	golden(t, "server-config-named", render.ServerConfig(named.Spec, named.Servers()[0]))
+	golden(t, "server-config-named", render.ServerConfig(named.Spec, named.Servers()[0], nil))
 	golden(t, "inventory", render.Inventory(three, bundle))
 	golden(t, "inventory-bastion", render.Inventory(named, bundle))
 	golden(t, "summary", render.Summary(forwarding, map[string]string{"k3s-server-01": "pve1", "k3s-worker-01": "pve2"}, "k3s-lb-02"))

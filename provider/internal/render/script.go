@@ -128,6 +128,9 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 	case topology.Reach:
 		return []string{"lib.sh", "lib-loadbalancer.sh", "reach-cluster.sh"}, append(append(vars, endpoint...), status)
 	case topology.Prepare:
+		if *n.Agent {
+			vars = append(vars, variable{"AGENT", "yes"})
+		}
 		if n.Role == topology.LoadBalancer {
 			return []string{"lib.sh", "lib-packages.sh", "prepare-loadbalancer.sh"}, append(vars, proxyVars(s, secrets.Leaves)...)
 		}
@@ -154,7 +157,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"VIP_WAIT", "120"}, variable{"VM", s.Name + "-" + topology.StepName(topology.VM, n.Name)}, variable{"START", s.Servers.StartOver},
 			variable{"TOKEN", secrets.Token}, variable{"AGENT_TOKEN", secrets.AgentToken},
 			variable{"CA", secrets.CA}, variable{"CA_HASH", secrets.CAHash},
-			variable{"JOIN", JoinConfig(s)}, variable{"CONFIG", ServerConfig(s, n)}, variable{"K3S_UNIT", file("k3s-unit.conf")})
+			variable{"JOIN", JoinConfig(s)}, variable{"CONFIG", ServerConfig(s, n, secrets.Leaves)}, variable{"K3S_UNIT", file("k3s-unit.conf")})
 	case topology.Worker:
 	}
 	return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "converge-worker.sh"}, slices.Concat(vars, k3s, aroundVars(s, secrets.Leaves), workerVars(s, n, secrets))
@@ -217,6 +220,6 @@ func workerVars(s topology.Spec, n topology.Node, secrets Secrets) []variable {
 		{"CA", secrets.CA},
 		{"CA_HASH", secrets.CAHash},
 		{"START", s.Servers.StartOver}, // a cluster that was started anew does not know the worker
-		{"CONFIG", WorkerConfig(s, n)},
+		{"CONFIG", WorkerConfig(s, n, secrets.Leaves)},
 	}
 }

@@ -16,6 +16,7 @@ type Machine struct {
 	Disk       int // GiB
 	Generation int
 	Protected  bool
+	Data       string // its data disks
 	VM         string // a hash of what restarts its VM when it changes
 	K3s        string // and of what restarts k3s on it
 }
@@ -24,7 +25,7 @@ type Machine struct {
 func (p Plan) Machines() map[string]Machine {
 	out := make(map[string]Machine, len(p.Nodes))
 	for _, n := range p.Nodes {
-		out[n.Name] = Machine{Role: n.Role, Path: n.Path, Slot: n.Slot, IP: n.IP, VMID: n.VMID, Disk: n.Disk, Generation: n.Generation, Protected: *n.Protection}
+		out[n.Name] = Machine{Role: n.Role, Path: n.Path, Slot: n.Slot, IP: n.IP, VMID: n.VMID, Disk: n.Disk, Generation: n.Generation, Protected: *n.Protection, Data: keptData(n.DataDisks)}
 	}
 	return out
 }
@@ -41,6 +42,7 @@ func CheckChange(before, now map[string]Machine) []Problem {
 		if old.Protected && (!stays || m.Generation > old.Generation) {
 			add(old.Path, "the VM of %s would be destroyed, and is protected (protection: true); take the protection out in an update of its own first", name)
 		}
+		out = append(out, checkData(name, old, m, stays)...)
 		if !stays {
 			continue // it leaves its seat before its VM goes
 		}

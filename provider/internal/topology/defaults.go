@@ -161,6 +161,7 @@ func groupDefaults(g *Group, count, cores, memory int) {
 	setDefault(&g.Cores, cores)
 	setDefault(&g.Memory, memory)
 	setDefault(&g.Disk, DefaultDisk)
+	g.DataDisks = withDataDefaults(g.DataDisks)
 }
 
 // firstSlot is 1 for a counted group, else the lowest slot that there is.

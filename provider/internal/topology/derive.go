@@ -38,7 +38,7 @@ func (s Spec) Nodes() []Node {
 				Name: fmt.Sprintf("%s-%s-%02d", s.ClusterName, infix, slot),
 				Role: role, Pool: pool, Path: path, Slot: slot,
 				IP: addressAt(g.FirstAddress, slot), Cores: g.Cores, Memory: g.Memory, Disk: g.Disk, Generation: g.Generation,
-				Taints: taints, Labels: labels,
+				Taints: taints, Labels: labels, DataDisks: g.DataDisks,
 			}
 			if len(s.Proxmox.Nodes) > 0 {
 				n.ProxmoxNode = s.Proxmox.Nodes[(slot-1)%len(s.Proxmox.Nodes)]

@@ -12,6 +12,12 @@ var fixedOptions = map[string]string{
 	"flannel-backend": "vxlan", "egress-selector-mode": "agent",
 }
 
+// FixedOption says whether an option of k3s is one of them.
+func FixedOption(name string) bool {
+	_, fixed := fixedOptions[strings.TrimSuffix(name, "+")]
+	return fixed
+}
+
 // Fixed lists what must stay as it is while the cluster lives, by property path. An option that is not in an earlier list may come;
 // one that is must not change.
 func (p Plan) Fixed() map[string]string {

@@ -8,6 +8,8 @@ import (
 // Hardware is what a VM has besides its size. What a slot leaves out is its group's, what a group leaves out is proxmox', or the default.
 type Hardware struct {
 	CPUType    string
+	SCSI       string // the controller; "": the template's
+	Agent      *bool
 	Balloon    int // MiB; 0: no ballooning
 	OnBoot     *bool
 	Protection *bool
@@ -37,6 +39,8 @@ var defaultOrder = map[Role]int{LoadBalancer: 1, Server: 2, Worker: 3}
 // over returns what a slot has, or a group, in the place of what is below it.
 func (h Hardware) over(below Hardware) Hardware {
 	replace(&below.CPUType, h.CPUType)
+	replace(&below.SCSI, h.SCSI)
+	replace(&below.Agent, h.Agent)
 	replace(&below.Balloon, h.Balloon)
 	replace(&below.OnBoot, h.OnBoot)
 	replace(&below.Protection, h.Protection)
@@ -77,7 +81,7 @@ func (s *Startup) inOrder(r Role) *Startup {
 func (p Proxmox) hardware() Hardware {
 	on, off := true, false
 	return Hardware{
-		CPUType: DefaultCPUType, OnBoot: &on, Protection: &off,
+		CPUType: DefaultCPUType, Agent: &off, OnBoot: &on, Protection: &off,
 		TemplateID: p.TemplateID, Datastore: p.Datastore, Bridge: p.Bridge, VLAN: p.VLAN, Firewall: &p.Firewall, Tags: p.Tags,
 	}
 }

@@ -26,7 +26,7 @@ func TestHardware(t *testing.T) {
 	}}
 	s.Servers.Startup = &topology.Startup{}
 	own := topology.Hardware{
-		CPUType: "host", Balloon: 1024, OnBoot: &off, Protection: &on, Startup: &topology.Startup{Order: 7, UpDelay: 5}, TemplateID: 9100, Template: true,
+		CPUType: "host", Agent: &off, Balloon: 1024, OnBoot: &off, Protection: &on, Startup: &topology.Startup{Order: 7, UpDelay: 5}, TemplateID: 9100, Template: true,
 		Datastore: "ceph", Bridge: "vmbr3", VLAN: 20, Firewall: &on, Tags: []string{"all", "gpu"},
 	}
 	slot := own
@@ -36,7 +36,7 @@ func TestHardware(t *testing.T) {
 	unknown.TemplateID = 0
 	rest := func(startup *topology.Startup) topology.Hardware {
 		return topology.Hardware{
-			CPUType: "x86-64-v2-AES", OnBoot: &on, Protection: &off, Startup: startup, TemplateID: 9000,
+			CPUType: "x86-64-v2-AES", Agent: &off, OnBoot: &on, Protection: &off, Startup: startup, TemplateID: 9000,
 			Datastore: "local-lvm", Bridge: "vmbr3", Firewall: &off, Tags: []string{"all"},
 		}
 	}

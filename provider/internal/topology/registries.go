@@ -43,6 +43,9 @@ type Leaves []string
 // Has says whether one was given.
 func (l Leaves) Has(path string) bool { return slices.Contains(l, path) }
 
+// LeafMark stands before a leaf's property path in the place of its value.
+const LeafMark = "\x00leaf "
+
 // The property paths of leaves.
 const (
 	ProxyHTTPLeaf     = "network.proxy.http"

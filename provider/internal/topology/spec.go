@@ -99,6 +99,7 @@ type Group struct {
 	Disk         int // GiB
 	Generation   int // a higher one makes the VMs anew, one after the other
 	Nodes        map[string]Override
+	DataDisks    []DataDisk
 	Hardware
 }
 
@@ -237,5 +238,6 @@ type Node struct {
 	Generation  int
 	Taints      []string
 	Labels      map[string]string
+	DataDisks   []DataDisk
 	Hardware
 }

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -52,6 +53,15 @@ func (p Plan) Restarts(n Node) string {
 	}
 	if s.Network.SearchDomain != "" { // taken out, it stays on the VMs
 		settings["searchDomain"] = s.Network.SearchDomain
+	}
+	if n.SCSI != "" {
+		settings["scsiHardware"] = n.SCSI
+	}
+	if *n.Agent {
+		settings["agent"] = "true"
+	}
+	for i, d := range n.DataDisks {
+		settings[fmt.Sprintf("dataDisk%d", i)] = fmt.Sprintf("%s %d %s %t %t %t %s %t", d.Name, d.Size, d.Datastore, d.Discard, d.SSD, d.IOThread, d.Cache, *d.Backup)
 	}
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(settings)) {

@@ -23,6 +23,9 @@ Cascadelake-Server-v5 Cooperlake Cooperlake-v2 Icelake-Client Icelake-Client-noT
 Icelake-Server-v5 Icelake-Server-v6 SapphireRapids Skylake-Client Skylake-Client-IBRS Skylake-Client-noTSX-IBRS Skylake-Client-v4
 Skylake-Server Skylake-Server-IBRS Skylake-Server-noTSX-IBRS Skylake-Server-v4 Skylake-Server-v5`)
 
+// SCSIControllers are Proxmox VE's own that a clone can be given by the plugin, whose own default among them it does not set.
+var SCSIControllers = []string{"virtio-scsi-single", "lsi", "lsi53c810", "megasas", "pvscsi"}
+
 var customCPU = regexp.MustCompile(`^custom-[A-Za-z0-9][A-Za-z0-9_-]*$`)
 
 // hardware checks what groups and slots say of their VMs, where they say it.
@@ -34,6 +37,7 @@ func (v *validator) hardware() {
 	for _, path := range sortedKeys(groups) {
 		g := groups[path]
 		v.hardwareOf(path, g.Hardware, g.Memory)
+		v.dataDisks(path, g.DataDisks)
 		for _, slot := range sortedKeys(g.Nodes) {
 			o := g.Nodes[slot]
 			memory := g.Memory
@@ -56,6 +60,13 @@ func (v *validator) spread() {
 func (v *validator) hardwareOf(path string, h Hardware, memory int) {
 	if h.CPUType != "" && !slices.Contains(CPUTypes, h.CPUType) && !customCPU.MatchString(h.CPUType) {
 		v.add(path+".cpuType", "%q is not a CPU type of Proxmox VE;%s give one that its web interface lists, like host or %s, or custom-<name>", h.CPUType, suggest(h.CPUType, CPUTypes), DefaultCPUType)
+	}
+	if h.SCSI != "" && !slices.Contains(SCSIControllers, h.SCSI) {
+		remedy := suggest(h.SCSI, SCSIControllers) + " give one of " + strings.Join(SCSIControllers, ", ") + ", or leave it out for the template's"
+		if h.SCSI == "virtio-scsi-pci" {
+			remedy = " the plugin leaves a clone what its template has where this is asked for; leave it out, and have it in the template"
+		}
+		v.add(path+".scsiHardware", "%q cannot be given;%s", h.SCSI, remedy)
 	}
 	switch b := h.Balloon; {
 	case b != 0 && b <= 256 && memory > 256:

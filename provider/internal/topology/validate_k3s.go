@@ -294,7 +294,9 @@ func (v *validator) optionValue(path, name string, kind optionKind, value any) {
 		for i, item := range value {
 			at := fmt.Sprintf("%s[%d]", path, i)
 			if item, isText := item.(string); isText {
-				v.listItem(at, name, item)
+				if !strings.HasPrefix(item, LeafMark) {
+					v.listItem(at, name, item)
+				}
 			} else {
 				v.add(at, "is no string; k3s takes a list of strings")
 			}
@@ -304,7 +306,9 @@ func (v *validator) optionValue(path, name string, kind optionKind, value any) {
 			wrong(strconv.FormatBool(value))
 		}
 	case string:
-		v.optionText(path, name, kind, value)
+		if !strings.HasPrefix(value, LeafMark) { // what it is, is not known here
+			v.optionText(path, name, kind, value)
+		}
 	case float64:
 		if written := strconv.FormatFloat(value, 'g', -1, 64); kind == number && value == float64(int64(value)) {
 			v.optionText(path, name, kind, strconv.FormatInt(int64(value), 10))

@@ -658,6 +658,310 @@ func (o ContactVmOutput) Running() pulumi.BoolOutput {
 	return o.ApplyT(func(v ContactVm) bool { return v.Running }).(pulumi.BoolOutput)
 }
 
+// One more disk of each VM of a group, blank at first: for Longhorn, Ceph, or volumes of local-path. It goes with its VM. The first is `scsi1` in Proxmox VE, and so on.
+type DataDisk struct {
+	// Whether it is part of Proxmox VE's backups of the VM. Default: true.
+	//
+	// Change: in place.
+	//
+	// Upstream: `disks[].backup`.
+	Backup *bool `pulumi:"backup"`
+	// How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: `none`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[].cache`.
+	Cache *string `pulumi:"cache"`
+	// Storage. Default: the VM's.
+	//
+	// Change: Proxmox VE moves it.
+	//
+	// Upstream: `disks[].datastoreId`.
+	Datastore *string `pulumi:"datastore"`
+	// Whether what is deleted in the VM is given back to the storage (TRIM). Default: false.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[].discard`.
+	Discard *bool `pulumi:"discard"`
+	// File system: `ext4` or `xfs`. Default: `ext4`, if `mountPoint` is given.
+	//
+	// Change: counts for blank disks; another one on the disk ends the step.
+	FileSystem *string `pulumi:"fileSystem"`
+	// Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: false.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[].iothread`.
+	Iothread *bool `pulumi:"iothread"`
+	// Whether an update that would destroy the VM, and with it the disk, is refused at preview: its slot taken out, or a higher generation. (Proxmox VE keeps no disk of a VM that it destroys. `pulumi destroy` destroys it.) Default: false.
+	//
+	// Change: in place.
+	Keep *bool `pulumi:"keep"`
+	// Folder at which it is mounted, by its label, before k3s starts. It is formatted only if it is blank; what it holds otherwise, and a folder with something in it, end the step. Default: none, the disk stays raw.
+	//
+	// Change: it is mounted there, too; the former place stays until the VM restarts.
+	MountPoint *string `pulumi:"mountPoint"`
+	// Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system.
+	//
+	// Change: refused at preview, for VMs that stay.
+	//
+	// Upstream: `disks[].serial`.
+	Name string `pulumi:"name"`
+	// Size in GiB; it can only grow, and its file system with it.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[].size`.
+	Size int `pulumi:"size"`
+	// Whether the VM sees an SSD. Default: false.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[].ssd`.
+	Ssd *bool `pulumi:"ssd"`
+}
+
+// DataDiskInput is an input type that accepts DataDiskArgs and DataDiskOutput values.
+// You can construct a concrete instance of `DataDiskInput` via:
+//
+//	DataDiskArgs{...}
+type DataDiskInput interface {
+	pulumi.Input
+
+	ToDataDiskOutput() DataDiskOutput
+	ToDataDiskOutputWithContext(context.Context) DataDiskOutput
+}
+
+// One more disk of each VM of a group, blank at first: for Longhorn, Ceph, or volumes of local-path. It goes with its VM. The first is `scsi1` in Proxmox VE, and so on.
+type DataDiskArgs struct {
+	// Whether it is part of Proxmox VE's backups of the VM. Default: true.
+	//
+	// Change: in place.
+	//
+	// Upstream: `disks[].backup`.
+	Backup *bool `pulumi:"backup"`
+	// How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: `none`.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[].cache`.
+	Cache *string `pulumi:"cache"`
+	// Storage. Default: the VM's.
+	//
+	// Change: Proxmox VE moves it.
+	//
+	// Upstream: `disks[].datastoreId`.
+	Datastore *string `pulumi:"datastore"`
+	// Whether what is deleted in the VM is given back to the storage (TRIM). Default: false.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[].discard`.
+	Discard *bool `pulumi:"discard"`
+	// File system: `ext4` or `xfs`. Default: `ext4`, if `mountPoint` is given.
+	//
+	// Change: counts for blank disks; another one on the disk ends the step.
+	FileSystem *string `pulumi:"fileSystem"`
+	// Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: false.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[].iothread`.
+	Iothread *bool `pulumi:"iothread"`
+	// Whether an update that would destroy the VM, and with it the disk, is refused at preview: its slot taken out, or a higher generation. (Proxmox VE keeps no disk of a VM that it destroys. `pulumi destroy` destroys it.) Default: false.
+	//
+	// Change: in place.
+	Keep *bool `pulumi:"keep"`
+	// Folder at which it is mounted, by its label, before k3s starts. It is formatted only if it is blank; what it holds otherwise, and a folder with something in it, end the step. Default: none, the disk stays raw.
+	//
+	// Change: it is mounted there, too; the former place stays until the VM restarts.
+	MountPoint *string `pulumi:"mountPoint"`
+	// Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system.
+	//
+	// Change: refused at preview, for VMs that stay.
+	//
+	// Upstream: `disks[].serial`.
+	Name string `pulumi:"name"`
+	// Size in GiB; it can only grow, and its file system with it.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[].size`.
+	Size int `pulumi:"size"`
+	// Whether the VM sees an SSD. Default: false.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[].ssd`.
+	Ssd *bool `pulumi:"ssd"`
+}
+
+func (DataDiskArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*DataDisk)(nil)).Elem()
+}
+
+func (i DataDiskArgs) ToDataDiskOutput() DataDiskOutput {
+	return i.ToDataDiskOutputWithContext(context.Background())
+}
+
+func (i DataDiskArgs) ToDataDiskOutputWithContext(ctx context.Context) DataDiskOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(DataDiskOutput)
+}
+
+// DataDiskArrayInput is an input type that accepts DataDiskArray and DataDiskArrayOutput values.
+// You can construct a concrete instance of `DataDiskArrayInput` via:
+//
+//	DataDiskArray{ DataDiskArgs{...} }
+type DataDiskArrayInput interface {
+	pulumi.Input
+
+	ToDataDiskArrayOutput() DataDiskArrayOutput
+	ToDataDiskArrayOutputWithContext(context.Context) DataDiskArrayOutput
+}
+
+type DataDiskArray []DataDiskInput
+
+func (DataDiskArray) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]DataDisk)(nil)).Elem()
+}
+
+func (i DataDiskArray) ToDataDiskArrayOutput() DataDiskArrayOutput {
+	return i.ToDataDiskArrayOutputWithContext(context.Background())
+}
+
+func (i DataDiskArray) ToDataDiskArrayOutputWithContext(ctx context.Context) DataDiskArrayOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(DataDiskArrayOutput)
+}
+
+// One more disk of each VM of a group, blank at first: for Longhorn, Ceph, or volumes of local-path. It goes with its VM. The first is `scsi1` in Proxmox VE, and so on.
+type DataDiskOutput struct{ *pulumi.OutputState }
+
+func (DataDiskOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*DataDisk)(nil)).Elem()
+}
+
+func (o DataDiskOutput) ToDataDiskOutput() DataDiskOutput {
+	return o
+}
+
+func (o DataDiskOutput) ToDataDiskOutputWithContext(ctx context.Context) DataDiskOutput {
+	return o
+}
+
+// Whether it is part of Proxmox VE's backups of the VM. Default: true.
+//
+// Change: in place.
+//
+// Upstream: `disks[].backup`.
+func (o DataDiskOutput) Backup() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v DataDisk) *bool { return v.Backup }).(pulumi.BoolPtrOutput)
+}
+
+// How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: `none`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[].cache`.
+func (o DataDiskOutput) Cache() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v DataDisk) *string { return v.Cache }).(pulumi.StringPtrOutput)
+}
+
+// Storage. Default: the VM's.
+//
+// Change: Proxmox VE moves it.
+//
+// Upstream: `disks[].datastoreId`.
+func (o DataDiskOutput) Datastore() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v DataDisk) *string { return v.Datastore }).(pulumi.StringPtrOutput)
+}
+
+// Whether what is deleted in the VM is given back to the storage (TRIM). Default: false.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[].discard`.
+func (o DataDiskOutput) Discard() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v DataDisk) *bool { return v.Discard }).(pulumi.BoolPtrOutput)
+}
+
+// File system: `ext4` or `xfs`. Default: `ext4`, if `mountPoint` is given.
+//
+// Change: counts for blank disks; another one on the disk ends the step.
+func (o DataDiskOutput) FileSystem() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v DataDisk) *string { return v.FileSystem }).(pulumi.StringPtrOutput)
+}
+
+// Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: false.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[].iothread`.
+func (o DataDiskOutput) Iothread() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v DataDisk) *bool { return v.Iothread }).(pulumi.BoolPtrOutput)
+}
+
+// Whether an update that would destroy the VM, and with it the disk, is refused at preview: its slot taken out, or a higher generation. (Proxmox VE keeps no disk of a VM that it destroys. `pulumi destroy` destroys it.) Default: false.
+//
+// Change: in place.
+func (o DataDiskOutput) Keep() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v DataDisk) *bool { return v.Keep }).(pulumi.BoolPtrOutput)
+}
+
+// Folder at which it is mounted, by its label, before k3s starts. It is formatted only if it is blank; what it holds otherwise, and a folder with something in it, end the step. Default: none, the disk stays raw.
+//
+// Change: it is mounted there, too; the former place stays until the VM restarts.
+func (o DataDiskOutput) MountPoint() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v DataDisk) *string { return v.MountPoint }).(pulumi.StringPtrOutput)
+}
+
+// Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system.
+//
+// Change: refused at preview, for VMs that stay.
+//
+// Upstream: `disks[].serial`.
+func (o DataDiskOutput) Name() pulumi.StringOutput {
+	return o.ApplyT(func(v DataDisk) string { return v.Name }).(pulumi.StringOutput)
+}
+
+// Size in GiB; it can only grow, and its file system with it.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[].size`.
+func (o DataDiskOutput) Size() pulumi.IntOutput {
+	return o.ApplyT(func(v DataDisk) int { return v.Size }).(pulumi.IntOutput)
+}
+
+// Whether the VM sees an SSD. Default: false.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[].ssd`.
+func (o DataDiskOutput) Ssd() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v DataDisk) *bool { return v.Ssd }).(pulumi.BoolPtrOutput)
+}
+
+type DataDiskArrayOutput struct{ *pulumi.OutputState }
+
+func (DataDiskArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]DataDisk)(nil)).Elem()
+}
+
+func (o DataDiskArrayOutput) ToDataDiskArrayOutput() DataDiskArrayOutput {
+	return o
+}
+
+func (o DataDiskArrayOutput) ToDataDiskArrayOutputWithContext(ctx context.Context) DataDiskArrayOutput {
+	return o
+}
+
+func (o DataDiskArrayOutput) Index(i pulumi.IntInput) DataDiskOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) DataDisk {
+		return vs[0].([]DataDisk)[vs[1].(int)]
+	}).(DataDiskOutput)
+}
+
 // Etcd's timers, both or neither.
 type Etcd struct {
 	// Milliseconds without a heartbeat after which a member stands for election; at least five heartbeats, ten are usual.
@@ -1193,7 +1497,7 @@ type K3s struct {
 	//
 	// Upstream: k3s' `secrets-encryption`.
 	SecretsEncryption *bool `pulumi:"secretsEncryption"`
-	// More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
+	// More options for the servers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
 	//
 	// Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
 	//
@@ -1217,7 +1521,7 @@ type K3s struct {
 	//
 	// Upstream: `INSTALL_K3S_VERSION`.
 	Version string `pulumi:"version"`
-	// More options for the workers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+	// More options for the workers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused. Default: none.
 	//
 	// Change: restarts k3s on the workers.
 	//
@@ -1324,7 +1628,7 @@ type K3sArgs struct {
 	//
 	// Upstream: k3s' `secrets-encryption`.
 	SecretsEncryption *bool `pulumi:"secretsEncryption"`
-	// More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
+	// More options for the servers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
 	//
 	// Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
 	//
@@ -1348,7 +1652,7 @@ type K3sArgs struct {
 	//
 	// Upstream: `INSTALL_K3S_VERSION`.
 	Version string `pulumi:"version"`
-	// More options for the workers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+	// More options for the workers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused. Default: none.
 	//
 	// Change: restarts k3s on the workers.
 	//
@@ -1523,7 +1827,7 @@ func (o K3sOutput) SecretsEncryption() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v K3s) *bool { return v.SecretsEncryption }).(pulumi.BoolPtrOutput)
 }
 
-// More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
+// More options for the servers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
 //
 // Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
 //
@@ -1559,7 +1863,7 @@ func (o K3sOutput) Version() pulumi.StringOutput {
 	return o.ApplyT(func(v K3s) string { return v.Version }).(pulumi.StringOutput)
 }
 
-// More options for the workers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+// More options for the workers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused. Default: none.
 //
 // Change: restarts k3s on the workers.
 //
@@ -1576,6 +1880,12 @@ type LoadBalancers struct {
 	//
 	// Upstream: Keepalived's `advert_int`.
 	AdvertInterval *float64 `pulumi:"advertInterval"`
+	// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `agent.enabled`.
+	Agent *bool `pulumi:"agent"`
 	// Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
 	//
 	// Change: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.
@@ -1706,6 +2016,12 @@ type LoadBalancers struct {
 	//
 	// Upstream: `protection`.
 	Protection *bool `pulumi:"protection"`
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+	//
+	// Upstream: `scsiHardware`.
+	ScsiHardware *string `pulumi:"scsiHardware"`
 	// The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
@@ -1773,6 +2089,12 @@ type LoadBalancersArgs struct {
 	//
 	// Upstream: Keepalived's `advert_int`.
 	AdvertInterval *float64 `pulumi:"advertInterval"`
+	// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `agent.enabled`.
+	Agent *bool `pulumi:"agent"`
 	// Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
 	//
 	// Change: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.
@@ -1903,6 +2225,12 @@ type LoadBalancersArgs struct {
 	//
 	// Upstream: `protection`.
 	Protection *bool `pulumi:"protection"`
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+	//
+	// Upstream: `scsiHardware`.
+	ScsiHardware *string `pulumi:"scsiHardware"`
 	// The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
@@ -2036,6 +2364,15 @@ func (o LoadBalancersOutput) ToLoadBalancersPtrOutputWithContext(ctx context.Con
 // Upstream: Keepalived's `advert_int`.
 func (o LoadBalancersOutput) AdvertInterval() pulumi.Float64PtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *float64 { return v.AdvertInterval }).(pulumi.Float64PtrOutput)
+}
+
+// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `agent.enabled`.
+func (o LoadBalancersOutput) Agent() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *bool { return v.Agent }).(pulumi.BoolPtrOutput)
 }
 
 // Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
@@ -2240,6 +2577,15 @@ func (o LoadBalancersOutput) Protection() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *bool { return v.Protection }).(pulumi.BoolPtrOutput)
 }
 
+// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+//
+// Upstream: `scsiHardware`.
+func (o LoadBalancersOutput) ScsiHardware() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *string { return v.ScsiHardware }).(pulumi.StringPtrOutput)
+}
+
 // The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 //
 // Change: adds and removes those nodes; the others stay as they are.
@@ -2349,6 +2695,20 @@ func (o LoadBalancersPtrOutput) AdvertInterval() pulumi.Float64PtrOutput {
 		}
 		return v.AdvertInterval
 	}).(pulumi.Float64PtrOutput)
+}
+
+// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `agent.enabled`.
+func (o LoadBalancersPtrOutput) Agent() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Agent
+	}).(pulumi.BoolPtrOutput)
 }
 
 // Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
@@ -2673,6 +3033,20 @@ func (o LoadBalancersPtrOutput) Protection() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
+// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+//
+// Upstream: `scsiHardware`.
+func (o LoadBalancersPtrOutput) ScsiHardware() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ScsiHardware
+	}).(pulumi.StringPtrOutput)
+}
+
 // The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 //
 // Change: adds and removes those nodes; the others stay as they are.
@@ -2793,6 +3167,8 @@ func (o LoadBalancersPtrOutput) Vlan() pulumi.IntPtrOutput {
 
 // A VM of a cluster.
 type Machine struct {
+	// Its data disks, a line each: name, GiB, whether it is kept.
+	Data *string `pulumi:"data"`
 	// Its disk in GiB.
 	//
 	// Change: it can grow; less is refused at preview.
@@ -2842,6 +3218,8 @@ type MachineInput interface {
 
 // A VM of a cluster.
 type MachineArgs struct {
+	// Its data disks, a line each: name, GiB, whether it is kept.
+	Data pulumi.StringPtrInput `pulumi:"data"`
 	// Its disk in GiB.
 	//
 	// Change: it can grow; less is refused at preview.
@@ -2928,6 +3306,11 @@ func (o MachineOutput) ToMachineOutput() MachineOutput {
 
 func (o MachineOutput) ToMachineOutputWithContext(ctx context.Context) MachineOutput {
 	return o
+}
+
+// Its data disks, a line each: name, GiB, whether it is kept.
+func (o MachineOutput) Data() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Machine) *string { return v.Data }).(pulumi.StringPtrOutput)
 }
 
 // Its disk in GiB.
@@ -3687,6 +4070,12 @@ func (o NodeInfoMapOutput) MapIndex(k pulumi.StringInput) NodeInfoOutput {
 
 // What one slot has instead of what its group says.
 type NodeOverrides struct {
+	// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `agent.enabled`.
+	Agent *bool `pulumi:"agent"`
 	// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: the group's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -3767,6 +4156,12 @@ type NodeOverrides struct {
 	//
 	// Upstream: `nodeName`.
 	ProxmoxNode *string `pulumi:"proxmoxNode"`
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+	//
+	// Upstream: `scsiHardware`.
+	ScsiHardware *string `pulumi:"scsiHardware"`
 	// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
 	//
 	// Change: in place.
@@ -3812,6 +4207,12 @@ type NodeOverridesInput interface {
 
 // What one slot has instead of what its group says.
 type NodeOverridesArgs struct {
+	// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `agent.enabled`.
+	Agent *bool `pulumi:"agent"`
 	// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: the group's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -3892,6 +4293,12 @@ type NodeOverridesArgs struct {
 	//
 	// Upstream: `nodeName`.
 	ProxmoxNode *string `pulumi:"proxmoxNode"`
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+	//
+	// Upstream: `scsiHardware`.
+	ScsiHardware *string `pulumi:"scsiHardware"`
 	// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
 	//
 	// Change: in place.
@@ -3974,6 +4381,15 @@ func (o NodeOverridesOutput) ToNodeOverridesOutput() NodeOverridesOutput {
 
 func (o NodeOverridesOutput) ToNodeOverridesOutputWithContext(ctx context.Context) NodeOverridesOutput {
 	return o
+}
+
+// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: the group's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `agent.enabled`.
+func (o NodeOverridesOutput) Agent() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *bool { return v.Agent }).(pulumi.BoolPtrOutput)
 }
 
 // Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: the group's.
@@ -4096,6 +4512,15 @@ func (o NodeOverridesOutput) Protection() pulumi.BoolPtrOutput {
 // Upstream: `nodeName`.
 func (o NodeOverridesOutput) ProxmoxNode() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v NodeOverrides) *string { return v.ProxmoxNode }).(pulumi.StringPtrOutput)
+}
+
+// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+//
+// Upstream: `scsiHardware`.
+func (o NodeOverridesOutput) ScsiHardware() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *string { return v.ScsiHardware }).(pulumi.StringPtrOutput)
 }
 
 // When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
@@ -6229,6 +6654,12 @@ func (o S3PtrOutput) SecretKey() pulumi.StringPtrOutput {
 
 // The servers: k3s' control plane with embedded etcd.
 type Servers struct {
+	// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `agent.enabled`.
+	Agent *bool `pulumi:"agent"`
 	// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -6257,6 +6688,10 @@ type Servers struct {
 	//
 	// Upstream: `cpu.type`.
 	CpuType *string `pulumi:"cpuType"`
+	// More disks of each VM. Default: none.
+	//
+	// Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
+	DataDisks []DataDisk `pulumi:"dataDisks"`
 	// Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
 	//
 	// Change: as with `proxmox.datastore`.
@@ -6323,6 +6758,12 @@ type Servers struct {
 	//
 	// Upstream: `protection`.
 	Protection *bool `pulumi:"protection"`
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+	//
+	// Upstream: `scsiHardware`.
+	ScsiHardware *string `pulumi:"scsiHardware"`
 	// The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
@@ -6376,6 +6817,12 @@ type ServersInput interface {
 
 // The servers: k3s' control plane with embedded etcd.
 type ServersArgs struct {
+	// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `agent.enabled`.
+	Agent *bool `pulumi:"agent"`
 	// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -6404,6 +6851,10 @@ type ServersArgs struct {
 	//
 	// Upstream: `cpu.type`.
 	CpuType *string `pulumi:"cpuType"`
+	// More disks of each VM. Default: none.
+	//
+	// Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
+	DataDisks []DataDiskArgs `pulumi:"dataDisks"`
 	// Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
 	//
 	// Change: as with `proxmox.datastore`.
@@ -6470,6 +6921,12 @@ type ServersArgs struct {
 	//
 	// Upstream: `protection`.
 	Protection *bool `pulumi:"protection"`
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+	//
+	// Upstream: `scsiHardware`.
+	ScsiHardware *string `pulumi:"scsiHardware"`
 	// The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
@@ -6588,6 +7045,15 @@ func (o ServersOutput) ToServersPtrOutputWithContext(ctx context.Context) Server
 	}).(ServersPtrOutput)
 }
 
+// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `agent.enabled`.
+func (o ServersOutput) Agent() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Servers) *bool { return v.Agent }).(pulumi.BoolPtrOutput)
+}
+
 // Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -6629,6 +7095,13 @@ func (o ServersOutput) Count() pulumi.IntPtrOutput {
 // Upstream: `cpu.type`.
 func (o ServersOutput) CpuType() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Servers) *string { return v.CpuType }).(pulumi.StringPtrOutput)
+}
+
+// More disks of each VM. Default: none.
+//
+// Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
+func (o ServersOutput) DataDisks() DataDiskArrayOutput {
+	return o.ApplyT(func(v Servers) []DataDisk { return v.DataDisks }).(DataDiskArrayOutput)
 }
 
 // Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
@@ -6736,6 +7209,15 @@ func (o ServersOutput) Protection() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v Servers) *bool { return v.Protection }).(pulumi.BoolPtrOutput)
 }
 
+// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+//
+// Upstream: `scsiHardware`.
+func (o ServersOutput) ScsiHardware() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Servers) *string { return v.ScsiHardware }).(pulumi.StringPtrOutput)
+}
+
 // The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 //
 // Change: adds and removes those nodes; the others stay as they are.
@@ -6819,6 +7301,20 @@ func (o ServersPtrOutput) Elem() ServersOutput {
 	}).(ServersOutput)
 }
 
+// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `agent.enabled`.
+func (o ServersPtrOutput) Agent() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *Servers) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Agent
+	}).(pulumi.BoolPtrOutput)
+}
+
 // Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -6885,6 +7381,18 @@ func (o ServersPtrOutput) CpuType() pulumi.StringPtrOutput {
 		}
 		return v.CpuType
 	}).(pulumi.StringPtrOutput)
+}
+
+// More disks of each VM. Default: none.
+//
+// Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
+func (o ServersPtrOutput) DataDisks() DataDiskArrayOutput {
+	return o.ApplyT(func(v *Servers) []DataDisk {
+		if v == nil {
+			return nil
+		}
+		return v.DataDisks
+	}).(DataDiskArrayOutput)
 }
 
 // Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
@@ -7055,6 +7563,20 @@ func (o ServersPtrOutput) Protection() pulumi.BoolPtrOutput {
 		}
 		return v.Protection
 	}).(pulumi.BoolPtrOutput)
+}
+
+// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+//
+// Upstream: `scsiHardware`.
+func (o ServersPtrOutput) ScsiHardware() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Servers) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ScsiHardware
+	}).(pulumi.StringPtrOutput)
 }
 
 // The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
@@ -8597,6 +9119,12 @@ func (o VipMapOutput) MapIndex(k pulumi.StringInput) VipOutput {
 
 // A pool of workers.
 type WorkerPool struct {
+	// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `agent.enabled`.
+	Agent *bool `pulumi:"agent"`
 	// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -8625,6 +9153,10 @@ type WorkerPool struct {
 	//
 	// Upstream: `cpu.type`.
 	CpuType *string `pulumi:"cpuType"`
+	// More disks of each VM. Default: none.
+	//
+	// Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
+	DataDisks []DataDisk `pulumi:"dataDisks"`
 	// Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
 	//
 	// Change: as with `proxmox.datastore`.
@@ -8687,6 +9219,12 @@ type WorkerPool struct {
 	//
 	// Upstream: `protection`.
 	Protection *bool `pulumi:"protection"`
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+	//
+	// Upstream: `scsiHardware`.
+	ScsiHardware *string `pulumi:"scsiHardware"`
 	// The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
@@ -8736,6 +9274,12 @@ type WorkerPoolInput interface {
 
 // A pool of workers.
 type WorkerPoolArgs struct {
+	// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `agent.enabled`.
+	Agent *bool `pulumi:"agent"`
 	// Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -8764,6 +9308,10 @@ type WorkerPoolArgs struct {
 	//
 	// Upstream: `cpu.type`.
 	CpuType *string `pulumi:"cpuType"`
+	// More disks of each VM. Default: none.
+	//
+	// Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
+	DataDisks []DataDiskArgs `pulumi:"dataDisks"`
 	// Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
 	//
 	// Change: as with `proxmox.datastore`.
@@ -8826,6 +9374,12 @@ type WorkerPoolArgs struct {
 	//
 	// Upstream: `protection`.
 	Protection *bool `pulumi:"protection"`
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+	//
+	// Upstream: `scsiHardware`.
+	ScsiHardware *string `pulumi:"scsiHardware"`
 	// The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 	//
 	// Change: adds and removes those nodes; the others stay as they are.
@@ -8914,6 +9468,15 @@ func (o WorkerPoolOutput) ToWorkerPoolOutputWithContext(ctx context.Context) Wor
 	return o
 }
 
+// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `agent.enabled`.
+func (o WorkerPoolOutput) Agent() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *bool { return v.Agent }).(pulumi.BoolPtrOutput)
+}
+
 // Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -8955,6 +9518,13 @@ func (o WorkerPoolOutput) Count() pulumi.IntPtrOutput {
 // Upstream: `cpu.type`.
 func (o WorkerPoolOutput) CpuType() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v WorkerPool) *string { return v.CpuType }).(pulumi.StringPtrOutput)
+}
+
+// More disks of each VM. Default: none.
+//
+// Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
+func (o WorkerPoolOutput) DataDisks() DataDiskArrayOutput {
+	return o.ApplyT(func(v WorkerPool) []DataDisk { return v.DataDisks }).(DataDiskArrayOutput)
 }
 
 // Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
@@ -9055,6 +9625,15 @@ func (o WorkerPoolOutput) Protection() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v WorkerPool) *bool { return v.Protection }).(pulumi.BoolPtrOutput)
 }
 
+// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+//
+// Upstream: `scsiHardware`.
+func (o WorkerPoolOutput) ScsiHardware() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *string { return v.ScsiHardware }).(pulumi.StringPtrOutput)
+}
+
 // The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
 //
 // Change: adds and removes those nodes; the others stay as they are.
@@ -9133,6 +9712,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*BastionInput)(nil)).Elem(), BastionArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BastionPtrInput)(nil)).Elem(), BastionArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ContactVmInput)(nil)).Elem(), ContactVmArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*DataDiskInput)(nil)).Elem(), DataDiskArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*DataDiskArrayInput)(nil)).Elem(), DataDiskArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*EtcdInput)(nil)).Elem(), EtcdArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*EtcdPtrInput)(nil)).Elem(), EtcdArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ForwardInput)(nil)).Elem(), ForwardArgs{})
@@ -9195,6 +9776,8 @@ func init() {
 	pulumi.RegisterOutputType(BastionOutput{})
 	pulumi.RegisterOutputType(BastionPtrOutput{})
 	pulumi.RegisterOutputType(ContactVmOutput{})
+	pulumi.RegisterOutputType(DataDiskOutput{})
+	pulumi.RegisterOutputType(DataDiskArrayOutput{})
 	pulumi.RegisterOutputType(EtcdOutput{})
 	pulumi.RegisterOutputType(EtcdPtrOutput{})
 	pulumi.RegisterOutputType(ForwardOutput{})

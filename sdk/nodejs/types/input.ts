@@ -113,6 +113,94 @@ export interface ContactVmArgs {
 }
 
 /**
+ * One more disk of each VM of a group, blank at first: for Longhorn, Ceph, or volumes of local-path. It goes with its VM. The first is `scsi1` in Proxmox VE, and so on.
+ */
+export interface DataDiskArgs {
+    /**
+     * Whether it is part of Proxmox VE's backups of the VM. Default: true.
+     *
+     * Change: in place.
+     *
+     * Upstream: `disks[].backup`.
+     */
+    backup?: boolean;
+    /**
+     * How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: `none`.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `disks[].cache`.
+     */
+    cache?: string;
+    /**
+     * Storage. Default: the VM's.
+     *
+     * Change: Proxmox VE moves it.
+     *
+     * Upstream: `disks[].datastoreId`.
+     */
+    datastore?: string;
+    /**
+     * Whether what is deleted in the VM is given back to the storage (TRIM). Default: false.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `disks[].discard`.
+     */
+    discard?: boolean;
+    /**
+     * File system: `ext4` or `xfs`. Default: `ext4`, if `mountPoint` is given.
+     *
+     * Change: counts for blank disks; another one on the disk ends the step.
+     */
+    fileSystem?: string;
+    /**
+     * Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: false.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `disks[].iothread`.
+     */
+    iothread?: boolean;
+    /**
+     * Whether an update that would destroy the VM, and with it the disk, is refused at preview: its slot taken out, or a higher generation. (Proxmox VE keeps no disk of a VM that it destroys. `pulumi destroy` destroys it.) Default: false.
+     *
+     * Change: in place.
+     */
+    keep?: boolean;
+    /**
+     * Folder at which it is mounted, by its label, before k3s starts. It is formatted only if it is blank; what it holds otherwise, and a folder with something in it, end the step. Default: none, the disk stays raw.
+     *
+     * Change: it is mounted there, too; the former place stays until the VM restarts.
+     */
+    mountPoint?: string;
+    /**
+     * Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system.
+     *
+     * Change: refused at preview, for VMs that stay.
+     *
+     * Upstream: `disks[].serial`.
+     */
+    name: string;
+    /**
+     * Size in GiB; it can only grow, and its file system with it.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `disks[].size`.
+     */
+    size: number;
+    /**
+     * Whether the VM sees an SSD. Default: false.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `disks[].ssd`.
+     */
+    ssd?: boolean;
+}
+
+/**
  * Etcd's timers, both or neither.
  */
 export interface EtcdArgs {
@@ -331,7 +419,7 @@ export interface K3sArgs {
      */
     secretsEncryption?: boolean;
     /**
-     * More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
+     * More options for the servers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
      *
      * Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
      *
@@ -363,7 +451,7 @@ export interface K3sArgs {
      */
     version: string;
     /**
-     * More options for the workers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+     * More options for the workers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused. Default: none.
      *
      * Change: restarts k3s on the workers.
      *
@@ -384,6 +472,14 @@ export interface LoadBalancersArgs {
      * Upstream: Keepalived's `advert_int`.
      */
     advertInterval?: number;
+    /**
+     * Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `agent.enabled`.
+     */
+    agent?: boolean;
     /**
      * Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
      *
@@ -563,6 +659,14 @@ export interface LoadBalancersArgs {
      */
     protection?: boolean;
     /**
+     * SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+     *
+     * Upstream: `scsiHardware`.
+     */
+    scsiHardware?: string;
+    /**
      * The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
      *
      * Change: adds and removes those nodes; the others stay as they are.
@@ -632,6 +736,10 @@ export interface LoadBalancersArgs {
  * A VM of a cluster.
  */
 export interface MachineArgs {
+    /**
+     * Its data disks, a line each: name, GiB, whether it is kept.
+     */
+    data?: pulumi.Input<string | undefined>;
     /**
      * Its disk in GiB.
      *
@@ -797,6 +905,14 @@ export interface NetworkArgs {
  */
 export interface NodeOverridesArgs {
     /**
+     * Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: the group's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `agent.enabled`.
+     */
+    agent?: boolean;
+    /**
      * Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: the group's.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -904,6 +1020,14 @@ export interface NodeOverridesArgs {
      * Upstream: `nodeName`.
      */
     proxmoxNode?: string;
+    /**
+     * SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+     *
+     * Upstream: `scsiHardware`.
+     */
+    scsiHardware?: string;
     /**
      * When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
      *
@@ -1297,6 +1421,14 @@ export interface S3Args {
  */
 export interface ServersArgs {
     /**
+     * Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `agent.enabled`.
+     */
+    agent?: boolean;
+    /**
      * Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -1334,6 +1466,12 @@ export interface ServersArgs {
      * Upstream: `cpu.type`.
      */
     cpuType?: string;
+    /**
+     * More disks of each VM. Default: none.
+     *
+     * Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
+     */
+    dataDisks?: inputs.DataDiskArgs[];
     /**
      * Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
      *
@@ -1426,6 +1564,14 @@ export interface ServersArgs {
      * Upstream: `protection`.
      */
     protection?: boolean;
+    /**
+     * SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+     *
+     * Upstream: `scsiHardware`.
+     */
+    scsiHardware?: string;
     /**
      * The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
      *
@@ -1705,6 +1851,14 @@ export interface VipArgs {
  */
 export interface WorkerPoolArgs {
     /**
+     * Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `agent.enabled`.
+     */
+    agent?: boolean;
+    /**
      * Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -1742,6 +1896,12 @@ export interface WorkerPoolArgs {
      * Upstream: `cpu.type`.
      */
     cpuType?: string;
+    /**
+     * More disks of each VM. Default: none.
+     *
+     * Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
+     */
+    dataDisks?: inputs.DataDiskArgs[];
     /**
      * Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
      *
@@ -1828,6 +1988,14 @@ export interface WorkerPoolArgs {
      * Upstream: `protection`.
      */
     protection?: boolean;
+    /**
+     * SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+     *
+     * Upstream: `scsiHardware`.
+     */
+    scsiHardware?: string;
     /**
      * The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
      *

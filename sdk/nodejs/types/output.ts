@@ -11,6 +11,10 @@ import * as enums from "../types/enums";
  */
 export interface Machine {
     /**
+     * Its data disks, a line each: name, GiB, whether it is kept.
+     */
+    data?: string;
+    /**
      * Its disk in GiB.
      *
      * Change: it can grow; less is refused at preview.

@@ -22,6 +22,8 @@ __all__ = [
     'BastionArgsDict',
     'ContactVmArgs',
     'ContactVmArgsDict',
+    'DataDiskArgs',
+    'DataDiskArgsDict',
     'EtcdArgs',
     'EtcdArgsDict',
     'ForwardArgs',
@@ -497,6 +499,352 @@ class ContactVmArgs:
     @running.setter
     def running(self, value: pulumi.Input[_builtins.bool]):
         pulumi.set(self, "running", value)
+
+
+class DataDiskArgsDict(TypedDict):
+    """
+    One more disk of each VM of a group, blank at first: for Longhorn, Ceph, or volumes of local-path. It goes with its VM. The first is `scsi1` in Proxmox VE, and so on.
+    """
+    name: _builtins.str
+    """
+    Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system.
+
+    Change: refused at preview, for VMs that stay.
+
+    Upstream: `disks[].serial`.
+    """
+    size: _builtins.int
+    """
+    Size in GiB; it can only grow, and its file system with it.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `disks[].size`.
+    """
+    backup: NotRequired[_builtins.bool]
+    """
+    Whether it is part of Proxmox VE's backups of the VM. Default: true.
+
+    Change: in place.
+
+    Upstream: `disks[].backup`.
+    """
+    cache: NotRequired[_builtins.str]
+    """
+    How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: `none`.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `disks[].cache`.
+    """
+    datastore: NotRequired[_builtins.str]
+    """
+    Storage. Default: the VM's.
+
+    Change: Proxmox VE moves it.
+
+    Upstream: `disks[].datastoreId`.
+    """
+    discard: NotRequired[_builtins.bool]
+    """
+    Whether what is deleted in the VM is given back to the storage (TRIM). Default: false.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `disks[].discard`.
+    """
+    file_system: NotRequired[_builtins.str]
+    """
+    File system: `ext4` or `xfs`. Default: `ext4`, if `mountPoint` is given.
+
+    Change: counts for blank disks; another one on the disk ends the step.
+    """
+    iothread: NotRequired[_builtins.bool]
+    """
+    Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: false.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `disks[].iothread`.
+    """
+    keep: NotRequired[_builtins.bool]
+    """
+    Whether an update that would destroy the VM, and with it the disk, is refused at preview: its slot taken out, or a higher generation. (Proxmox VE keeps no disk of a VM that it destroys. `pulumi destroy` destroys it.) Default: false.
+
+    Change: in place.
+    """
+    mount_point: NotRequired[_builtins.str]
+    """
+    Folder at which it is mounted, by its label, before k3s starts. It is formatted only if it is blank; what it holds otherwise, and a folder with something in it, end the step. Default: none, the disk stays raw.
+
+    Change: it is mounted there, too; the former place stays until the VM restarts.
+    """
+    ssd: NotRequired[_builtins.bool]
+    """
+    Whether the VM sees an SSD. Default: false.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `disks[].ssd`.
+    """
+
+@pulumi.input_type
+class DataDiskArgs:
+    def __init__(__self__, *,
+                 name: _builtins.str,
+                 size: _builtins.int,
+                 backup: Optional[_builtins.bool] = None,
+                 cache: Optional[_builtins.str] = None,
+                 datastore: Optional[_builtins.str] = None,
+                 discard: Optional[_builtins.bool] = None,
+                 file_system: Optional[_builtins.str] = None,
+                 iothread: Optional[_builtins.bool] = None,
+                 keep: Optional[_builtins.bool] = None,
+                 mount_point: Optional[_builtins.str] = None,
+                 ssd: Optional[_builtins.bool] = None):
+        """
+        One more disk of each VM of a group, blank at first: for Longhorn, Ceph, or volumes of local-path. It goes with its VM. The first is `scsi1` in Proxmox VE, and so on.
+
+        :param _builtins.str name: Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system.
+               
+               Change: refused at preview, for VMs that stay.
+               
+               Upstream: `disks[].serial`.
+        :param _builtins.int size: Size in GiB; it can only grow, and its file system with it.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `disks[].size`.
+        :param _builtins.bool backup: Whether it is part of Proxmox VE's backups of the VM. Default: true.
+               
+               Change: in place.
+               
+               Upstream: `disks[].backup`.
+        :param _builtins.str cache: How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: `none`.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `disks[].cache`.
+        :param _builtins.str datastore: Storage. Default: the VM's.
+               
+               Change: Proxmox VE moves it.
+               
+               Upstream: `disks[].datastoreId`.
+        :param _builtins.bool discard: Whether what is deleted in the VM is given back to the storage (TRIM). Default: false.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `disks[].discard`.
+        :param _builtins.str file_system: File system: `ext4` or `xfs`. Default: `ext4`, if `mountPoint` is given.
+               
+               Change: counts for blank disks; another one on the disk ends the step.
+        :param _builtins.bool iothread: Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: false.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `disks[].iothread`.
+        :param _builtins.bool keep: Whether an update that would destroy the VM, and with it the disk, is refused at preview: its slot taken out, or a higher generation. (Proxmox VE keeps no disk of a VM that it destroys. `pulumi destroy` destroys it.) Default: false.
+               
+               Change: in place.
+        :param _builtins.str mount_point: Folder at which it is mounted, by its label, before k3s starts. It is formatted only if it is blank; what it holds otherwise, and a folder with something in it, end the step. Default: none, the disk stays raw.
+               
+               Change: it is mounted there, too; the former place stays until the VM restarts.
+        :param _builtins.bool ssd: Whether the VM sees an SSD. Default: false.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `disks[].ssd`.
+        """
+        pulumi.set(__self__, "name", name)
+        pulumi.set(__self__, "size", size)
+        if backup is not None:
+            pulumi.set(__self__, "backup", backup)
+        if cache is not None:
+            pulumi.set(__self__, "cache", cache)
+        if datastore is not None:
+            pulumi.set(__self__, "datastore", datastore)
+        if discard is not None:
+            pulumi.set(__self__, "discard", discard)
+        if file_system is not None:
+            pulumi.set(__self__, "file_system", file_system)
+        if iothread is not None:
+            pulumi.set(__self__, "iothread", iothread)
+        if keep is not None:
+            pulumi.set(__self__, "keep", keep)
+        if mount_point is not None:
+            pulumi.set(__self__, "mount_point", mount_point)
+        if ssd is not None:
+            pulumi.set(__self__, "ssd", ssd)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> _builtins.str:
+        """
+        Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system.
+
+        Change: refused at preview, for VMs that stay.
+
+        Upstream: `disks[].serial`.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: _builtins.str):
+        pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def size(self) -> _builtins.int:
+        """
+        Size in GiB; it can only grow, and its file system with it.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `disks[].size`.
+        """
+        return pulumi.get(self, "size")
+
+    @size.setter
+    def size(self, value: _builtins.int):
+        pulumi.set(self, "size", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def backup(self) -> Optional[_builtins.bool]:
+        """
+        Whether it is part of Proxmox VE's backups of the VM. Default: true.
+
+        Change: in place.
+
+        Upstream: `disks[].backup`.
+        """
+        return pulumi.get(self, "backup")
+
+    @backup.setter
+    def backup(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "backup", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def cache(self) -> Optional[_builtins.str]:
+        """
+        How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: `none`.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `disks[].cache`.
+        """
+        return pulumi.get(self, "cache")
+
+    @cache.setter
+    def cache(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "cache", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def datastore(self) -> Optional[_builtins.str]:
+        """
+        Storage. Default: the VM's.
+
+        Change: Proxmox VE moves it.
+
+        Upstream: `disks[].datastoreId`.
+        """
+        return pulumi.get(self, "datastore")
+
+    @datastore.setter
+    def datastore(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "datastore", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def discard(self) -> Optional[_builtins.bool]:
+        """
+        Whether what is deleted in the VM is given back to the storage (TRIM). Default: false.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `disks[].discard`.
+        """
+        return pulumi.get(self, "discard")
+
+    @discard.setter
+    def discard(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "discard", value)
+
+    @_builtins.property
+    @pulumi.getter(name="fileSystem")
+    def file_system(self) -> Optional[_builtins.str]:
+        """
+        File system: `ext4` or `xfs`. Default: `ext4`, if `mountPoint` is given.
+
+        Change: counts for blank disks; another one on the disk ends the step.
+        """
+        return pulumi.get(self, "file_system")
+
+    @file_system.setter
+    def file_system(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "file_system", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def iothread(self) -> Optional[_builtins.bool]:
+        """
+        Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: false.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `disks[].iothread`.
+        """
+        return pulumi.get(self, "iothread")
+
+    @iothread.setter
+    def iothread(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "iothread", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def keep(self) -> Optional[_builtins.bool]:
+        """
+        Whether an update that would destroy the VM, and with it the disk, is refused at preview: its slot taken out, or a higher generation. (Proxmox VE keeps no disk of a VM that it destroys. `pulumi destroy` destroys it.) Default: false.
+
+        Change: in place.
+        """
+        return pulumi.get(self, "keep")
+
+    @keep.setter
+    def keep(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "keep", value)
+
+    @_builtins.property
+    @pulumi.getter(name="mountPoint")
+    def mount_point(self) -> Optional[_builtins.str]:
+        """
+        Folder at which it is mounted, by its label, before k3s starts. It is formatted only if it is blank; what it holds otherwise, and a folder with something in it, end the step. Default: none, the disk stays raw.
+
+        Change: it is mounted there, too; the former place stays until the VM restarts.
+        """
+        return pulumi.get(self, "mount_point")
+
+    @mount_point.setter
+    def mount_point(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "mount_point", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def ssd(self) -> Optional[_builtins.bool]:
+        """
+        Whether the VM sees an SSD. Default: false.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `disks[].ssd`.
+        """
+        return pulumi.get(self, "ssd")
+
+    @ssd.setter
+    def ssd(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "ssd", value)
 
 
 class EtcdArgsDict(TypedDict):
@@ -989,7 +1337,7 @@ class K3sArgsDict(TypedDict):
     """
     server_config: NotRequired[Mapping[str, Any]]
     """
-    More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
+    More options for the servers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
 
     Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
 
@@ -1013,7 +1361,7 @@ class K3sArgsDict(TypedDict):
     """
     worker_config: NotRequired[Mapping[str, Any]]
     """
-    More options for the workers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+    More options for the workers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused. Default: none.
 
     Change: restarts k3s on the workers.
 
@@ -1122,7 +1470,7 @@ class K3sArgs:
                Change: refused at preview.
                
                Upstream: k3s' `secrets-encryption`.
-        :param Mapping[str, Any] server_config: More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
+        :param Mapping[str, Any] server_config: More options for the servers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
                
                Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
                
@@ -1137,7 +1485,7 @@ class K3sArgs:
                Change: refused at preview.
                
                Upstream: k3s' `token`.
-        :param Mapping[str, Any] worker_config: More options for the workers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+        :param Mapping[str, Any] worker_config: More options for the workers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused. Default: none.
                
                Change: restarts k3s on the workers.
                
@@ -1475,7 +1823,7 @@ class K3sArgs:
     @pulumi.getter(name="serverConfig")
     def server_config(self) -> Optional[Mapping[str, Any]]:
         """
-        More options for the servers' config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
+        More options for the servers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
 
         Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
 
@@ -1523,7 +1871,7 @@ class K3sArgs:
     @pulumi.getter(name="workerConfig")
     def worker_config(self) -> Optional[Mapping[str, Any]]:
         """
-        More options for the workers' config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+        More options for the workers' config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused. Default: none.
 
         Change: restarts k3s on the workers.
 
@@ -1547,6 +1895,14 @@ class LoadBalancersArgsDict(TypedDict):
     Change: reloads the load balancers, one after the other; nothing else.
 
     Upstream: Keepalived's `advert_int`.
+    """
+    agent: NotRequired[_builtins.bool]
+    """
+    Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `agent.enabled`.
     """
     api_port: NotRequired[_builtins.int]
     """
@@ -1726,6 +2082,14 @@ class LoadBalancersArgsDict(TypedDict):
 
     Upstream: `protection`.
     """
+    scsi_hardware: NotRequired[_builtins.str]
+    """
+    SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+
+    Upstream: `scsiHardware`.
+    """
     slots: NotRequired[Sequence[_builtins.int]]
     """
     The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
@@ -1795,6 +2159,7 @@ class LoadBalancersArgsDict(TypedDict):
 class LoadBalancersArgs:
     def __init__(__self__, *,
                  advert_interval: Optional[_builtins.float] = None,
+                 agent: Optional[_builtins.bool] = None,
                  api_port: Optional[_builtins.int] = None,
                  balance: Optional['Balance'] = None,
                  balloon: Optional[_builtins.int] = None,
@@ -1819,6 +2184,7 @@ class LoadBalancersArgs:
                  on_boot: Optional[_builtins.bool] = None,
                  preempt: Optional[_builtins.bool] = None,
                  protection: Optional[_builtins.bool] = None,
+                 scsi_hardware: Optional[_builtins.str] = None,
                  slots: Optional[Sequence[_builtins.int]] = None,
                  startup: Optional['StartupArgs'] = None,
                  stats: Optional['StatsArgs'] = None,
@@ -1836,6 +2202,11 @@ class LoadBalancersArgs:
                Change: reloads the load balancers, one after the other; nothing else.
                
                Upstream: Keepalived's `advert_int`.
+        :param _builtins.bool agent: Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `agent.enabled`.
         :param _builtins.int api_port: Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
                
                Change: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.
@@ -1942,6 +2313,11 @@ class LoadBalancersArgs:
                Change: in place.
                
                Upstream: `protection`.
+        :param _builtins.str scsi_hardware: SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+               
+               Upstream: `scsiHardware`.
         :param Sequence[_builtins.int] slots: The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
                
                Change: adds and removes those nodes; the others stay as they are.
@@ -1982,6 +2358,8 @@ class LoadBalancersArgs:
         """
         if advert_interval is not None:
             pulumi.set(__self__, "advert_interval", advert_interval)
+        if agent is not None:
+            pulumi.set(__self__, "agent", agent)
         if api_port is not None:
             pulumi.set(__self__, "api_port", api_port)
         if balance is not None:
@@ -2030,6 +2408,8 @@ class LoadBalancersArgs:
             pulumi.set(__self__, "preempt", preempt)
         if protection is not None:
             pulumi.set(__self__, "protection", protection)
+        if scsi_hardware is not None:
+            pulumi.set(__self__, "scsi_hardware", scsi_hardware)
         if slots is not None:
             pulumi.set(__self__, "slots", slots)
         if startup is not None:
@@ -2064,6 +2444,22 @@ class LoadBalancersArgs:
     @advert_interval.setter
     def advert_interval(self, value: Optional[_builtins.float]):
         pulumi.set(self, "advert_interval", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def agent(self) -> Optional[_builtins.bool]:
+        """
+        Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `agent.enabled`.
+        """
+        return pulumi.get(self, "agent")
+
+    @agent.setter
+    def agent(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "agent", value)
 
     @_builtins.property
     @pulumi.getter(name="apiPort")
@@ -2436,6 +2832,22 @@ class LoadBalancersArgs:
         pulumi.set(self, "protection", value)
 
     @_builtins.property
+    @pulumi.getter(name="scsiHardware")
+    def scsi_hardware(self) -> Optional[_builtins.str]:
+        """
+        SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+
+        Upstream: `scsiHardware`.
+        """
+        return pulumi.get(self, "scsi_hardware")
+
+    @scsi_hardware.setter
+    def scsi_hardware(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "scsi_hardware", value)
+
+    @_builtins.property
     @pulumi.getter
     def slots(self) -> Optional[Sequence[_builtins.int]]:
         """
@@ -2624,6 +3036,10 @@ class MachineArgsDict(TypedDict):
 
     Change: refused at preview.
     """
+    data: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Its data disks, a line each: name, GiB, whether it is kept.
+    """
     protected: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
     Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
@@ -2643,6 +3059,7 @@ class MachineArgs:
                  slot: pulumi.Input[_builtins.int],
                  vm: pulumi.Input[_builtins.str],
                  vm_id: pulumi.Input[_builtins.int],
+                 data: pulumi.Input[Optional[_builtins.str]] = None,
                  protected: pulumi.Input[Optional[_builtins.bool]] = None):
         """
         A VM of a cluster.
@@ -2668,6 +3085,7 @@ class MachineArgs:
         :param pulumi.Input[_builtins.int] vm_id: Proxmox VE's id of it.
                
                Change: refused at preview.
+        :param pulumi.Input[_builtins.str] data: Its data disks, a line each: name, GiB, whether it is kept.
         :param pulumi.Input[_builtins.bool] protected: Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
                
                Change: in place.
@@ -2681,6 +3099,8 @@ class MachineArgs:
         pulumi.set(__self__, "slot", slot)
         pulumi.set(__self__, "vm", vm)
         pulumi.set(__self__, "vm_id", vm_id)
+        if data is not None:
+            pulumi.set(__self__, "data", data)
         if protected is not None:
             pulumi.set(__self__, "protected", protected)
 
@@ -2803,6 +3223,18 @@ class MachineArgs:
     @vm_id.setter
     def vm_id(self, value: pulumi.Input[_builtins.int]):
         pulumi.set(self, "vm_id", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def data(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Its data disks, a line each: name, GiB, whether it is kept.
+        """
+        return pulumi.get(self, "data")
+
+    @data.setter
+    def data(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "data", value)
 
     @_builtins.property
     @pulumi.getter
@@ -3228,6 +3660,14 @@ class NodeOverridesArgsDict(TypedDict):
     """
     What one slot has instead of what its group says.
     """
+    agent: NotRequired[_builtins.bool]
+    """
+    Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: the group's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `agent.enabled`.
+    """
     balloon: NotRequired[_builtins.int]
     """
     Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: the group's.
@@ -3336,6 +3776,14 @@ class NodeOverridesArgsDict(TypedDict):
 
     Upstream: `nodeName`.
     """
+    scsi_hardware: NotRequired[_builtins.str]
+    """
+    SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+
+    Upstream: `scsiHardware`.
+    """
     startup: NotRequired['StartupArgsDict']
     """
     When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
@@ -3380,6 +3828,7 @@ class NodeOverridesArgsDict(TypedDict):
 @pulumi.input_type
 class NodeOverridesArgs:
     def __init__(__self__, *,
+                 agent: Optional[_builtins.bool] = None,
                  balloon: Optional[_builtins.int] = None,
                  bridge: Optional[_builtins.str] = None,
                  cores: Optional[_builtins.int] = None,
@@ -3394,6 +3843,7 @@ class NodeOverridesArgs:
                  on_boot: Optional[_builtins.bool] = None,
                  protection: Optional[_builtins.bool] = None,
                  proxmox_node: Optional[_builtins.str] = None,
+                 scsi_hardware: Optional[_builtins.str] = None,
                  startup: Optional['StartupArgs'] = None,
                  tags: Optional[Sequence[_builtins.str]] = None,
                  template_id: pulumi.Input[Optional[_builtins.int]] = None,
@@ -3402,6 +3852,11 @@ class NodeOverridesArgs:
         """
         What one slot has instead of what its group says.
 
+        :param _builtins.bool agent: Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: the group's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `agent.enabled`.
         :param _builtins.int balloon: Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: the group's.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -3468,6 +3923,11 @@ class NodeOverridesArgs:
                Change: ignored by VMs that exist; it seeds new ones.
                
                Upstream: `nodeName`.
+        :param _builtins.str scsi_hardware: SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+               
+               Upstream: `scsiHardware`.
         :param 'StartupArgs' startup: When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
                
                Change: in place.
@@ -3494,6 +3954,8 @@ class NodeOverridesArgs:
                
                Upstream: `vmId`.
         """
+        if agent is not None:
+            pulumi.set(__self__, "agent", agent)
         if balloon is not None:
             pulumi.set(__self__, "balloon", balloon)
         if bridge is not None:
@@ -3522,6 +3984,8 @@ class NodeOverridesArgs:
             pulumi.set(__self__, "protection", protection)
         if proxmox_node is not None:
             pulumi.set(__self__, "proxmox_node", proxmox_node)
+        if scsi_hardware is not None:
+            pulumi.set(__self__, "scsi_hardware", scsi_hardware)
         if startup is not None:
             pulumi.set(__self__, "startup", startup)
         if tags is not None:
@@ -3532,6 +3996,22 @@ class NodeOverridesArgs:
             pulumi.set(__self__, "vlan", vlan)
         if vm_id is not None:
             pulumi.set(__self__, "vm_id", vm_id)
+
+    @_builtins.property
+    @pulumi.getter
+    def agent(self) -> Optional[_builtins.bool]:
+        """
+        Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: the group's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `agent.enabled`.
+        """
+        return pulumi.get(self, "agent")
+
+    @agent.setter
+    def agent(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "agent", value)
 
     @_builtins.property
     @pulumi.getter
@@ -3752,6 +4232,22 @@ class NodeOverridesArgs:
     @proxmox_node.setter
     def proxmox_node(self, value: Optional[_builtins.str]):
         pulumi.set(self, "proxmox_node", value)
+
+    @_builtins.property
+    @pulumi.getter(name="scsiHardware")
+    def scsi_hardware(self) -> Optional[_builtins.str]:
+        """
+        SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+
+        Upstream: `scsiHardware`.
+        """
+        return pulumi.get(self, "scsi_hardware")
+
+    @scsi_hardware.setter
+    def scsi_hardware(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "scsi_hardware", value)
 
     @_builtins.property
     @pulumi.getter
@@ -5155,6 +5651,14 @@ class ServersArgsDict(TypedDict):
     """
     The servers: k3s' control plane with embedded etcd.
     """
+    agent: NotRequired[_builtins.bool]
+    """
+    Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `agent.enabled`.
+    """
     balloon: NotRequired[_builtins.int]
     """
     Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
@@ -5192,6 +5696,12 @@ class ServersArgsDict(TypedDict):
     Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `cpu.type`.
+    """
+    data_disks: NotRequired[Sequence['DataDiskArgsDict']]
+    """
+    More disks of each VM. Default: none.
+
+    Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
     """
     datastore: NotRequired[_builtins.str]
     """
@@ -5285,6 +5795,14 @@ class ServersArgsDict(TypedDict):
 
     Upstream: `protection`.
     """
+    scsi_hardware: NotRequired[_builtins.str]
+    """
+    SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+
+    Upstream: `scsiHardware`.
+    """
     slots: NotRequired[Sequence[_builtins.int]]
     """
     The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
@@ -5341,11 +5859,13 @@ class ServersArgsDict(TypedDict):
 @pulumi.input_type
 class ServersArgs:
     def __init__(__self__, *,
+                 agent: Optional[_builtins.bool] = None,
                  balloon: Optional[_builtins.int] = None,
                  bridge: Optional[_builtins.str] = None,
                  cores: Optional[_builtins.int] = None,
                  count: Optional[_builtins.int] = None,
                  cpu_type: Optional[_builtins.str] = None,
+                 data_disks: Optional[Sequence['DataDiskArgs']] = None,
                  datastore: Optional[_builtins.str] = None,
                  disk: Optional[_builtins.int] = None,
                  firewall: Optional[_builtins.bool] = None,
@@ -5359,6 +5879,7 @@ class ServersArgs:
                  on_boot: Optional[_builtins.bool] = None,
                  others: Optional[Sequence[_builtins.str]] = None,
                  protection: Optional[_builtins.bool] = None,
+                 scsi_hardware: Optional[_builtins.str] = None,
                  slots: Optional[Sequence[_builtins.int]] = None,
                  start_over: Optional[_builtins.str] = None,
                  startup: Optional['StartupArgs'] = None,
@@ -5369,6 +5890,11 @@ class ServersArgs:
         """
         The servers: k3s' control plane with embedded etcd.
 
+        :param _builtins.bool agent: Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `agent.enabled`.
         :param _builtins.int balloon: Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -5392,6 +5918,9 @@ class ServersArgs:
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `cpu.type`.
+        :param Sequence['DataDiskArgs'] data_disks: More disks of each VM. Default: none.
+               
+               Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
         :param _builtins.str datastore: Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
                
                Change: as with `proxmox.datastore`.
@@ -5445,6 +5974,11 @@ class ServersArgs:
                Change: in place.
                
                Upstream: `protection`.
+        :param _builtins.str scsi_hardware: SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+               
+               Upstream: `scsiHardware`.
         :param Sequence[_builtins.int] slots: The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
                
                Change: adds and removes those nodes; the others stay as they are.
@@ -5477,6 +6011,8 @@ class ServersArgs:
                
                Upstream: `networkDevices[0].vlanId`.
         """
+        if agent is not None:
+            pulumi.set(__self__, "agent", agent)
         if balloon is not None:
             pulumi.set(__self__, "balloon", balloon)
         if bridge is not None:
@@ -5487,6 +6023,8 @@ class ServersArgs:
             pulumi.set(__self__, "count", count)
         if cpu_type is not None:
             pulumi.set(__self__, "cpu_type", cpu_type)
+        if data_disks is not None:
+            pulumi.set(__self__, "data_disks", data_disks)
         if datastore is not None:
             pulumi.set(__self__, "datastore", datastore)
         if disk is not None:
@@ -5513,6 +6051,8 @@ class ServersArgs:
             pulumi.set(__self__, "others", others)
         if protection is not None:
             pulumi.set(__self__, "protection", protection)
+        if scsi_hardware is not None:
+            pulumi.set(__self__, "scsi_hardware", scsi_hardware)
         if slots is not None:
             pulumi.set(__self__, "slots", slots)
         if start_over is not None:
@@ -5527,6 +6067,22 @@ class ServersArgs:
             pulumi.set(__self__, "template_id", template_id)
         if vlan is not None:
             pulumi.set(__self__, "vlan", vlan)
+
+    @_builtins.property
+    @pulumi.getter
+    def agent(self) -> Optional[_builtins.bool]:
+        """
+        Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `agent.enabled`.
+        """
+        return pulumi.get(self, "agent")
+
+    @agent.setter
+    def agent(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "agent", value)
 
     @_builtins.property
     @pulumi.getter
@@ -5605,6 +6161,20 @@ class ServersArgs:
     @cpu_type.setter
     def cpu_type(self, value: Optional[_builtins.str]):
         pulumi.set(self, "cpu_type", value)
+
+    @_builtins.property
+    @pulumi.getter(name="dataDisks")
+    def data_disks(self) -> Optional[Sequence['DataDiskArgs']]:
+        """
+        More disks of each VM. Default: none.
+
+        Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
+        """
+        return pulumi.get(self, "data_disks")
+
+    @data_disks.setter
+    def data_disks(self, value: Optional[Sequence['DataDiskArgs']]):
+        pulumi.set(self, "data_disks", value)
 
     @_builtins.property
     @pulumi.getter
@@ -5801,6 +6371,22 @@ class ServersArgs:
     @protection.setter
     def protection(self, value: Optional[_builtins.bool]):
         pulumi.set(self, "protection", value)
+
+    @_builtins.property
+    @pulumi.getter(name="scsiHardware")
+    def scsi_hardware(self) -> Optional[_builtins.str]:
+        """
+        SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+
+        Upstream: `scsiHardware`.
+        """
+        return pulumi.get(self, "scsi_hardware")
+
+    @scsi_hardware.setter
+    def scsi_hardware(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "scsi_hardware", value)
 
     @_builtins.property
     @pulumi.getter
@@ -6762,6 +7348,14 @@ class WorkerPoolArgsDict(TypedDict):
     """
     A pool of workers.
     """
+    agent: NotRequired[_builtins.bool]
+    """
+    Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `agent.enabled`.
+    """
     balloon: NotRequired[_builtins.int]
     """
     Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
@@ -6799,6 +7393,12 @@ class WorkerPoolArgsDict(TypedDict):
     Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 
     Upstream: `cpu.type`.
+    """
+    data_disks: NotRequired[Sequence['DataDiskArgsDict']]
+    """
+    More disks of each VM. Default: none.
+
+    Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
     """
     datastore: NotRequired[_builtins.str]
     """
@@ -6886,6 +7486,14 @@ class WorkerPoolArgsDict(TypedDict):
 
     Upstream: `protection`.
     """
+    scsi_hardware: NotRequired[_builtins.str]
+    """
+    SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+
+    Upstream: `scsiHardware`.
+    """
     slots: NotRequired[Sequence[_builtins.int]]
     """
     The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
@@ -6936,11 +7544,13 @@ class WorkerPoolArgsDict(TypedDict):
 @pulumi.input_type
 class WorkerPoolArgs:
     def __init__(__self__, *,
+                 agent: Optional[_builtins.bool] = None,
                  balloon: Optional[_builtins.int] = None,
                  bridge: Optional[_builtins.str] = None,
                  cores: Optional[_builtins.int] = None,
                  count: Optional[_builtins.int] = None,
                  cpu_type: Optional[_builtins.str] = None,
+                 data_disks: Optional[Sequence['DataDiskArgs']] = None,
                  datastore: Optional[_builtins.str] = None,
                  disk: Optional[_builtins.int] = None,
                  firewall: Optional[_builtins.bool] = None,
@@ -6953,6 +7563,7 @@ class WorkerPoolArgs:
                  nodes: Optional[Mapping[str, 'NodeOverridesArgs']] = None,
                  on_boot: Optional[_builtins.bool] = None,
                  protection: Optional[_builtins.bool] = None,
+                 scsi_hardware: Optional[_builtins.str] = None,
                  slots: Optional[Sequence[_builtins.int]] = None,
                  startup: Optional['StartupArgs'] = None,
                  tags: Optional[Sequence[_builtins.str]] = None,
@@ -6962,6 +7573,11 @@ class WorkerPoolArgs:
         """
         A pool of workers.
 
+        :param _builtins.bool agent: Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `agent.enabled`.
         :param _builtins.int balloon: Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -6985,6 +7601,9 @@ class WorkerPoolArgs:
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `cpu.type`.
+        :param Sequence['DataDiskArgs'] data_disks: More disks of each VM. Default: none.
+               
+               Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
         :param _builtins.str datastore: Storage for disk and cloud-init drive. Default: `proxmox.datastore`.
                
                Change: as with `proxmox.datastore`.
@@ -7035,6 +7654,11 @@ class WorkerPoolArgs:
                Change: in place.
                
                Upstream: `protection`.
+        :param _builtins.str scsi_hardware: SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+               
+               Upstream: `scsiHardware`.
         :param Sequence[_builtins.int] slots: The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node's name, 1 to 999. Excludes `count`.
                
                Change: adds and removes those nodes; the others stay as they are.
@@ -7064,6 +7688,8 @@ class WorkerPoolArgs:
                
                Upstream: `networkDevices[0].vlanId`.
         """
+        if agent is not None:
+            pulumi.set(__self__, "agent", agent)
         if balloon is not None:
             pulumi.set(__self__, "balloon", balloon)
         if bridge is not None:
@@ -7074,6 +7700,8 @@ class WorkerPoolArgs:
             pulumi.set(__self__, "count", count)
         if cpu_type is not None:
             pulumi.set(__self__, "cpu_type", cpu_type)
+        if data_disks is not None:
+            pulumi.set(__self__, "data_disks", data_disks)
         if datastore is not None:
             pulumi.set(__self__, "datastore", datastore)
         if disk is not None:
@@ -7098,6 +7726,8 @@ class WorkerPoolArgs:
             pulumi.set(__self__, "on_boot", on_boot)
         if protection is not None:
             pulumi.set(__self__, "protection", protection)
+        if scsi_hardware is not None:
+            pulumi.set(__self__, "scsi_hardware", scsi_hardware)
         if slots is not None:
             pulumi.set(__self__, "slots", slots)
         if startup is not None:
@@ -7110,6 +7740,22 @@ class WorkerPoolArgs:
             pulumi.set(__self__, "template_id", template_id)
         if vlan is not None:
             pulumi.set(__self__, "vlan", vlan)
+
+    @_builtins.property
+    @pulumi.getter
+    def agent(self) -> Optional[_builtins.bool]:
+        """
+        Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `agent.enabled`.
+        """
+        return pulumi.get(self, "agent")
+
+    @agent.setter
+    def agent(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "agent", value)
 
     @_builtins.property
     @pulumi.getter
@@ -7188,6 +7834,20 @@ class WorkerPoolArgs:
     @cpu_type.setter
     def cpu_type(self, value: Optional[_builtins.str]):
         pulumi.set(self, "cpu_type", value)
+
+    @_builtins.property
+    @pulumi.getter(name="dataDisks")
+    def data_disks(self) -> Optional[Sequence['DataDiskArgs']]:
+        """
+        More disks of each VM. Default: none.
+
+        Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
+        """
+        return pulumi.get(self, "data_disks")
+
+    @data_disks.setter
+    def data_disks(self, value: Optional[Sequence['DataDiskArgs']]):
+        pulumi.set(self, "data_disks", value)
 
     @_builtins.property
     @pulumi.getter
@@ -7370,6 +8030,22 @@ class WorkerPoolArgs:
     @protection.setter
     def protection(self, value: Optional[_builtins.bool]):
         pulumi.set(self, "protection", value)
+
+    @_builtins.property
+    @pulumi.getter(name="scsiHardware")
+    def scsi_hardware(self) -> Optional[_builtins.str]:
+        """
+        SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+
+        Upstream: `scsiHardware`.
+        """
+        return pulumi.get(self, "scsi_hardware")
+
+    @scsi_hardware.setter
+    def scsi_hardware(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "scsi_hardware", value)
 
     @_builtins.property
     @pulumi.getter

@@ -57,6 +57,7 @@ class Machine(dict):
                  slot: _builtins.int,
                  vm: _builtins.str,
                  vm_id: _builtins.int,
+                 data: Optional[_builtins.str] = None,
                  protected: Optional[_builtins.bool] = None):
         """
         A VM of a cluster.
@@ -82,6 +83,7 @@ class Machine(dict):
         :param _builtins.int vm_id: Proxmox VE's id of it.
                
                Change: refused at preview.
+        :param _builtins.str data: Its data disks, a line each: name, GiB, whether it is kept.
         :param _builtins.bool protected: Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
                
                Change: in place.
@@ -95,6 +97,8 @@ class Machine(dict):
         pulumi.set(__self__, "slot", slot)
         pulumi.set(__self__, "vm", vm)
         pulumi.set(__self__, "vm_id", vm_id)
+        if data is not None:
+            pulumi.set(__self__, "data", data)
         if protected is not None:
             pulumi.set(__self__, "protected", protected)
 
@@ -181,6 +185,14 @@ class Machine(dict):
         Change: refused at preview.
         """
         return pulumi.get(self, "vm_id")
+
+    @_builtins.property
+    @pulumi.getter
+    def data(self) -> Optional[_builtins.str]:
+        """
+        Its data disks, a line each: name, GiB, whether it is kept.
+        """
+        return pulumi.get(self, "data")
 
     @_builtins.property
     @pulumi.getter

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -132,14 +133,16 @@ func TestLabResourceOptions(t *testing.T) {
 // TestLabTransforms: a transform of the program sees, and may change, every resource inside.
 func TestLabTransforms(t *testing.T) {
 	p := newExample(t, newLab(t, "transforms", true), "python", "minimal")
-	p.edit("__main__.py", "k3s = K3sHaCluster(\n", `def describe(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
-    if args.type_ != "proxmoxve:VM/virtualMachine:VirtualMachine":
-        return None
-    return pulumi.ResourceTransformResult({**args.props, "description": "rack 7"}, args.opts)
-
-
-k3s = K3sHaCluster(
-`, "    ssh={", "    opts=pulumi.ResourceOptions(transforms=[describe]),\n    ssh={")
+	doc, err := os.ReadFile("../../../docs/around-k3s.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, documented, found := strings.Cut(string(doc), "```python\n")
+	if !found {
+		t.Fatal("docs/around-k3s.md has no transform")
+	}
+	documented, _, _ = strings.Cut(documented, "```")
+	p.edit("__main__.py", "k3s = K3sHaCluster(\n", documented+"\n\nk3s = K3sHaCluster(\n", "    ssh={", "    opts=pulumi.ResourceOptions(transforms=[describe]),\n    ssh={")
 	p.typeCheck("python")
 	count := 0
 	for name, r := range p.registrations() {

@@ -146,7 +146,9 @@ func TestLongSurroundings(t *testing.T) {
 	}
 	const mirrored = "        mirror: ${k3sMirror}\n"
 	closed := "        mirror: http://mirror.example.org:8080/k3s\n        airgap: true\n        images: {extra: {url: \"" + extra + "\", sha256: " + extraSum + "}}\n"
-	etcd := "        serverConfig: {etcd-arg: [quota-backend-bytes=4294967296]}\n        etcd: {heartbeatInterval: 100, electionTimeout: 1000}\n"
+	// (No secrets, but what becomes of them can be seen.)
+	etcd := "        serverConfig: {etcd-arg: [quota-backend-bytes=4294967296], kubelet-arg: [{\"fn::secret\": max-pods=90}]}\n" +
+		"        workerConfig: {kubelet-arg: [{\"fn::secret\": max-pods=80}]}\n        etcd: {heartbeatInterval: 100, electionTimeout: 1000}\n"
 	with := func(network, loadBalancers, k3s string) {
 		p.program("        vip: 192.168.1.220\n", "        vip: 192.168.1.220\n"+network, "        virtualRouterId: 51\n", "        virtualRouterId: 51\n"+loadBalancers, mirrored, k3s)
 	}
@@ -229,6 +231,16 @@ func TestLongSurroundings(t *testing.T) {
 		got := p.in("k3s-server-02", "", "sh", "-c", "grep ^etcd-arg: /etc/rancher/k3s/config.yaml")
 		if got != `etcd-arg: ["heartbeat-interval=100","election-timeout=1000","quota-backend-bytes=4294967296"]` {
 			t.Error(got)
+		}
+	})
+	t.Run("options that are secrets", func(t *testing.T) {
+		p.t = t
+		if got := p.kubectl("get", "nodes", "-o", "jsonpath={.items[*].status.capacity.pods}"); got != "90 90 90 80 80" {
+			t.Error(got)
+		}
+		text, err := p.Pulumi(t.Context(), p.project, p.stack, "stack", "export").Output()
+		if err != nil || bytes.Contains(text, []byte("max-pods=")) {
+			t.Errorf("%v; or the state has them in clear text", err)
 		}
 	})
 	t.Run("a manifest changes", func(t *testing.T) {

@@ -58,6 +58,14 @@ func (c Containers) Start(vm pve.Guest) error {
 	if err := limits(root, vm); err != nil {
 		return err
 	}
+	devices, err := c.attach(vm.ID, vm.Disks)
+	if err != nil {
+		return err
+	}
+	disks, err := shown(root, devices)
+	if err != nil {
+		return err
+	}
 	console, err := os.OpenFile(filepath.Join(dir, "console.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
@@ -66,10 +74,12 @@ func (c Containers) Start(vm pve.Guest) error {
 	ns := c.NetNS(vm.ID)
 	// From inside the VM's namespace, so that /sys shows its devices and not the machine's; that hides the control groups.
 	// Each VM has a control group of its own: otherwise their inits would make and remove the same ones.
-	cmd := exec.Command("ip", "netns", "exec", ns, "sh", "-c",
-		`mount -t cgroup2 cgroup2 /sys/fs/cgroup && mkdir -p "/sys/fs/cgroup/$3" && echo $$ >"/sys/fs/cgroup/$3/cgroup.procs" && exec systemd-nspawn -q --keep-unit --register=no --resolv-conf=off `+
-			`--network-namespace-path="$1" -D "$2" -M "$3" --console=pipe --boot --capability=all`,
-		"sh", "/run/netns/"+ns, root, ns)
+	cmd := exec.Command("ip", append([]string{
+		"netns", "exec", ns, "sh", "-c",
+		`mount -t cgroup2 cgroup2 /sys/fs/cgroup && mkdir -p "/sys/fs/cgroup/$3" && echo $$ >"/sys/fs/cgroup/$3/cgroup.procs" && ns=$1 root=$2 name=$3; shift 3; exec systemd-nspawn -q --keep-unit --register=no --resolv-conf=off ` +
+			`--network-namespace-path="$ns" -D "$root" -M "$name" --console=pipe --boot --capability=all "$@"`,
+		"sh", "/run/netns/" + ns, root, ns,
+	}, disks...)...)
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -275,6 +285,7 @@ func (c Containers) Stop(id int) error {
 	}
 	removeControlGroup(c.NetNS(id))
 	_ = os.Remove(filepath.Join(c.dir(id), "pid"))
+	c.detach(id)
 	_ = syscall.Unmount(filepath.Join(c.dir(id), "root"), syscall.MNT_DETACH)
 	c.unplug(id)
 	return nil

@@ -70,10 +70,21 @@ func (c *call) putConfig(v *vm) (any, *apiError) {
 		delete(v.config, key)
 	}
 	maps.Copy(v.config, changed)
+	if err := c.plug(v); err != nil {
+		return nil, fail(500, "%s", err)
+	}
 	if c.method == "POST" {
 		return c.task(v, "qmconfig", func() error { return nil }), nil
 	}
 	return nil, nil
+}
+
+// plug gives a running guest the disks that it has now: Proxmox VE's hotplug has disks in it by default.
+func (c *call) plug(v *vm) error {
+	if !c.s.driver.Running(v.id) {
+		return nil
+	}
+	return c.s.driver.Plug(v.id, v.disks())
 }
 
 // mayDelete: taking a drive out needs no right on its storage.
@@ -186,6 +197,14 @@ func (c *call) drive(v *vm, key, value string) (string, *apiError) {
 	}
 	if volume == "cloudinit" || strings.HasSuffix(volume, "-cloudinit") {
 		return fmt.Sprintf("%s:vm-%d-cloudinit,media=cdrom", storageName, v.id), nil
+	}
+	if gib := atoi(volume); gib > 0 { // a new one
+		number := 1
+		for strings.Contains(fmt.Sprint(v.config), fmt.Sprintf("vm-%d-disk-%d", v.id, number)) {
+			number++
+		}
+		delete(options, "format") // it was for the making
+		options["file"], options["size"] = fmt.Sprintf("%s:vm-%d-disk-%d", storageName, v.id, number), human(int64(gib)<<30)
 	}
 	// A volume has the size that it has, whatever a request says or leaves out.
 	if _, had := list(v.config[key], "file"); had["file"] == options["file"] && had["size"] != "" {

@@ -18,10 +18,18 @@ type Driver interface {
 	Stop(id int) error
 	// Shutdown asks a guest to end itself, as by ACPI; true when it has within the time.
 	Shutdown(id int, within time.Duration) bool
+	// Plug gives a running guest its disks.
+	Plug(id int, disks map[string]Disk) error
 	// Running says whether a guest's power is on; it can go off by itself.
 	Running(id int) bool
 	// Delete removes what a guest left behind.
 	Delete(id int) error
+}
+
+// Disk is a disk that starts blank.
+type Disk struct {
+	Serial string
+	Size   int64 // bytes
 }
 
 // Guest is a VM as its driver sees it.
@@ -37,6 +45,7 @@ type Guest struct {
 	Firewall bool
 	Network  NetworkSeed
 	User     UserSeed
+	Disks    map[string]Disk // besides the first, by their interface
 	// InstanceID changes when user or network settings change, the MAC among them, as Proxmox VE makes it.
 	InstanceID string
 }
@@ -65,6 +74,9 @@ func (n Null) Start(vm Guest) error { n.on[vm.ID] = true; return nil }
 
 // Stop notes that it would not.
 func (n Null) Stop(id int) error { delete(n.on, id); return nil }
+
+// Plug does nothing.
+func (Null) Plug(int, map[string]Disk) error { return nil }
 
 // Shutdown is like Stop for guests that are not there.
 func (n Null) Shutdown(id int, _ time.Duration) bool { delete(n.on, id); return true }

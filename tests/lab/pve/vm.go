@@ -280,7 +280,7 @@ func (c *call) resize(v *vm) (any, *apiError) {
 		}
 		disk["size"] = human(want)
 		v.config[name] = drive(nil, disk)
-		return nil
+		return c.plug(v)
 	}), nil
 }
 
@@ -445,6 +445,17 @@ func (c *call) migrate(v *vm) (any, *apiError) {
 		func() error { v.node, v.lock = target, ""; return nil }, func() { v.lock = "" }), nil
 }
 
+// disks are those besides the first, by their interface.
+func (v *vm) disks() map[string]Disk {
+	out := map[string]Disk{}
+	for key, value := range v.config {
+		if _, options := list(value, "file"); strings.HasPrefix(key, "scsi") && isDrive(key) && key != "scsi0" {
+			out[key] = Disk{Serial: options["serial"], Size: bytes(options["size"])}
+		}
+	}
+	return out
+}
+
 // guest is what the cloud-init drive and the virtual hardware tell the guest.
 func (v *vm) guest() (Guest, error) {
 	_, network := list(v.config["net0"], "model")
@@ -457,6 +468,7 @@ func (v *vm) guest() (Guest, error) {
 		ID: v.id, Name: v.name(), MAC: network["virtio"], Memory: atoi(v.config["memory"]), Cores: atoi(v.config["cores"]),
 		Bridge: network["bridge"], VLAN: atoi(network["tag"]), Firewall: network["firewall"] == "1",
 		Network: NetworkSeed{Address: ip["ip"], Gateway: ip["gw"], Domain: v.config["searchdomain"], DNS: strings.Fields(v.config["nameserver"])},
+		Disks:   v.disks(),
 		User:    UserSeed{Name: v.config["ciuser"], Upgrade: v.config["ciupgrade"] != "0"},
 	}
 	for line := range strings.Lines(keys) {

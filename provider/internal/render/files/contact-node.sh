@@ -14,6 +14,9 @@ if command -v cloud-init >/dev/null; then
 	124) die "cloud-init is still running after 10 minutes; see /var/log/cloud-init-output.log on the node" ;;
 	*) die "cloud-init failed: $(cloud-init status --long 2>&1 | tail -n 8 | tr '\n' ' '); see /var/log/cloud-init.log on the node" ;;
 	esac
+	# Told to who waits: it can be turned off.
+	waited=$(($(date +%s) - begun))
+	if [ "$waited" -ge 30 ] && grep -qs '^package_upgrade: true' /var/lib/cloud/instance/cloud-config.txt; then echo "upgraded $waited"; fi
 	# Proxmox VE gives a new instance id when network settings change; host keys must outlive that.
 	put 0644 /etc/cloud/cloud.cfg.d/99-k3sha.cfg 'ssh_deletekeys: false
 '

@@ -33,3 +33,12 @@ programs() {
 		die_showing "$log" "cannot install$missing; see apt's last lines below, mend the node's package sources or its way to them, then run pulumi up again"
 	rm -f "$log"
 }
+
+# guest_agent: what Proxmox VE talks to is installed, and runs where its channel is: it starts with the machine from then on.
+guest_agent() {
+	[ -n "${AGENT:-}" ] || return 0
+	programs <<-LIST
+		qemu-ga qemu-guest-agent
+	LIST
+	[ ! -e /dev/virtio-ports/org.qemu.guest_agent.0 ] || systemctl start qemu-guest-agent || echo "$NODE: the QEMU guest agent does not start; see systemctl status qemu-guest-agent"
+}

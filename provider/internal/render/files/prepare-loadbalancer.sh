@@ -17,6 +17,7 @@ keepalived keepalived
 arping iputils-arping
 curl curl
 LIST
+guest_agent
 version=$(haproxy -v 2>/dev/null | sed -n 's/^HA-\{0,1\}Proxy version \([0-9]*\.[0-9]*\).*/\1/p')
 case $version in
 2.[6-9] | 2.1[0-9] | [3-9].*) ;;

@@ -21,20 +21,20 @@ import java.util.Map;
 
 /** An ingress behind the same VIP as the API, images from a private registry, a proxy as the only way out, and a page to look at. */
 public class App {
-    private static final String INGRESS = """
-        apiVersion: helm.cattle.io/v1
-        kind: HelmChart
-        metadata: {name: ingress-nginx, namespace: kube-system}
-        spec:
-          repo: https://kubernetes.github.io/ingress-nginx
-          chart: ingress-nginx
-          version: 4.12.1
-          targetNamespace: ingress-nginx
-          createNamespace: true
-          valuesContent: |
-            controller:
-              service: {type: NodePort, nodePorts: {http: 30080, https: 30443}}
-        """;
+    private static final String INGRESS = String.join("\n",
+        "apiVersion: helm.cattle.io/v1",
+        "kind: HelmChart",
+        "metadata: {name: ingress-nginx, namespace: kube-system}",
+        "spec:",
+        "  repo: https://kubernetes.github.io/ingress-nginx",
+        "  chart: ingress-nginx",
+        "  version: 4.12.1",
+        "  targetNamespace: ingress-nginx",
+        "  createNamespace: true",
+        "  valuesContent: |",
+        "    controller:",
+        "      service: {type: NodePort, nodePorts: {http: 30080, https: 30443}}",
+        "");
 
     public static void main(String[] args) {
         Pulumi.run(App::stack);

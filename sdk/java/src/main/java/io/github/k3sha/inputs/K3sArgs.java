@@ -401,7 +401,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * More options for the servers&#39; config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
+     * More options for the servers&#39; config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
      * 
      * Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
      * 
@@ -412,7 +412,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable Map<String,Object> serverConfig;
 
     /**
-     * @return More options for the servers&#39; config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
+     * @return More options for the servers&#39; config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
      * 
      * Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
      * 
@@ -493,7 +493,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * More options for the workers&#39; config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+     * More options for the workers&#39; config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused. Default: none.
      * 
      * Change: restarts k3s on the workers.
      * 
@@ -504,7 +504,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable Map<String,Object> workerConfig;
 
     /**
-     * @return More options for the workers&#39; config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+     * @return More options for the workers&#39; config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused. Default: none.
      * 
      * Change: restarts k3s on the workers.
      * 
@@ -850,7 +850,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param serverConfig More options for the servers&#39; config.yaml, as k3s takes them. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
+         * @param serverConfig More options for the servers&#39; config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused; what `etcd` sets goes before `etcd-arg`. Default: none.
          * 
          * Change: rolls through the servers one by one; refused at preview for what data in etcd depends on (cluster-cidr, service-cidr, flannel-backend and the like).
          * 
@@ -938,7 +938,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param workerConfig More options for the workers&#39; config.yaml, as k3s takes them. Options that the cluster decides are refused. Default: none.
+         * @param workerConfig More options for the workers&#39; config.yaml, as k3s takes them. Texts may be secrets, or outputs of other resources: previews leave them out. Options that the cluster decides are refused. Default: none.
          * 
          * Change: restarts k3s on the workers.
          * 

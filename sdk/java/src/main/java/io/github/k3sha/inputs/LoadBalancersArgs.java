@@ -54,6 +54,29 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM&#39;s addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `agent.enabled`.
+     * 
+     */
+    @Import(name="agent")
+    private @Nullable Boolean agent;
+
+    /**
+     * @return Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM&#39;s addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `agent.enabled`.
+     * 
+     */
+    public Optional<Boolean> agent() {
+        return Optional.ofNullable(this.agent);
+    }
+
+    /**
      * Port of the Kubernetes API at the VIP. Servers themselves listen on 6443. Default: 6443.
      * 
      * Change: load balancers answer at both, the workers roll, and the former one is given up; the kubeconfig follows.
@@ -578,6 +601,29 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template&#39;s.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+     * 
+     * Upstream: `scsiHardware`.
+     * 
+     */
+    @Import(name="scsiHardware")
+    private @Nullable String scsiHardware;
+
+    /**
+     * @return SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template&#39;s.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+     * 
+     * Upstream: `scsiHardware`.
+     * 
+     */
+    public Optional<String> scsiHardware() {
+        return Optional.ofNullable(this.scsiHardware);
+    }
+
+    /**
      * The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node&#39;s name, 1 to 999. Excludes `count`.
      * 
      * Change: adds and removes those nodes; the others stay as they are.
@@ -772,6 +818,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
 
     private LoadBalancersArgs(LoadBalancersArgs $) {
         this.advertInterval = $.advertInterval;
+        this.agent = $.agent;
         this.apiPort = $.apiPort;
         this.balance = $.balance;
         this.balloon = $.balloon;
@@ -796,6 +843,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         this.onBoot = $.onBoot;
         this.preempt = $.preempt;
         this.protection = $.protection;
+        this.scsiHardware = $.scsiHardware;
         this.slots = $.slots;
         this.startup = $.startup;
         this.stats = $.stats;
@@ -837,6 +885,21 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder advertInterval(@Nullable Double advertInterval) {
             $.advertInterval = advertInterval;
+            return this;
+        }
+
+        /**
+         * @param agent Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM&#39;s addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * 
+         * Upstream: `agent.enabled`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder agent(@Nullable Boolean agent) {
+            $.agent = agent;
             return this;
         }
 
@@ -1207,6 +1270,21 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder protection(@Nullable Boolean protection) {
             $.protection = protection;
+            return this;
+        }
+
+        /**
+         * @param scsiHardware SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template&#39;s.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+         * 
+         * Upstream: `scsiHardware`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder scsiHardware(@Nullable String scsiHardware) {
+            $.scsiHardware = scsiHardware;
             return this;
         }
 

@@ -23,6 +23,21 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
     public static final MachineArgs Empty = new MachineArgs();
 
     /**
+     * Its data disks, a line each: name, GiB, whether it is kept.
+     * 
+     */
+    @Import(name="data")
+    private @Nullable Output<String> data;
+
+    /**
+     * @return Its data disks, a line each: name, GiB, whether it is kept.
+     * 
+     */
+    public Optional<Output<String>> data() {
+        return Optional.ofNullable(this.data);
+    }
+
+    /**
      * Its disk in GiB.
      * 
      * Change: it can grow; less is refused at preview.
@@ -203,6 +218,7 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
     private MachineArgs() {}
 
     private MachineArgs(MachineArgs $) {
+        this.data = $.data;
         this.disk = $.disk;
         this.generation = $.generation;
         this.ip = $.ip;
@@ -231,6 +247,27 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
 
         public Builder(MachineArgs defaults) {
             $ = new MachineArgs(Objects.requireNonNull(defaults));
+        }
+
+        /**
+         * @param data Its data disks, a line each: name, GiB, whether it is kept.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder data(@Nullable Output<String> data) {
+            $.data = data;
+            return this;
+        }
+
+        /**
+         * @param data Its data disks, a line each: name, GiB, whether it is kept.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder data(String data) {
+            return data(Output.of(data));
         }
 
         /**

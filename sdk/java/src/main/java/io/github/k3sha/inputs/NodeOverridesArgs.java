@@ -24,6 +24,29 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     public static final NodeOverridesArgs Empty = new NodeOverridesArgs();
 
     /**
+     * Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM&#39;s addresses, freezes its file systems in backups, and shuts it down by it. Default: the group&#39;s.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `agent.enabled`.
+     * 
+     */
+    @Import(name="agent")
+    private @Nullable Boolean agent;
+
+    /**
+     * @return Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM&#39;s addresses, freezes its file systems in backups, and shuts it down by it. Default: the group&#39;s.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `agent.enabled`.
+     * 
+     */
+    public Optional<Boolean> agent() {
+        return Optional.ofNullable(this.agent);
+    }
+
+    /**
      * Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: the group&#39;s.
      * 
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -338,6 +361,29 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group&#39;s.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+     * 
+     * Upstream: `scsiHardware`.
+     * 
+     */
+    @Import(name="scsiHardware")
+    private @Nullable String scsiHardware;
+
+    /**
+     * @return SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group&#39;s.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+     * 
+     * Upstream: `scsiHardware`.
+     * 
+     */
+    public Optional<String> scsiHardware() {
+        return Optional.ofNullable(this.scsiHardware);
+    }
+
+    /**
      * When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group&#39;s.
      * 
      * Change: in place.
@@ -455,6 +501,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     private NodeOverridesArgs() {}
 
     private NodeOverridesArgs(NodeOverridesArgs $) {
+        this.agent = $.agent;
         this.balloon = $.balloon;
         this.bridge = $.bridge;
         this.cores = $.cores;
@@ -469,6 +516,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
         this.onBoot = $.onBoot;
         this.protection = $.protection;
         this.proxmoxNode = $.proxmoxNode;
+        this.scsiHardware = $.scsiHardware;
         this.startup = $.startup;
         this.tags = $.tags;
         this.templateId = $.templateId;
@@ -492,6 +540,21 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
 
         public Builder(NodeOverridesArgs defaults) {
             $ = new NodeOverridesArgs(Objects.requireNonNull(defaults));
+        }
+
+        /**
+         * @param agent Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM&#39;s addresses, freezes its file systems in backups, and shuts it down by it. Default: the group&#39;s.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * 
+         * Upstream: `agent.enabled`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder agent(@Nullable Boolean agent) {
+            $.agent = agent;
+            return this;
         }
 
         /**
@@ -697,6 +760,21 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder proxmoxNode(@Nullable String proxmoxNode) {
             $.proxmoxNode = proxmoxNode;
+            return this;
+        }
+
+        /**
+         * @param scsiHardware SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group&#39;s.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+         * 
+         * Upstream: `scsiHardware`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder scsiHardware(@Nullable String scsiHardware) {
+            $.scsiHardware = scsiHardware;
             return this;
         }
 

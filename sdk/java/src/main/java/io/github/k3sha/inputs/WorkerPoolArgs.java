@@ -5,6 +5,7 @@ package io.github.k3sha.inputs;
 
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
+import io.github.k3sha.inputs.DataDiskArgs;
 import io.github.k3sha.inputs.NodeOverridesArgs;
 import io.github.k3sha.inputs.StartupArgs;
 import java.lang.Boolean;
@@ -24,6 +25,29 @@ import javax.annotation.Nullable;
 public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
 
     public static final WorkerPoolArgs Empty = new WorkerPoolArgs();
+
+    /**
+     * Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM&#39;s addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `agent.enabled`.
+     * 
+     */
+    @Import(name="agent")
+    private @Nullable Boolean agent;
+
+    /**
+     * @return Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM&#39;s addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * 
+     * Upstream: `agent.enabled`.
+     * 
+     */
+    public Optional<Boolean> agent() {
+        return Optional.ofNullable(this.agent);
+    }
 
     /**
      * Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. Default: no ballooning.
@@ -134,6 +158,25 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<String> cpuType() {
         return Optional.ofNullable(this.cpuType);
+    }
+
+    /**
+     * More disks of each VM. Default: none.
+     * 
+     * Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
+     * 
+     */
+    @Import(name="dataDisks")
+    private @Nullable List<DataDiskArgs> dataDisks;
+
+    /**
+     * @return More disks of each VM. Default: none.
+     * 
+     * Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
+     * 
+     */
+    public Optional<List<DataDiskArgs>> dataDisks() {
+        return Optional.ofNullable(this.dataDisks);
     }
 
     /**
@@ -393,6 +436,29 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template&#39;s.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+     * 
+     * Upstream: `scsiHardware`.
+     * 
+     */
+    @Import(name="scsiHardware")
+    private @Nullable String scsiHardware;
+
+    /**
+     * @return SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template&#39;s.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+     * 
+     * Upstream: `scsiHardware`.
+     * 
+     */
+    public Optional<String> scsiHardware() {
+        return Optional.ofNullable(this.scsiHardware);
+    }
+
+    /**
      * The slots, when one in the middle goes: `[1, 3, 4]`. A slot is the number in a node&#39;s name, 1 to 999. Excludes `count`.
      * 
      * Change: adds and removes those nodes; the others stay as they are.
@@ -529,11 +595,13 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     private WorkerPoolArgs() {}
 
     private WorkerPoolArgs(WorkerPoolArgs $) {
+        this.agent = $.agent;
         this.balloon = $.balloon;
         this.bridge = $.bridge;
         this.cores = $.cores;
         this.count = $.count;
         this.cpuType = $.cpuType;
+        this.dataDisks = $.dataDisks;
         this.datastore = $.datastore;
         this.disk = $.disk;
         this.firewall = $.firewall;
@@ -546,6 +614,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         this.nodes = $.nodes;
         this.onBoot = $.onBoot;
         this.protection = $.protection;
+        this.scsiHardware = $.scsiHardware;
         this.slots = $.slots;
         this.startup = $.startup;
         this.tags = $.tags;
@@ -570,6 +639,21 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
 
         public Builder(WorkerPoolArgs defaults) {
             $ = new WorkerPoolArgs(Objects.requireNonNull(defaults));
+        }
+
+        /**
+         * @param agent Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM&#39;s addresses, freezes its file systems in backups, and shuts it down by it. Default: false.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * 
+         * Upstream: `agent.enabled`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder agent(@Nullable Boolean agent) {
+            $.agent = agent;
+            return this;
         }
 
         /**
@@ -643,6 +727,31 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         public Builder cpuType(@Nullable String cpuType) {
             $.cpuType = cpuType;
             return this;
+        }
+
+        /**
+         * @param dataDisks More disks of each VM. Default: none.
+         * 
+         * Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder dataDisks(@Nullable List<DataDiskArgs> dataDisks) {
+            $.dataDisks = dataDisks;
+            return this;
+        }
+
+        /**
+         * @param dataDisks More disks of each VM. Default: none.
+         * 
+         * Change: new ones behind those that there are are added; one that is taken out is refused at preview, for VMs that stay.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder dataDisks(DataDiskArgs... dataDisks) {
+            return dataDisks(List.of(dataDisks));
         }
 
         /**
@@ -812,6 +921,21 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder protection(@Nullable Boolean protection) {
             $.protection = protection;
+            return this;
+        }
+
+        /**
+         * @param scsiHardware SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template&#39;s.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
+         * 
+         * Upstream: `scsiHardware`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder scsiHardware(@Nullable String scsiHardware) {
+            $.scsiHardware = scsiHardware;
             return this;
         }
 

@@ -15,6 +15,11 @@ import javax.annotation.Nullable;
 @CustomType
 public final class Machine {
     /**
+     * @return Its data disks, a line each: name, GiB, whether it is kept.
+     * 
+     */
+    private @Nullable String data;
+    /**
      * @return Its disk in GiB.
      * 
      * Change: it can grow; less is refused at preview.
@@ -80,6 +85,13 @@ public final class Machine {
     private Integer vmId;
 
     private Machine() {}
+    /**
+     * @return Its data disks, a line each: name, GiB, whether it is kept.
+     * 
+     */
+    public Optional<String> data() {
+        return Optional.ofNullable(this.data);
+    }
     /**
      * @return Its disk in GiB.
      * 
@@ -174,6 +186,7 @@ public final class Machine {
     }
     @CustomType.Builder
     public static final class Builder {
+        private @Nullable String data;
         private Integer disk;
         private Integer generation;
         private String ip;
@@ -187,6 +200,7 @@ public final class Machine {
         public Builder() {}
         public Builder(Machine defaults) {
     	      Objects.requireNonNull(defaults);
+    	      this.data = defaults.data;
     	      this.disk = defaults.disk;
     	      this.generation = defaults.generation;
     	      this.ip = defaults.ip;
@@ -199,6 +213,12 @@ public final class Machine {
     	      this.vmId = defaults.vmId;
         }
 
+        @CustomType.Setter
+        public Builder data(@Nullable String data) {
+
+            this.data = data;
+            return this;
+        }
         @CustomType.Setter
         public Builder disk(Integer disk) {
             if (disk == null) {
@@ -279,6 +299,7 @@ public final class Machine {
         }
         public Machine build() {
             final var _resultValue = new Machine();
+            _resultValue.data = data;
             _resultValue.disk = disk;
             _resultValue.generation = generation;
             _resultValue.ip = ip;
