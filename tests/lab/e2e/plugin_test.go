@@ -122,6 +122,21 @@ func TestLabPlugin(t *testing.T) {
 		}
 		p.must(time.Minute, "destroy", "--yes", "--skip-preview")
 	})
+	t.Run("a clone's first disk gets none of its options", func(t *testing.T) {
+		p.t = t
+		p.write(edit(`"vmId":9000`, `"vmId":9001`, `"size":32`, `"size":32,"discard":"on","ssd":true,"cache":"writeback"`))
+		p.up()
+		all := func(string) bool { return true }
+		for _, option := range []string{"discard=on", "ssd=1", "cache=writeback"} {
+			if config(all, "scsi0", option)(p) == "" {
+				t.Errorf("it has %s", option)
+			}
+		}
+		if wrong := config(all, "scsi0", "size=32G")(p); wrong != "" {
+			t.Error(wrong)
+		}
+		p.must(time.Minute, "destroy", "--yes", "--skip-preview")
+	})
 	t.Run("a clone that was not configured stays stopped, and then the plugin panics", func(t *testing.T) {
 		p.t = t
 		// Keys that only seed are ignored, as the component does; else the VM would be replaced for them.
