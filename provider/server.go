@@ -82,6 +82,7 @@ func (s *server) Construct(ctx context.Context, req *rpc.ConstructRequest) (*rpc
 			return nil, fmt.Errorf("there is no component %s in package %s", typ, Name)
 		}
 		checked, problems := component.CheckInputs(inputs)
+		problems = append(problems, component.CheckConfigLeaves(checked, leaves)...)
 		problems = append(problems, s.beside.check(req, checked.Spec())...)
 		if len(problems) > 0 {
 			return nil, component.ProblemsError(name, problems)

@@ -154,10 +154,10 @@ func (b *bootstrap) stdin(step topology.Step) pulumi.StringOutput {
 		}).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.Server:
 		access, secret := b.s3Keys()
-		return pulumi.All(id.Token, id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges, access, secret, b.leaves("network.proxy.", "k3s.registries.", "k3s.manifests.", "k3s.serverConfig.")).ApplyT(func(v []any) string {
+		return pulumi.All(id.Token, id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges, access, secret, b.leaves("network.proxy.", "k3s.registries.", "k3s.manifests.", "k3s.serverConfig."), b.machines.ManifestChanges).ApplyT(func(v []any) string {
 			return script(render.Secrets{
 				Token: v[0].(string), AgentToken: v[1].(string), CA: v[2].(string), CAHash: v[3].(string), Change: v[4].(map[string]int)[step.Node.Name],
-				S3AccessKey: v[5].(string), S3SecretKey: v[6].(string), Leaves: v[7].(map[string]string),
+				S3AccessKey: v[5].(string), S3SecretKey: v[6].(string), Leaves: v[7].(map[string]string), ManifestChange: v[8].(int),
 			})
 		}).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.Worker:

@@ -129,7 +129,7 @@ func (d *DataDiskArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "DataDisk")
 	a.Describe(d, "One more disk of each VM of a group, blank at first: for Longhorn, Ceph, or volumes of local-path. It goes with its VM. The first is `scsi1` in Proxmox VE, and so on.")
 	const stays = "\n\nChange: refused at preview, for VMs that stay."
-	a.Describe(&d.Name, "Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system."+stays+"\n\nUpstream: `disks[].serial`.")
+	a.Describe(&d.Name, "Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`lsblk -o PATH,SERIAL`), and the label of its file system."+stays+"\n\nUpstream: `disks[].serial`.")
 	a.Describe(&d.Size, "Size in GiB; it can only grow, and its file system with it."+reboots+"\n\nUpstream: `disks[].size`.")
 	a.Describe(&d.Datastore, "Storage. Default: the VM's.\n\nChange: Proxmox VE moves it.\n\nUpstream: `disks[].datastoreId`.")
 	a.Describe(&d.MountPoint, "Folder at which it is mounted, by its label, before k3s starts. It is formatted only if it is blank; what it holds otherwise, and a folder with something in it, end the step. Default: none, the disk stays raw.\n\nChange: it is mounted there, too; the former place stays until the VM restarts.")

@@ -71,10 +71,10 @@ func TakeConfigLeaves(inputs resource.PropertyMap) (resource.PropertyMap, map[st
 		}
 		return v
 	}
-	k3s := object(inputs["k3s"])
-	if inputs["k3s"].IsSecret() || k3s == nil {
+	if !inputs["k3s"].IsObject() { // as a whole it is refused
 		return inputs, nil
 	}
+	k3s := inputs["k3s"].ObjectValue()
 	out, changed := inputs.Copy(), k3s.Copy()
 	for _, key := range []resource.PropertyKey{"serverConfig", "workerConfig"} {
 		if config := k3s[key]; config.IsObject() {
@@ -83,6 +83,21 @@ func TakeConfigLeaves(inputs resource.PropertyMap) (resource.PropertyMap, map[st
 	}
 	out["k3s"] = resource.NewObjectProperty(changed)
 	return out, leaves
+}
+
+// CheckConfigLeaves finds what is wrong with leaves whose values are known. No message quotes one.
+func CheckConfigLeaves(args K3sHaClusterArgs, leaves map[string]resource.PropertyValue) []topology.Problem {
+	known := map[string]string{}
+	for path, v := range leaves {
+		if text, isKnown := plain(v); isKnown && text.IsString() {
+			known[path] = text.StringValue()
+		}
+	}
+	var out []topology.Problem
+	for _, p := range topology.CheckLeaves(args.Spec(), known) {
+		out = append(out, topology.Problem{Path: p.Path, Reason: "is not what k3s takes here (it is a secret, so it is not quoted): give it in plain for a moment, and the preview says what is wrong with it"})
+	}
+	return out
 }
 
 // isLeaf says whether a value is a secret or an output.

@@ -2,6 +2,7 @@ package component
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -40,6 +41,8 @@ type (
 		Seed       machineSeedOutput        `pulumi:"seed"`
 		Seeds      machineSeedMapOutput     `pulumi:"seeds"`
 		Change     machineChangeOutput      `pulumi:"change"`
+
+		ManifestChanges pulumi.IntOutput `pulumi:"manifestChanges"`
 	}
 	machineChange struct {
 		Joins   []string `pulumi:"joins"`
@@ -139,10 +142,40 @@ func (b *bootstrap) newMachines() (*machineSet, error) {
 		}
 	}
 	var r machineSet
-	return &r, b.register(resources.MachinesToken, b.name+"-machines", pulumi.Map{
+	inputs := pulumi.Map{
 		"machines": machines, "seed": seed(b.args.Proxmox.TemplateID, p.Datastore), "seeds": seeds,
 		"configuration": pulumi.ToStringMap(render.Configuration(b.plan)),
-	}, &r)
+	}
+	if len(b.args.leaves())+len(b.config)+len(b.plan.Spec.K3s.Manifests) > 0 {
+		inputs["sent"] = pulumi.ToSecret(b.sent())
+	}
+	return &r, b.register(resources.MachinesToken, b.name+"-machines", inputs, &r)
+}
+
+// sent are hashes of what nodes are sent besides their configuration.
+func (b *bootstrap) sent() pulumi.StringMapOutput {
+	digest := func(texts map[string]string, more string) string {
+		for _, path := range slices.Sorted(maps.Keys(texts)) {
+			more += "\n" + path + "\n" + texts[path]
+		}
+		if more == "" {
+			return ""
+		}
+		return topology.Digest(more)
+	}
+	servers, workers := b.leaves("network.proxy.", "k3s.registries.", "k3s.serverConfig."), b.leaves("network.proxy.", "k3s.registries.", "k3s.workerConfig.")
+	return pulumi.All(servers, workers, b.leaves("k3s.manifests.")).ApplyT(func(v []any) map[string]string {
+		out := map[string]string{}
+		for whom, hash := range map[string]string{
+			resources.SentToServers: digest(v[0].(map[string]string), ""), resources.SentToWorkers: digest(v[1].(map[string]string), ""),
+			resources.SentManifests: digest(v[2].(map[string]string), render.ManifestFiles(b.plan.Spec)),
+		} {
+			if hash != "" {
+				out[whom] = hash
+			}
+		}
+		return out
+	}).(pulumi.StringMapOutput)
 }
 
 func (b *bootstrap) newIdentity() (*identity, error) {

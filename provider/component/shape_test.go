@@ -194,6 +194,10 @@ func TestTakeConfigLeaves(t *testing.T) {
 	if !maps.Equal(got, want) {
 		t.Errorf("leaves %v, want %v", got, want)
 	}
+	whole := resource.PropertyMap{"k3s": resource.NewOutputProperty(resource.Output{Element: inputs["k3s"], Known: true, Secret: true})}
+	if same, none := TakeConfigLeaves(whole); len(none) > 0 || !same.DeepEquals(whole) {
+		t.Errorf("a k3s that is a secret as a whole becomes %v", same)
+	}
 	config := marked["k3s"].ObjectValue()["serverConfig"].ObjectValue()
 	if v := config["vpn-auth"].StringValue(); v != topology.LeafMark+"k3s.serverConfig.vpn-auth" {
 		t.Errorf("in its place is %q", v)
@@ -208,5 +212,28 @@ func TestTakeConfigLeaves(t *testing.T) {
 	slices.Sort(problems)
 	if want := []string{"k3s.serverConfig.cluster-cidr", "k3s.serverConfig.debug"}; !slices.Equal(problems, want) {
 		t.Errorf("refused %v, want %v", problems, want)
+	}
+}
+
+// Values of leaves that are known are looked at like all others, and not quoted.
+func TestCheckConfigLeaves(t *testing.T) {
+	t.Parallel()
+	secret := func(text string) resource.PropertyValue { return resource.MakeSecret(resource.NewStringProperty(text)) }
+	inputs, leaves := TakeConfigLeaves(resource.PropertyMap{"k3s": resource.NewObjectProperty(resource.PropertyMap{
+		"serverConfig": resource.NewObjectProperty(resource.PropertyMap{
+			"etcd-snapshot-retention": secret("many"), "kube-apiserver-arg": resource.NewArrayProperty([]resource.PropertyValue{secret("a=b"), secret("etcd-servers=x")}), "vpn-auth": secret("joinKey=y"),
+		}),
+	})})
+	args, _ := CheckInputs(inputs)
+	var got []string
+	for _, p := range CheckConfigLeaves(args, leaves) {
+		got = append(got, p.Path)
+		if strings.Contains(p.Reason, "many") || strings.Contains(p.Reason, "etcd-servers") {
+			t.Error(p)
+		}
+	}
+	slices.Sort(got)
+	if want := []string{"k3s.serverConfig.etcd-snapshot-retention", "k3s.serverConfig.kube-apiserver-arg[1]"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

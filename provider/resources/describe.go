@@ -21,6 +21,7 @@ func (m *ClusterMachinesArgs) Annotate(a infer.Annotator) {
 	a.Describe(&m.Seed, "What VMs are made from.\n\nChange: none; it counts for those that a higher generation makes anew.")
 	a.Describe(&m.Seeds, "What those are made from that have another template, or storage, by name.\n\nChange: none; it counts for those that a higher generation makes anew.")
 	a.Describe(&m.Configuration, "What HAProxy, Keepalived and k3s run with, by file, without secrets: here a preview shows what changes in it. Machines get it by their own steps.\n\nChange: in place.")
+	a.Describe(&m.Sent, "Hashes of what nodes are sent besides it, passwords and manifests among it: `servers`, `workers`, `manifests`.\n\nChange: in place.")
 }
 
 // Annotate describes a machine.
@@ -47,6 +48,8 @@ func (m *ClusterMachinesState) Annotate(a infer.Annotator) {
 	a.Describe(&m.Renewed, "Those that the last change makes anew.")
 	a.Describe(&m.Seed, "What from.")
 	a.Describe(&m.Seeds, "What from, by name, where that is something else.")
+	a.Describe(&m.ManifestChanges, "The same of manifests.")
+	a.Describe(&m.Sent, "Hashes of what nodes are sent besides their configuration, as they were then.")
 	a.Describe(&m.K3sChanges, "How often what k3s is started with has changed, by node: a change that is taken back counts, too, so that its step runs again where it has failed.")
 	a.Describe(&m.Hashes, "Hashes of the configuration, by file.")
 	a.Describe(&m.Change, "What this update is about to do, in a preview; nothing afterwards.")

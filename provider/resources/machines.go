@@ -26,7 +26,16 @@ type ClusterMachinesArgs struct {
 	Seeds    map[string]MachineSeed `pulumi:"seeds,optional"` // of those machines that have another one
 	// Configuration is what HAProxy, Keepalived and k3s run with, by file: it holds no secrets, so a preview can show what changes in it.
 	Configuration map[string]string `pulumi:"configuration"`
+	// Sent are hashes of what nodes are sent besides it, secrets too, by whom it concerns.
+	Sent map[string]string `pulumi:"sent,optional" provider:"secret"`
 }
+
+// Whom it concerns what nodes are sent.
+const (
+	SentToServers = "servers"
+	SentToWorkers = "workers"
+	SentManifests = "manifests"
+)
 
 // MachineSeed is what a VM is made from, and keeps for its life.
 type MachineSeed struct {
@@ -71,6 +80,9 @@ type ClusterMachinesState struct {
 	Seeds   map[string]MachineSeed `pulumi:"seeds,optional"`
 	// K3sChanges counts, by node, how often what k3s is started with has changed: so a change that failed and is taken back is done, too.
 	K3sChanges map[string]int `pulumi:"k3sChanges"`
+	// ManifestChanges counts, in the same way, changes of manifests, for which nothing restarts.
+	ManifestChanges int               `pulumi:"manifestChanges,optional"`
+	Sent            map[string]string `pulumi:"sent,optional" provider:"secret"`
 	// Hashes of the configuration, by file.
 	Hashes map[string]string `pulumi:"hashes"`
 	// Change is what is about to happen, in a preview; nothing afterwards.
@@ -95,7 +107,7 @@ func machines(args map[string]MachineArgs) map[string]topology.Machine {
 func (ClusterMachines) Create(_ context.Context, req infer.CreateRequest[ClusterMachinesArgs]) (infer.CreateResponse[ClusterMachinesState], error) {
 	in := req.Inputs
 	return infer.CreateResponse[ClusterMachinesState]{ID: "machines", Output: ClusterMachinesState{
-		Machines: in.Machines, Seed: in.Seed, Seeds: in.Seeds, Renewed: []string{}, K3sChanges: map[string]int{}, Hashes: hashes(in.Configuration), Change: MachineChange{}.whole(),
+		Machines: in.Machines, Seed: in.Seed, Seeds: in.Seeds, Renewed: []string{}, K3sChanges: map[string]int{}, Hashes: hashes(in.Configuration), Sent: in.Sent, Change: MachineChange{}.whole(),
 	}}, nil
 }
 
@@ -138,6 +150,9 @@ func (ClusterMachines) Diff(_ context.Context, req infer.DiffRequest[ClusterMach
 			changed[fmt.Sprintf("configuration[%q]", name)] = p.PropertyDiff{Kind: p.Update, InputDiff: true}
 		}
 	}
+	if !maps.Equal(req.Inputs.Sent, req.State.Sent) {
+		changed["sent"] = p.PropertyDiff{Kind: p.Update, InputDiff: true}
+	}
 	for name := range req.State.Hashes {
 		if _, stays := now[name]; !stays {
 			changed[fmt.Sprintf("configuration[%q]", name)] = p.PropertyDiff{Kind: p.Delete, InputDiff: true}
@@ -152,11 +167,15 @@ func (ClusterMachines) Update(_ context.Context, req infer.UpdateRequest[Cluster
 	change := topology.Compare(machines(old.Machines), machines(in.Machines))
 	out := ClusterMachinesState{
 		Machines: in.Machines, Seed: in.Seed, Seeds: in.Seeds, Changes: old.Changes + changes(old.Machines, in.Machines), Renewed: change.Renewed,
-		K3sChanges: map[string]int{}, Hashes: hashes(in.Configuration),
+		K3sChanges: map[string]int{}, Hashes: hashes(in.Configuration), ManifestChanges: old.ManifestChanges, Sent: in.Sent,
+	}
+	if in.Sent[SentManifests] != old.Sent[SentManifests] {
+		out.ManifestChanges++
 	}
 	for name, m := range in.Machines {
 		count := old.K3sChanges[name]
-		if before, existed := old.Machines[name]; existed && before.K3s != m.K3s {
+		whom := map[topology.Role]string{topology.Server: SentToServers, topology.Worker: SentToWorkers}[topology.Role(m.Role)]
+		if before, existed := old.Machines[name]; existed && (before.K3s != m.K3s || in.Sent[whom] != old.Sent[whom]) {
 			count++
 		}
 		if count > 0 {
@@ -210,6 +229,9 @@ func (ClusterMachines) WireDependencies(f infer.FieldSelector, args *ClusterMach
 	f.OutputField(&state.Renewed).AlwaysKnown()
 	f.OutputField(&state.Changes).AlwaysKnown()
 	f.OutputField(&state.K3sChanges).AlwaysKnown()
+	f.OutputField(&state.ManifestChanges).AlwaysKnown()
+	f.OutputField(&state.Sent).DependsOn(f.InputField(&args.Sent))
+	f.OutputField(&state.Sent).AlwaysSecret()
 	f.OutputField(&state.Hashes).DependsOn(f.InputField(&args.Configuration))
 	f.OutputField(&state.Change).AlwaysKnown()
 }

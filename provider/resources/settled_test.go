@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -62,5 +63,34 @@ func TestConfigurationAlone(t *testing.T) {
 		if err != nil || out.Renewed == nil || !slices.Equal(out.Renewed, renewed) || out.Changes != 3 || out.Seed.TemplateID != 1 || !slices.Equal(out.Change.Reloads, []string{"k3s-lb-01", "k3s-lb-02"}) {
 			t.Errorf("%+v %v", out, err)
 		}
+	}
+}
+
+// What nodes are sent besides their configuration counts, too, each for whom it concerns: also when it is taken back, or taken out.
+func TestWhatIsSentCounts(t *testing.T) {
+	t.Parallel()
+	machines := map[string]MachineArgs{"k3s-server-01": {Role: "server"}, "k3s-worker-01": {Role: "worker"}, "k3s-lb-01": {Role: "load-balancer"}}
+	state := ClusterMachinesState{Machines: machines}
+	for i, c := range []struct {
+		sent      map[string]string
+		k3s       map[string]int
+		manifests int
+	}{
+		{nil, map[string]int{}, 0},
+		{map[string]string{SentToServers: "a", SentToWorkers: "a", SentManifests: "a"}, map[string]int{"k3s-server-01": 1, "k3s-worker-01": 1}, 1},
+		{map[string]string{SentToServers: "b", SentToWorkers: "a", SentManifests: "a"}, map[string]int{"k3s-server-01": 2, "k3s-worker-01": 1}, 1},
+		{map[string]string{SentToServers: "a", SentToWorkers: "a", SentManifests: "b"}, map[string]int{"k3s-server-01": 3, "k3s-worker-01": 1}, 2},
+		{nil, map[string]int{"k3s-server-01": 4, "k3s-worker-01": 2}, 3},
+	} {
+		inputs := ClusterMachinesArgs{Machines: machines, Sent: c.sent}
+		diff, err := ClusterMachines{}.Diff(t.Context(), infer.DiffRequest[ClusterMachinesArgs, ClusterMachinesState]{Inputs: inputs, State: state})
+		if err != nil || diff.HasChanges != (i > 0) {
+			t.Errorf("%d: changes %t, %v", i, diff.HasChanges, err)
+		}
+		updated, err := ClusterMachines{}.Update(t.Context(), infer.UpdateRequest[ClusterMachinesArgs, ClusterMachinesState]{Inputs: inputs, State: state})
+		if err != nil || !maps.Equal(updated.Output.K3sChanges, c.k3s) || updated.Output.ManifestChanges != c.manifests {
+			t.Errorf("%d: %v, %d, %v; want %v, %d", i, updated.Output.K3sChanges, updated.Output.ManifestChanges, err, c.k3s, c.manifests)
+		}
+		state = updated.Output
 	}
 }

@@ -13,7 +13,7 @@ import (
 // What k3s reads besides its own configuration: registries, the proxy, archives of images. A change of it restarts k3s.
 
 // registriesDir is where nodes have the certificates of registries.
-const registriesDir = "/etc/rancher/k3s/registries"
+const registriesDir = "/etc/rancher/k3s/k3sha-registries"
 
 // hidden stands for what no preview shows.
 const hidden = "(not shown)"
@@ -150,7 +150,7 @@ func fetched(s topology.Spec, n topology.Node) []variable {
 	if list := images(s); list != "" {
 		vars = append(vars, variable{"IMAGES", list})
 	}
-	if list := manifestFiles(s); list != "" && n.Role == topology.Server {
+	if list := ManifestFiles(s); list != "" && n.Role == topology.Server {
 		vars = append(vars, variable{"MANIFEST_FILES", list})
 	}
 	return vars
@@ -169,15 +169,7 @@ func aroundVars(s topology.Spec, leaves map[string]string) []variable {
 	if len(files) > 0 {
 		add("REGISTRY_FILES", archive(files))
 	}
-	var secrets []string
-	for _, host := range sortedHosts(s.K3s.Registries) {
-		for _, name := range []string{"auth.password", "auth.identityToken"} {
-			if secret := leaves[topology.RegistryLeaf(host, name)]; secret != "" {
-				secrets = append(secrets, secret)
-			}
-		}
-	}
-	add("REGISTRY_SECRETS", strings.Join(secrets, "\n"))
+	add("AROUND_SECRETS", secretsOf(leaves))
 	add("PROXY", ProxyFile(s, leaves))
 	if s.K3s.Airgap {
 		add("AIRGAP", "yes")
@@ -189,27 +181,36 @@ func aroundVars(s topology.Spec, leaves map[string]string) []variable {
 	}
 	var all strings.Builder
 	for _, v := range vars {
-		fmt.Fprintf(&all, "%s\n%s\n", v.name, v.value)
+		if v.name == "IMAGES" { // the same file from elsewhere is the same
+			v.value = imageSums(s)
+		}
+		if v.name != "AROUND_SECRETS" {
+			fmt.Fprintf(&all, "%s\n%s\n", v.name, v.value)
+		}
 	}
 	return append(vars, variable{"AROUND", topology.Digest(all.String())})
 }
 
-func sortedHosts(r *topology.Registries) []string {
-	if r == nil {
-		return nil
-	}
+// secretsOf lists what no journal line may show. k3s prints the arguments of its components, in which the part behind the sign is the secret.
+func secretsOf(leaves map[string]string) string {
 	var out []string
-	for host := range r.Configs {
-		out = append(out, host)
+	for path, leaf := range leaves {
+		if leaf == "" || strings.HasPrefix(path, "k3s.manifests.") || strings.HasSuffix(path, ".tls.key") {
+			continue // neither is printed by anything
+		}
+		out = append(out, leaf)
+		if _, value, found := strings.Cut(leaf, "="); found && value != "" && strings.Contains(path, "Config.") {
+			out = append(out, value)
+		}
 	}
 	slices.Sort(out)
-	return out
+	return strings.Join(out, "\n")
 }
 
 // around is what a preview can know of it.
 func around(s topology.Spec) string {
 	text, files := Registries(s, nil)
-	out := text + ProxyFile(s, nil) + images(s)
+	out := text + ProxyFile(s, nil) + imageSums(s)
 	if len(files) > 0 {
 		out += archive(files)
 	}
@@ -229,6 +230,16 @@ func images(s topology.Spec) string {
 	return strings.Join(out, "\n")
 }
 
+// imageSums is what is in them.
+func imageSums(s topology.Spec) string {
+	var out []string
+	for name, image := range s.K3s.Images {
+		out = append(out, strings.Join([]string{name, topology.Archive(image.URL), image.SHA256}, " "))
+	}
+	slices.Sort(out)
+	return strings.Join(out, "\n")
+}
+
 // resolvFile is what pods' name resolution is made of where the node's own file may point to the node itself.
 const resolvFile = "/etc/rancher/k3s/resolv.conf"
 
@@ -240,21 +251,25 @@ func resolvConf(s topology.Spec) string {
 }
 
 // manifestVars are what k3s' deploy controller applies: texts, and files that the prepare step has fetched.
-func manifestVars(s topology.Spec, leaves map[string]string) []variable {
-	if len(s.K3s.Manifests) == 0 {
-		return nil
+func manifestVars(s topology.Spec, secrets Secrets) []variable {
+	var again []variable
+	if secrets.ManifestChange > 0 { // has the step run again where it has failed, and was taken back
+		again = []variable{{"MANIFEST_CHANGE", fmt.Sprint(secrets.ManifestChange)}}
 	}
-	texts := map[string]string{}
+	if len(s.K3s.Manifests) == 0 {
+		return again
+	}
+	leaves, texts := secrets.Leaves, map[string]string{}
 	for name, m := range s.K3s.Manifests {
 		if m.URL == "" {
 			texts[name+".yaml"] = leaves[topology.ManifestLeaf(name)]
 		}
 	}
-	return []variable{{"MANIFESTS", archive(texts)}, {"MANIFEST_FILES", manifestFiles(s)}}
+	return append(again, variable{"MANIFESTS", archive(texts)}, variable{"MANIFEST_FILES", ManifestFiles(s)})
 }
 
-// manifestFiles lists those that servers fetch as "name sha256 url".
-func manifestFiles(s topology.Spec) string {
+// ManifestFiles lists those that servers fetch as "name sha256 url".
+func ManifestFiles(s topology.Spec) string {
 	var out []string
 	for name, m := range s.K3s.Manifests {
 		if m.URL != "" {

@@ -171,16 +171,16 @@ func TestFilesAroundK3s(t *testing.T) {
 	run := func(vars, want string) {
 		t.Helper()
 		out, stderr, err := shell(t, dir, "K3S_VERSION=v1\n"+vars, []string{"lib.sh", "lib-k3s.sh"},
-			"etc="+dir+"/etc UNIT=../.."+dir+"/k3s\naround\ncd "+dir+`; find . -type f ! -path "./bin/*" | sort | while read -r f; do echo "$f $(head -n 1 "$f" | cut -c 1-20)"; done`)
+			"etc="+dir+"/etc UNIT=../.."+dir+"/k3s\naround\nunasked\ncd "+dir+`; find . -type f ! -path "./bin/*" | sort | while read -r f; do echo "$f $(head -n 1 "$f" | cut -c 1-20)"; done`)
 		if err != nil || out != want {
 			t.Errorf("%v %s\ngot:\n%s\nwant:\n%s", err, stderr, out, want)
 		}
 	}
 	const mark = "# k3s: written by pulumi-k3sha\n"
 	all := "REGISTRIES='" + mark + "mirrors'\nREGISTRY_FILES=" + packed(t, map[string]string{"ca.pem": "CA", "key.pem": "KEY"}) + "\nPROXY='" + mark + "HTTP_PROXY=x'\nAIRGAP=yes\nRESOLV='" + mark + "nameserver'\nIMAGES='app .tar.zst aa https://m/app.tar.zst'"
-	there := `./etc/registries.yaml # k3s: written by pu
-./etc/registries/ca.pem CA
-./etc/registries/key.pem KEY
+	there := `./etc/k3sha-registries/ca.pem CA
+./etc/k3sha-registries/key.pem KEY
+./etc/registries.yaml # k3s: written by pu
 ./etc/resolv.conf # k3s: written by pu
 ./k3s # k3s: written by pu
 ./k3sha/images/aa an archive
@@ -190,7 +190,7 @@ func TestFilesAroundK3s(t *testing.T) {
 ./rancher/agent/images/theirs.tar theirs`
 	run(all, there)
 	run(all, there) // again
-	run("REGISTRY_FILES="+packed(t, map[string]string{"ca.pem": "ANOTHER"}), `./etc/registries/ca.pem ANOTHER
+	run("REGISTRY_FILES="+packed(t, map[string]string{"ca.pem": "ANOTHER"}), `./etc/k3sha-registries/ca.pem ANOTHER
 ./k3sha/releases/v1/images.tar.zst the release's images
 ./rancher/agent/images/theirs.tar theirs`)
 	write("/etc/registries.yaml", "mirrors: of somebody else")
@@ -248,5 +248,27 @@ esac`)
 	_, stderr, err := shell(t, dir, "K3S_VERSION=v1\nMANIFESTS="+packed(t, map[string]string{"other.yaml": "ours"}), []string{"lib.sh", "lib-k3s.sh", "lib-etcd.sh", "converge-server.sh"}, "manifests")
 	if want := "k3s-server-01: converge: k3s applies " + dir + "/rancher/server/manifests/other.yml already, by the same name; take it away, or give the manifest another name in k3s.manifests"; err == nil || stderr != want {
 		t.Errorf("%v %s", err, stderr)
+	}
+}
+
+// A data disk is found by its serial number as the kernel has it, whatever udev calls it.
+func TestDisksAreFoundByTheirNumbers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, number := range map[string]string{"sda": "", "sdb": "longhorn", "sdc": "ceph"} {
+		if err := os.MkdirAll(dir+"/"+name+"/device", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if number != "" {
+			if err := os.WriteFile(dir+"/"+name+"/device/vpd_pg80", []byte("\x00\x80\x00\x08"+number), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, want := range map[string]string{"longhorn": "/dev/sdb", "ceph": "/dev/sdc", "long": "none"} {
+		out, stderr, err := shell(t, dir, "", []string{"lib.sh", "lib-disks.sh"}, "blocks="+dir+"\ndisk_of "+name+" || echo none")
+		if err != nil || out != want {
+			t.Errorf("%s is %q, want %s: %v %s", name, out, want, err, stderr)
+		}
 	}
 }

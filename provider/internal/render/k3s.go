@@ -117,7 +117,13 @@ func s3Keys(s Secrets) string {
 	return fmt.Sprintf("etcd-s3-access-key: %s\netcd-s3-secret-key: %s\n", jsonText(s.S3AccessKey), jsonText(s.S3SecretKey))
 }
 
-func jsonText(text string) string { return jsonOf(text) }
+func jsonText(text string) string {
+	out, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // a string
+	}
+	return string(out)
+}
 
 // jsonOf renders a value as YAML, too.
 func jsonOf(value any) string {

@@ -18,6 +18,8 @@ type Secrets struct {
 	// Change counts how often what k3s is started with has changed on the node: a change that was begun, failed, and is taken back runs the step
 	// again, which the state believes to be as it was.
 	Change int
+	// ManifestChange counts the same for manifests, for which nothing restarts.
+	ManifestChange int
 }
 
 // variable is one line of a script's head.
@@ -135,7 +137,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			return []string{"lib.sh", "lib-packages.sh", "prepare-loadbalancer.sh"}, append(vars, proxyVars(s, secrets.Leaves)...)
 		}
 		vars = append(vars, proxyVars(s, secrets.Leaves)...)
-		return []string{"lib.sh", "lib-packages.sh", "prepare-k3s.sh"}, append(append(vars,
+		return []string{"lib.sh", "lib-packages.sh", "lib-disks.sh", "prepare-k3s.sh"}, append(append(vars,
 			variable{"K3S_VERSION", s.K3s.Version}, variable{"MIRROR", s.K3s.Mirror},
 			variable{"BINARY_SHA256", s.K3s.BinarySHA256}, variable{"SCRIPT_SHA256", s.K3s.ScriptSHA256}), fetched(s, n)...)
 	case topology.VM, topology.Contact, topology.Converge, topology.Admit, topology.Release, topology.Access, topology.Start:
@@ -153,7 +155,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"LB_CHECK", toolPath("lb-check")}, variable{"VRRP_LISTEN", toolPath("vrrp-listen")},
 			variable{"VIPS", vips(s)}, variable{"LB_ADDRESSES", addresses(p)}), statsVars(s, secrets)...)
 	case topology.Server:
-		return []string{"lib.sh", "lib-k3s.sh", "lib-etcd.sh", "converge-server.sh"}, append(slices.Concat(vars, k3s, aroundVars(s, secrets.Leaves), manifestVars(s, secrets.Leaves), s3Vars(s, secrets)),
+		return []string{"lib.sh", "lib-k3s.sh", "lib-etcd.sh", "converge-server.sh"}, append(slices.Concat(vars, k3s, aroundVars(s, secrets.Leaves), manifestVars(s, secrets), s3Vars(s, secrets)),
 			variable{"VIP_WAIT", "120"}, variable{"VM", s.Name + "-" + topology.StepName(topology.VM, n.Name)}, variable{"START", s.Servers.StartOver},
 			variable{"TOKEN", secrets.Token}, variable{"AGENT_TOKEN", secrets.AgentToken},
 			variable{"CA", secrets.CA}, variable{"CA_HASH", secrets.CAHash},

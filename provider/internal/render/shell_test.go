@@ -260,7 +260,7 @@ func TestPrepareFetchesAndVerifies(t *testing.T) {
 				c.change(files)
 			}
 			dir := releases(t, files)
-			_, stderr, err := shell(t, dir, "K3S_VERSION="+version+" MIRROR= BINARY_SHA256= SCRIPT_SHA256=\n"+c.head, []string{"lib.sh", "lib-packages.sh", "prepare-k3s.sh"}, "")
+			_, stderr, err := shell(t, dir, "K3S_VERSION="+version+" MIRROR= BINARY_SHA256= SCRIPT_SHA256=\n"+c.head, []string{"lib.sh", "lib-packages.sh", "lib-disks.sh", "prepare-k3s.sh"}, "")
 			got := strings.ReplaceAll(strings.TrimPrefix(stderr, "k3s-server-01: converge: "), "at "+dir+"/k3sha", "at DIR/k3sha")
 			if got != c.want || (err == nil) != (c.want == "") {
 				t.Fatalf("got %q (%v), want %q", got, err, c.want)

@@ -73,6 +73,8 @@ func (v *validator) dataDisks(group string, disks []DataDisk) {
 		switch {
 		case !diskName.MatchString(d.Name):
 			v.add(at+".name", "%q is not the name of a data disk; use up to 12 lower-case letters, digits and hyphens, like longhorn: it becomes its serial number and its label", d.Name)
+		case d.Name == "cidata" || d.Name == "config-2":
+			v.add(at+".name", "%q is the label of cloud-init's own drive; give another", d.Name)
 		case names[d.Name]:
 			v.add(at+".name", "%q is listed twice; give each disk its own", d.Name)
 		}
@@ -97,8 +99,10 @@ func (v *validator) dataDisks(group string, disks []DataDisk) {
 			v.add(at+".mountPoint", "%q is not the path of a folder; write it in full, like /var/lib/longhorn", m)
 		case slices.Contains(ofSystem, m) || strings.HasPrefix(m, "/etc/") || strings.HasPrefix(m, "/proc/") || strings.HasPrefix(m, "/sys/") || strings.HasPrefix(m, "/dev/") || strings.HasPrefix(m, "/run/"):
 			v.add(at+".mountPoint", "%s is the system's own; give a folder of what is to be on the disk, like /var/lib/longhorn", m)
-		case m == "/var/lib/rancher" || strings.HasPrefix(m, "/var/lib/rancher/k3s/server"):
-			v.add(at+".mountPoint", "%s holds what makes a server this server; give a folder of volumes, like /var/lib/rancher/k3s/storage", m)
+		case m == "/var/lib/rancher" || m == "/var/lib/rancher/k3s" || strings.HasPrefix(m, "/var/lib/rancher/k3s/server") || strings.HasPrefix(m, "/var/lib/rancher/k3s/agent"):
+			v.add(at+".mountPoint", "%s holds what makes a node this node; give a folder of volumes, like /var/lib/rancher/k3s/storage", m)
+		case slices.ContainsFunc(disks[:i], func(before DataDisk) bool { return strings.HasPrefix(before.MountPoint, m+"/") }):
+			v.add(at+".mountPoint", "%s holds the folder of a disk before it in the list; put this one before that", m)
 		case mounts[m]:
 			v.add(at+".mountPoint", "%s is that of another disk; give each its own", m)
 		}

@@ -272,6 +272,42 @@ func (v *validator) options(field string, config map[string]any, others optionRo
 	}
 }
 
+// CheckLeaves checks options of k3s with the values of leaves in their places, and returns what is wrong with those.
+func CheckLeaves(s Spec, leaves map[string]string) []Problem {
+	fill := func(config map[string]any) map[string]any {
+		out := map[string]any{}
+		for key, value := range config {
+			items, isList := value.([]any)
+			if !isList {
+				items = []any{value}
+			}
+			filled := make([]any, len(items))
+			for i, item := range items {
+				filled[i] = item
+				text, _ := item.(string)
+				if path, isLeaf := strings.CutPrefix(text, LeafMark); isLeaf && leaves[path] != "" {
+					filled[i] = leaves[path]
+				}
+			}
+			out[key] = filled
+			if !isList {
+				out[key] = filled[0]
+			}
+		}
+		return out
+	}
+	v := &validator{spec: s, miscount: map[string]bool{}}
+	v.options("serverConfig", fill(s.K3s.ServerConfig), onWorker)
+	v.options("workerConfig", fill(s.K3s.WorkerConfig), onServer)
+	var out []Problem
+	for _, p := range v.problems {
+		if _, isLeaf := leaves[p.Path]; isLeaf {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 func (v *validator) optionValue(path, name string, kind optionKind, value any) {
 	wrong := func(what string) { v.add(path, "is %s; k3s takes %s", what, kind) }
 	switch value := value.(type) {
@@ -444,8 +480,8 @@ func (v *validator) listItem(path, name, item string) {
 
 // etcdMembership are etcd's arguments by which its members are what they are.
 var etcdMembership = []string{
-	"advertise-client-urls", "data-dir", "force-new-cluster", "initial-advertise-peer-urls", "initial-cluster", "initial-cluster-state",
-	"initial-cluster-token", "listen-client-urls", "listen-metrics-urls", "listen-peer-urls", "name",
+	"advertise-client-urls", "config-file", "data-dir", "force-new-cluster", "initial-advertise-peer-urls", "initial-cluster", "initial-cluster-state",
+	"initial-cluster-token", "listen-client-urls", "listen-metrics-urls", "listen-peer-urls", "name", "wal-dir",
 }
 
 // etcdTimers are etcd's arguments that have inputs of their own.

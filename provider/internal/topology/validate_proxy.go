@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -53,12 +54,26 @@ func (s Spec) WithoutProxy() []string {
 		out = append(out, s.Network.Endpoint)
 	}
 	// Programs that know no networks, like curl before 7.86, know the addresses of what nodes fetch from.
-	if u, err := url.Parse(s.K3s.Mirror); err == nil {
-		if addr, err := netip.ParseAddr(u.Hostname()); err == nil && s.near(addr) {
-			out = append(out, addr.String())
+	for _, text := range s.fetched() {
+		if u, err := url.Parse(text); err == nil {
+			if addr, err := netip.ParseAddr(u.Hostname()); err == nil && s.near(addr) && !slices.Contains(out, addr.String()) {
+				out = append(out, addr.String())
+			}
 		}
 	}
-	return append(out, s.Network.Proxy.NoProxy...)
+	return append(append(out, s.Servers.Others...), s.Network.Proxy.NoProxy...)
+}
+
+// fetched are the URLs from which steps on nodes fetch.
+func (s Spec) fetched() []string {
+	out := []string{s.K3s.Mirror}
+	for _, name := range sortedKeys(s.K3s.Images) {
+		out = append(out, s.K3s.Images[name].URL)
+	}
+	for _, name := range sortedKeys(s.K3s.Manifests) {
+		out = append(out, s.K3s.Manifests[name].URL)
+	}
+	return out
 }
 
 // near says whether an address is in a network that is reached without the proxy.

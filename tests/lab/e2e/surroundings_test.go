@@ -309,7 +309,7 @@ func TestLongSurroundings(t *testing.T) {
 			p.until("", 5*time.Second, "-n", "kube-system", "get", kind, "--ignore-not-found", "-o", "name")
 		}
 		for _, node := range kubernetesNodes() {
-			if got := p.in(node, "", "sh", "-c", "ls -d /etc/rancher/k3s/registries* /etc/rancher/k3s/resolv.conf /etc/default/k3s* /var/lib/rancher/k3s/agent/images/* /var/lib/k3sha/images/* /var/lib/k3sha/manifests/* 2>/dev/null; grep -l example.org /etc/systemd/system/k3s*.env; true"); got != "" {
+			if got := p.in(node, "", "sh", "-c", "ls -d /etc/rancher/k3s/registries* /etc/rancher/k3s/k3sha-registries /etc/rancher/k3s/resolv.conf /etc/default/k3s* /var/lib/rancher/k3s/agent/images/* /var/lib/k3sha/images/* /var/lib/k3sha/manifests/* 2>/dev/null; grep -l example.org /etc/systemd/system/k3s*.env; true"); got != "" {
 				t.Errorf("%s still has %s", node, got)
 			}
 		}

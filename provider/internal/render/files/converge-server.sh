@@ -5,7 +5,7 @@ s3=$etc/config.yaml.d/k3sha-s3.yaml
 right=/var/lib/k3sha/right
 SECRETS="$TOKEN
 $AGENT_TOKEN
-$REGISTRY_SECRETS
+$AROUND_SECRETS
 $(printf '%s\n' "${S3_KEYS:-}" | sed -n 's/^[^:]*: "\(.*\)"$/\1/p')" # what no journal line may show
 lock
 
@@ -120,7 +120,8 @@ manifests() {
 	dir=$data/server/manifests/k3sha
 	if [ -z "$MANIFESTS" ] && [ ! -d "$dir" ]; then return 0; fi
 	new=$(mktemp -d)
-	printf '%s' "$MANIFESTS" | base64 -d | tar -x -C "$new" -f - 2>/dev/null || [ -z "$MANIFESTS" ]
+	trap 'rm -rf "$new"' EXIT
+	[ -z "$MANIFESTS" ] || printf '%s' "$MANIFESTS" | base64 -d | tar -x -C "$new" -f - || die "cannot unpack the manifests to $new; is the disk full?"
 	while read -r name sum _; do
 		[ -n "$name" ] || continue
 		[ -s "/var/lib/k3sha/manifests/$sum" ] || die "/var/lib/k3sha/manifests/$sum is gone; remove nothing there, and run pulumi up --replace on this node's prepare step"
@@ -151,6 +152,7 @@ LIST
 		case "$MANIFEST_FILES" in *" ${file##*/} "*) ;; *) rm -f "$file" ;; esac
 	done
 	rm -rf "$new"
+	trap - EXIT
 }
 
 # forget FILE: an emptied manifest goes when k3s has seen it empty, and with it what k3s remembers of it.

@@ -1,6 +1,6 @@
 # Shared by the steps that install and start k3s.
 : "${RESTORE:=}" "${S3_KEYS:=}" "${S3_CA:=}"
-: "${AROUND:=}" "${REGISTRIES:=}" "${REGISTRY_FILES:=}" "${REGISTRY_SECRETS:=}" "${PROXY:=}" "${AIRGAP:=}" "${RESOLV:=}" "${IMAGES:=}"
+: "${AROUND:=}" "${REGISTRIES:=}" "${REGISTRY_FILES:=}" "${AROUND_SECRETS:=}" "${PROXY:=}" "${AIRGAP:=}" "${RESOLV:=}" "${IMAGES:=}"
 data=/var/lib/rancher/k3s
 etc=/etc/rancher/k3s
 started=/var/lib/k3sha/started     # hash of what the running k3s was started with
@@ -44,63 +44,63 @@ configure() {
 	around
 }
 
-# around: what k3s reads besides its configuration. What is not asked for any more goes.
+# around: what k3s reads besides its configuration. What is asked for no more goes right before k3s starts without it: until then it runs with it.
 around() {
 	owned $etc/registries.yaml "$REGISTRIES"
 	owned "/etc/default/$UNIT" "$PROXY" # k3s' unit reads its environment from there
 	owned $etc/resolv.conf "$RESOLV"
-	unpack $etc/registries "$REGISTRY_FILES"
-	images=$data/agent/images
-	list=$(mktemp)
-	if [ -n "$AIRGAP" ]; then
-		echo k3sha-release.tar.zst >"$list"
-		import "/var/lib/k3sha/releases/$K3S_VERSION/images.tar.zst" k3sha-release.tar.zst
+	if [ -n "$REGISTRY_FILES" ]; then
+		mkdir -p $etc/k3sha-registries
+		printf '%s' "$REGISTRY_FILES" | base64 -d | tar -x -C $etc/k3sha-registries -f - || die "cannot write the registries' certificates to $etc/k3sha-registries; is the disk full?"
 	fi
+	[ -z "$AIRGAP" ] || import "/var/lib/k3sha/releases/$K3S_VERSION/images.tar.zst" k3sha-release.tar.zst
 	while read -r name ending sum _; do
-		[ -n "$name" ] || continue
-		echo "k3sha-$name$ending" >>"$list"
-		import "/var/lib/k3sha/images/$sum" "k3sha-$name$ending"
+		[ -z "$name" ] || import "/var/lib/k3sha/images/$sum" "k3sha-$name$ending"
 	done <<LIST
 $IMAGES
 LIST
-	for file in "$images"/k3sha-*; do
-		[ ! -e "$file" ] || grep -qxF "${file##*/}" "$list" || rm -f "$file"
+}
+
+# unasked: what k3s is not to start with any more.
+unasked() {
+	[ -n "$REGISTRIES" ] || gone $etc/registries.yaml
+	[ -n "$PROXY" ] || gone "/etc/default/$UNIT"
+	[ -n "$RESOLV" ] || gone $etc/resolv.conf
+	names=$(printf '%s' "$REGISTRY_FILES" | base64 -d | tar -t -f - 2>/dev/null) || names=
+	for file in $etc/k3sha-registries/*; do
+		[ ! -e "$file" ] || printf '%s\n' "$names" | grep -qxF "${file##*/}" || rm -f "$file"
 	done
-	rm -f "$list"
+	[ -n "$names" ] || rm -rf $etc/k3sha-registries
+	names=$(printf '%s\n' "$IMAGES" | awk 'NF { print "k3sha-" $1 $2 }')
+	[ -z "$AIRGAP" ] || names="$names
+k3sha-release.tar.zst"
+	for file in $data/agent/images/k3sha-*; do
+		[ ! -e "$file" ] || printf '%s\n' "$names" | grep -qxF "${file##*/}" || rm -f "$file"
+	done
 	for file in /var/lib/k3sha/images/*; do
 		case "$IMAGES" in *" ${file##*/} "*) ;; *) rm -f "$file" ;; esac
 	done
 }
 
-# owned FILE CONTENT: a file that is there if it is asked for. Somebody else's is neither taken away nor overwritten.
-owned() {
-	if [ -e "$1" ] && ! head -n 1 "$1" | grep -q 'written by pulumi-k3sha'; then
-		[ -z "$2" ] || die "$1 on this machine is somebody else's, and would be overwritten; take it away, or out of the template"
-	elif [ -n "$2" ]; then
-		put 0600 "$1" "$2"
-	else
-		rm -f "$1"
-	fi
-}
+# ours FILE: it was written here.
+ours() { head -n 1 "$1" 2>/dev/null | grep -q 'written by pulumi-k3sha'; }
+gone() { ! ours "$1" || rm -f "$1"; }
 
-# unpack DIR ARCHIVE: the folder has the archive's files, and no others.
-unpack() {
-	if [ -z "$2" ]; then
-		rm -rf "$1"
-		return 0
+# owned FILE CONTENT: the file is there, if it is asked for. Somebody else's is not overwritten. What somebody has written there meanwhile, k3s may
+# run with: it starts anew then.
+owned() {
+	[ -n "$2" ] || return 0
+	if [ -e "$1" ]; then
+		ours "$1" || die "$1 on this machine is somebody else's, and would be overwritten; take it away, or out of the template"
+		printf '%s' "$2" | cmp -s - "$1" || rm -f $started
 	fi
-	mkdir -p "$1"
-	printf '%s' "$2" | base64 -d | tar -x -C "$1" -f -
-	printf '%s' "$2" | base64 -d | tar -t -f - >"$1.list"
-	for file in "$1"/*; do
-		grep -qxF "${file##*/}" "$1.list" || rm -f "$file"
-	done
-	rm -f "$1.list"
+	put 0600 "$1" "$2"
 }
 
 # import FILE NAME: an archive of images lies where k3s imports it when it starts.
 import() {
 	[ -s "$1" ] || die "$1 is gone; remove nothing there, and run pulumi up --replace on this node's prepare step"
+	images=$data/agent/images
 	mkdir -p "$images"
 	if [ "$(stat -c %d:%i "$1")" != "$(stat -c %d:%i "$images/$2" 2>/dev/null)" ]; then
 		ln -f "$1" "$images/$2.k3sha-new" 2>/dev/null || cp "$1" "$images/$2.k3sha-new"
@@ -167,6 +167,7 @@ start_k3s() {
 	rm -f $started
 	systemctl reset-failed "$UNIT" 2>/dev/null || true
 	former=$(invocation)
+	unasked
 	systemctl restart --no-block "$UNIT"
 }
 former=

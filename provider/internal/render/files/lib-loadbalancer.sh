@@ -30,10 +30,12 @@ apply_haproxy() {
 	put 0644 /etc/systemd/system/haproxy.service.d/k3sha.conf "$HAPROXY_UNIT"
 	found=$(haproxy -c -q -f "$candidate" 2>&1) ||
 		die "HAProxy rejects its new configuration, the old one stays: $found; check loadBalancers.extraLines"
-	# The new configuration names them no more.
-	[ -n "$STATS_CERTIFICATE" ] || rm -f $conf/stats.pem $conf/stats-password
 	if [ "$(haproxy_sum)" != "$(cat $conf/applied 2>/dev/null)" ] || ! cmp -s "$candidate" /etc/haproxy/haproxy.cfg || ! systemctl is-active -q haproxy; then
 		take_haproxy
+	fi
+	if [ -z "$STATS_CERTIFICATE" ] && [ -e $conf/stats.pem ]; then # named no more
+		rm -f $conf/stats.pem $conf/stats-password
+		haproxy_sum >$conf/applied
 	fi
 	wait_until 20 curl -sf -o /dev/null --max-time 2 "http://127.0.0.1:$STATUS_PORT/alive" ||
 		die_of haproxy "HAProxy does not answer on port $STATUS_PORT 20 s after a reload; see its journal above"

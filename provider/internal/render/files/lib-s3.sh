@@ -3,6 +3,12 @@
 SECRETS="${SECRETS}
 $S3_ACCESS_KEY
 $S3_SECRET_KEY"
+# By the proxy that k3s goes by.
+https_proxy=$(sed -n 's/^HTTPS_PROXY=//p' /etc/default/k3s 2>/dev/null) || true
+no_proxy=$(sed -n 's/^NO_PROXY=//p' /etc/default/k3s 2>/dev/null) || true
+export https_proxy no_proxy
+SECRETS="$SECRETS
+$https_proxy"
 
 # s3 PATH FILE: fetches an object, or a list, into a file.
 s3() {

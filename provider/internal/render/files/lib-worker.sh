@@ -1,7 +1,7 @@
 # What a worker's step is made of.
 TOKEN="K10$CA_HASH::node:$AGENT_TOKEN"
 SECRETS="$AGENT_TOKEN
-$REGISTRY_SECRETS" # what no journal line may show
+$AROUND_SECRETS" # what no journal line may show
 
 kubectl() { k3s kubectl --kubeconfig $data/agent/kubelet.kubeconfig --request-timeout=5s "$@" 2>/dev/null; }
 

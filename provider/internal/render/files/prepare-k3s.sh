@@ -1,85 +1,11 @@
 # Fetches and verifies the k3s release, and what else k3s gets as files. Changes nothing that runs.
-: "${AIRGAP:=}" "${IMAGES:=}" "${MANIFEST_FILES:=}" "${DISKS:=}" "${UNIT:=}"
+: "${AIRGAP:=}" "${IMAGES:=}" "${MANIFEST_FILES:=}"
 lock
 programs <<LIST
 curl curl
 LIST
 guest_agent
-if [ -n "$DISKS" ]; then
-	programs <<-LIST
-		mkfs.ext4 e2fsprogs
-		blkid util-linux
-	LIST
-fi
-case "
-$DISKS" in *"
-"*" xfs "*)
-	programs <<-LIST
-		mkfs.xfs xfsprogs
-	LIST
-	;;
-esac
-
-# mount_unit NAME FILESYSTEM FOLDER: how it is mounted. k3s does not start without it, the machine does.
-mount_unit() {
-	cat <<-MOUNT
-		# written by pulumi-k3sha; changes made here are overwritten.
-		[Unit]
-		Description=Data disk $1
-		Before=$UNIT.service
-		[Mount]
-		What=/dev/disk/by-label/$1
-		Where=$3
-		Type=$2
-		[Install]
-		RequiredBy=$UNIT.service
-	MOUNT
-}
-
-# data_disk NAME FILESYSTEM FOLDER: a data disk, known by its serial number, is formatted if it is blank, mounted by its label before k3s starts,
-# and its file system as large as the disk.
-data_disk() {
-	link=/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_$1
-	there() { [ -b "$link" ]; }
-	wait_until 60 there || die "there is no disk with the serial number $1 ($link); look at the VM's disks in Proxmox VE, then run pulumi up again"
-	device=$(readlink -f "$link")
-	holds=$(blkid -p -o value -s TYPE -s PTTYPE "$device" | head -n 1) || true
-	if [ -z "$holds" ]; then
-		[ "$(head -c 1048576 "$device" | tr -d '\0' | head -c 1 | wc -c)" = 0 ] ||
-			die "the disk $1 ($device) is not blank, and holds nothing that is known here; it is not formatted. If it is nobody's, empty it: dd if=/dev/zero of=$device bs=1M count=1; then run pulumi up again"
-		"mkfs.$2" -q -L "$1" "$device" >/dev/null 2>&1 || die "cannot make $2 on the disk $1 ($device)"
-	elif [ "$holds" != "$2" ] || [ "$(blkid -p -o value -s LABEL "$device")" != "$1" ]; then
-		die "the disk $1 ($device) holds something already ($holds, labelled $(blkid -p -o value -s LABEL "$device" || true)), and is not formatted anew; set dataDisks' fileSystem to what it is, or, if it is nobody's, empty it: dd if=/dev/zero of=$device bs=1M count=1; then run pulumi up again"
-	fi
-	if ! mountpoint -q "$3"; then
-		[ ! -d "$3" ] || [ -z "$(ls -A "$3")" ] || die "$3 has something in it, which the disk $1 would hide; move it away, then run pulumi up again"
-		mkdir -p "$3"
-		chmod 0755 "$3"
-	fi
-	mount=$(systemd-escape --path --suffix=mount "$3")
-	for file in /etc/systemd/system/*.mount; do # of the same disk, at another folder
-		if [ "${file##*/}" != "$mount" ] && grep -qxF "What=/dev/disk/by-label/$1" "$file" 2>/dev/null; then
-			systemctl disable -q "${file##*/}"
-			rm -f "$file"
-		fi
-	done
-	put 0644 "/etc/systemd/system/$mount" "$(mount_unit "$1" "$2" "$3")
-"
-	systemctl daemon-reload
-	systemctl enable -q "$mount"
-	labelled() { [ -b "/dev/disk/by-label/$1" ]; }
-	wait_until 30 labelled "$1" || die "the disk $1 ($device) has its label, and udev does not show it as /dev/disk/by-label/$1; look at udevadm info $device"
-	systemctl start "$mount" || die_of "$mount" "the disk $1 cannot be mounted at $3"
-	case $2 in
-	ext4) found=$(resize2fs "$device" 2>&1) || die "cannot let the file system on the disk $1 grow: $found" ;;
-	xfs) found=$(xfs_growfs "$3" 2>&1) || die "cannot let the file system on the disk $1 grow: $found" ;;
-	esac
-}
-while read -r name filesystem folder _; do
-	[ -z "$name" ] || data_disk "$name" "$filesystem" "$folder"
-done <<LIST
-$DISKS
-LIST
+data_disks
 release=/var/lib/k3sha/releases/$K3S_VERSION
 case $(uname -m) in
 x86_64) arch=amd64 binary=k3s ;;
