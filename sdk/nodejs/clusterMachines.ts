@@ -58,6 +58,10 @@ export class ClusterMachines extends pulumi.CustomResource {
      */
     declare public readonly machines: pulumi.Output<{[key: string]: outputs.Machine}>;
     /**
+     * The same of manifests.
+     */
+    declare public /*out*/ readonly manifestChanges: pulumi.Output<number | undefined>;
+    /**
      * Those that the last change makes anew.
      */
     declare public /*out*/ readonly renewed: pulumi.Output<string[]>;
@@ -69,6 +73,10 @@ export class ClusterMachines extends pulumi.CustomResource {
      * What from, by name, where that is something else.
      */
     declare public readonly seeds: pulumi.Output<{[key: string]: outputs.MachineSeed} | undefined>;
+    /**
+     * Hashes of what nodes are sent besides their configuration, as they were then.
+     */
+    declare public readonly sent: pulumi.Output<{[key: string]: string} | undefined>;
 
     /**
      * Create a ClusterMachines resource with the given unique name, arguments, and options.
@@ -94,10 +102,12 @@ export class ClusterMachines extends pulumi.CustomResource {
             resourceInputs["machines"] = args?.machines;
             resourceInputs["seed"] = args?.seed;
             resourceInputs["seeds"] = args?.seeds;
+            resourceInputs["sent"] = args?.sent ? pulumi.secret(args.sent) : undefined;
             resourceInputs["change"] = undefined /*out*/;
             resourceInputs["changes"] = undefined /*out*/;
             resourceInputs["hashes"] = undefined /*out*/;
             resourceInputs["k3sChanges"] = undefined /*out*/;
+            resourceInputs["manifestChanges"] = undefined /*out*/;
             resourceInputs["renewed"] = undefined /*out*/;
         } else {
             resourceInputs["change"] = undefined /*out*/;
@@ -105,11 +115,15 @@ export class ClusterMachines extends pulumi.CustomResource {
             resourceInputs["hashes"] = undefined /*out*/;
             resourceInputs["k3sChanges"] = undefined /*out*/;
             resourceInputs["machines"] = undefined /*out*/;
+            resourceInputs["manifestChanges"] = undefined /*out*/;
             resourceInputs["renewed"] = undefined /*out*/;
             resourceInputs["seed"] = undefined /*out*/;
             resourceInputs["seeds"] = undefined /*out*/;
+            resourceInputs["sent"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
+        const secretOpts = { additionalSecretOutputs: ["sent"] };
+        opts = pulumi.mergeOptions(opts, secretOpts);
         super(ClusterMachines.__pulumiType, name, resourceInputs, opts);
     }
 }
@@ -142,4 +156,10 @@ export interface ClusterMachinesArgs {
      * Change: none; it counts for those that a higher generation makes anew.
      */
     seeds?: pulumi.Input<{[key: string]: pulumi.Input<inputs.MachineSeedArgs>} | undefined>;
+    /**
+     * Hashes of what nodes are sent besides it, passwords and manifests among it: `servers`, `workers`, `manifests`.
+     *
+     * Change: in place.
+     */
+    sent?: pulumi.Input<{[key: string]: pulumi.Input<string>} | undefined>;
 }

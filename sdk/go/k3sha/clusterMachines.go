@@ -26,12 +26,16 @@ type ClusterMachines struct {
 	K3sChanges pulumi.IntMapOutput `pulumi:"k3sChanges"`
 	// The VMs by name.
 	Machines MachineMapOutput `pulumi:"machines"`
+	// The same of manifests.
+	ManifestChanges pulumi.IntPtrOutput `pulumi:"manifestChanges"`
 	// Those that the last change makes anew.
 	Renewed pulumi.StringArrayOutput `pulumi:"renewed"`
 	// What from.
 	Seed MachineSeedOutput `pulumi:"seed"`
 	// What from, by name, where that is something else.
 	Seeds MachineSeedMapOutput `pulumi:"seeds"`
+	// Hashes of what nodes are sent besides their configuration, as they were then.
+	Sent pulumi.StringMapOutput `pulumi:"sent"`
 }
 
 // NewClusterMachines registers a new resource with the given unique name, arguments, and options.
@@ -50,6 +54,13 @@ func NewClusterMachines(ctx *pulumi.Context,
 	if args.Seed == nil {
 		return nil, errors.New("invalid value for required argument 'Seed'")
 	}
+	if args.Sent != nil {
+		args.Sent = pulumi.ToSecret(args.Sent).(pulumi.StringMapInput)
+	}
+	secrets := pulumi.AdditionalSecretOutputs([]string{
+		"sent",
+	})
+	opts = append(opts, secrets)
 	opts = internal.PkgResourceDefaultOpts(opts)
 	var resource ClusterMachines
 	err := ctx.RegisterResource("k3sha:index:ClusterMachines", name, args, &resource, opts...)
@@ -99,6 +110,10 @@ type clusterMachinesArgs struct {
 	//
 	// Change: none; it counts for those that a higher generation makes anew.
 	Seeds map[string]MachineSeed `pulumi:"seeds"`
+	// Hashes of what nodes are sent besides it, passwords and manifests among it: `servers`, `workers`, `manifests`.
+	//
+	// Change: in place.
+	Sent map[string]string `pulumi:"sent"`
 }
 
 // The set of arguments for constructing a ClusterMachines resource.
@@ -119,6 +134,10 @@ type ClusterMachinesArgs struct {
 	//
 	// Change: none; it counts for those that a higher generation makes anew.
 	Seeds MachineSeedMapInput
+	// Hashes of what nodes are sent besides it, passwords and manifests among it: `servers`, `workers`, `manifests`.
+	//
+	// Change: in place.
+	Sent pulumi.StringMapInput
 }
 
 func (ClusterMachinesArgs) ElementType() reflect.Type {
@@ -233,6 +252,11 @@ func (o ClusterMachinesOutput) Machines() MachineMapOutput {
 	return o.ApplyT(func(v *ClusterMachines) MachineMapOutput { return v.Machines }).(MachineMapOutput)
 }
 
+// The same of manifests.
+func (o ClusterMachinesOutput) ManifestChanges() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *ClusterMachines) pulumi.IntPtrOutput { return v.ManifestChanges }).(pulumi.IntPtrOutput)
+}
+
 // Those that the last change makes anew.
 func (o ClusterMachinesOutput) Renewed() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *ClusterMachines) pulumi.StringArrayOutput { return v.Renewed }).(pulumi.StringArrayOutput)
@@ -246,6 +270,11 @@ func (o ClusterMachinesOutput) Seed() MachineSeedOutput {
 // What from, by name, where that is something else.
 func (o ClusterMachinesOutput) Seeds() MachineSeedMapOutput {
 	return o.ApplyT(func(v *ClusterMachines) MachineSeedMapOutput { return v.Seeds }).(MachineSeedMapOutput)
+}
+
+// Hashes of what nodes are sent besides their configuration, as they were then.
+func (o ClusterMachinesOutput) Sent() pulumi.StringMapOutput {
+	return o.ApplyT(func(v *ClusterMachines) pulumi.StringMapOutput { return v.Sent }).(pulumi.StringMapOutput)
 }
 
 type ClusterMachinesArrayOutput struct{ *pulumi.OutputState }

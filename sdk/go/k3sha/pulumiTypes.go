@@ -702,7 +702,7 @@ type DataDisk struct {
 	//
 	// Change: it is mounted there, too; the former place stays until the VM restarts.
 	MountPoint *string `pulumi:"mountPoint"`
-	// Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system.
+	// Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`lsblk -o PATH,SERIAL`), and the label of its file system.
 	//
 	// Change: refused at preview, for VMs that stay.
 	//
@@ -777,7 +777,7 @@ type DataDiskArgs struct {
 	//
 	// Change: it is mounted there, too; the former place stays until the VM restarts.
 	MountPoint *string `pulumi:"mountPoint"`
-	// Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system.
+	// Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`lsblk -o PATH,SERIAL`), and the label of its file system.
 	//
 	// Change: refused at preview, for VMs that stay.
 	//
@@ -915,7 +915,7 @@ func (o DataDiskOutput) MountPoint() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v DataDisk) *string { return v.MountPoint }).(pulumi.StringPtrOutput)
 }
 
-// Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system.
+// Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`lsblk -o PATH,SERIAL`), and the label of its file system.
 //
 // Change: refused at preview, for VMs that stay.
 //

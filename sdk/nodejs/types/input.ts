@@ -175,7 +175,7 @@ export interface DataDiskArgs {
      */
     mountPoint?: string;
     /**
-     * Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system.
+     * Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`lsblk -o PATH,SERIAL`), and the label of its file system.
      *
      * Change: refused at preview, for VMs that stay.
      *

@@ -507,7 +507,7 @@ class DataDiskArgsDict(TypedDict):
     """
     name: _builtins.str
     """
-    Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system.
+    Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`lsblk -o PATH,SERIAL`), and the label of its file system.
 
     Change: refused at preview, for VMs that stay.
 
@@ -605,7 +605,7 @@ class DataDiskArgs:
         """
         One more disk of each VM of a group, blank at first: for Longhorn, Ceph, or volumes of local-path. It goes with its VM. The first is `scsi1` in Proxmox VE, and so on.
 
-        :param _builtins.str name: Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system.
+        :param _builtins.str name: Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`lsblk -o PATH,SERIAL`), and the label of its file system.
                
                Change: refused at preview, for VMs that stay.
                
@@ -680,7 +680,7 @@ class DataDiskArgs:
     @pulumi.getter
     def name(self) -> _builtins.str:
         """
-        Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_<name>`), and the label of its file system.
+        Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`lsblk -o PATH,SERIAL`), and the label of its file system.
 
         Change: refused at preview, for VMs that stay.
 

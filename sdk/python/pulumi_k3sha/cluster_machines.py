@@ -24,7 +24,8 @@ class ClusterMachinesArgs:
                  configuration: pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]],
                  machines: pulumi.Input[Mapping[str, pulumi.Input['MachineArgs']]],
                  seed: pulumi.Input['MachineSeedArgs'],
-                 seeds: pulumi.Input[Optional[Mapping[str, pulumi.Input['MachineSeedArgs']]]] = None):
+                 seeds: pulumi.Input[Optional[Mapping[str, pulumi.Input['MachineSeedArgs']]]] = None,
+                 sent: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None):
         """
         The set of arguments for constructing a ClusterMachines resource.
 
@@ -40,12 +41,17 @@ class ClusterMachinesArgs:
         :param pulumi.Input[Mapping[str, pulumi.Input['MachineSeedArgs']]] seeds: What those are made from that have another template, or storage, by name.
                
                Change: none; it counts for those that a higher generation makes anew.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] sent: Hashes of what nodes are sent besides it, passwords and manifests among it: `servers`, `workers`, `manifests`.
+               
+               Change: in place.
         """
         pulumi.set(__self__, "configuration", configuration)
         pulumi.set(__self__, "machines", machines)
         pulumi.set(__self__, "seed", seed)
         if seeds is not None:
             pulumi.set(__self__, "seeds", seeds)
+        if sent is not None:
+            pulumi.set(__self__, "sent", sent)
 
     @_builtins.property
     @pulumi.getter
@@ -103,6 +109,20 @@ class ClusterMachinesArgs:
     def seeds(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input['MachineSeedArgs']]]]):
         pulumi.set(self, "seeds", value)
 
+    @_builtins.property
+    @pulumi.getter
+    def sent(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
+        """
+        Hashes of what nodes are sent besides it, passwords and manifests among it: `servers`, `workers`, `manifests`.
+
+        Change: in place.
+        """
+        return pulumi.get(self, "sent")
+
+    @sent.setter
+    def sent(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]):
+        pulumi.set(self, "sent", value)
+
 
 @pulumi.type_token("k3sha:index:ClusterMachines")
 class ClusterMachines(pulumi.CustomResource):
@@ -114,6 +134,7 @@ class ClusterMachines(pulumi.CustomResource):
                  machines: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['MachineArgs', 'MachineArgsDict']]]]] = None,
                  seed: pulumi.Input[Optional[Union['MachineSeedArgs', 'MachineSeedArgsDict']]] = None,
                  seeds: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['MachineSeedArgs', 'MachineSeedArgsDict']]]]] = None,
+                 sent: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  __props__=None):
         """
         What a cluster's VMs were last meant to be. A K3sHaCluster makes its own, before its VMs; it is not meant for programs. It creates nothing outside of the state. It refuses at preview what would destroy a living cluster: addresses and VM ids changed, disks that shrink. Where no cluster has come up yet, `pulumi up --replace '**-machines'` passes by it.
@@ -132,6 +153,9 @@ class ClusterMachines(pulumi.CustomResource):
         :param pulumi.Input[Mapping[str, pulumi.Input[Union['MachineSeedArgs', 'MachineSeedArgsDict']]]] seeds: What those are made from that have another template, or storage, by name.
                
                Change: none; it counts for those that a higher generation makes anew.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] sent: Hashes of what nodes are sent besides it, passwords and manifests among it: `servers`, `workers`, `manifests`.
+               
+               Change: in place.
         """
         ...
     @overload
@@ -161,6 +185,7 @@ class ClusterMachines(pulumi.CustomResource):
                  machines: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['MachineArgs', 'MachineArgsDict']]]]] = None,
                  seed: pulumi.Input[Optional[Union['MachineSeedArgs', 'MachineSeedArgsDict']]] = None,
                  seeds: pulumi.Input[Optional[Mapping[str, pulumi.Input[Union['MachineSeedArgs', 'MachineSeedArgsDict']]]]] = None,
+                 sent: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
         if not isinstance(opts, pulumi.ResourceOptions):
@@ -180,11 +205,15 @@ class ClusterMachines(pulumi.CustomResource):
                 raise TypeError("Missing required property 'seed'")
             __props__.__dict__["seed"] = seed
             __props__.__dict__["seeds"] = seeds
+            __props__.__dict__["sent"] = None if sent is None else pulumi.Output.secret(sent)
             __props__.__dict__["change"] = None
             __props__.__dict__["changes"] = None
             __props__.__dict__["hashes"] = None
             __props__.__dict__["k3s_changes"] = None
+            __props__.__dict__["manifest_changes"] = None
             __props__.__dict__["renewed"] = None
+        secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["sent"])
+        opts = pulumi.ResourceOptions.merge(opts, secret_opts)
         super(ClusterMachines, __self__).__init__(
             'k3sha:index:ClusterMachines',
             resource_name,
@@ -212,9 +241,11 @@ class ClusterMachines(pulumi.CustomResource):
         __props__.__dict__["hashes"] = None
         __props__.__dict__["k3s_changes"] = None
         __props__.__dict__["machines"] = None
+        __props__.__dict__["manifest_changes"] = None
         __props__.__dict__["renewed"] = None
         __props__.__dict__["seed"] = None
         __props__.__dict__["seeds"] = None
+        __props__.__dict__["sent"] = None
         return ClusterMachines(resource_name, opts=opts, __props__=__props__)
 
     @_builtins.property
@@ -258,6 +289,14 @@ class ClusterMachines(pulumi.CustomResource):
         return pulumi.get(self, "machines")
 
     @_builtins.property
+    @pulumi.getter(name="manifestChanges")
+    def manifest_changes(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        The same of manifests.
+        """
+        return pulumi.get(self, "manifest_changes")
+
+    @_builtins.property
     @pulumi.getter
     def renewed(self) -> pulumi.Output[Sequence[_builtins.str]]:
         """
@@ -280,4 +319,12 @@ class ClusterMachines(pulumi.CustomResource):
         What from, by name, where that is something else.
         """
         return pulumi.get(self, "seeds")
+
+    @_builtins.property
+    @pulumi.getter
+    def sent(self) -> pulumi.Output[Optional[Mapping[str, _builtins.str]]]:
+        """
+        Hashes of what nodes are sent besides their configuration, as they were then.
+        """
+        return pulumi.get(self, "sent")
 

@@ -140,7 +140,7 @@ func TestLongDisks(t *testing.T) {
 		p.in("k3s-worker-01", "", "mkfs.ext4", "-q", "-L", "theirs", disk)
 		with(longhorn("3") + strings.Replace(raw, "size: 1", "size: 1, mountPoint: /srv/raw", 1) + third)
 		_, out, err := p.try(3*time.Minute, "up", "--yes", "--skip-preview")
-		want := ") holds something already (ext4, labelled theirs), and is not formatted anew; set dataDisks' fileSystem to what it is, or, if it is nobody's, empty it: dd if=/dev/zero of=/dev/loop"
+		want := ") holds something already (ext4, labelled theirs), and is not formatted anew; set dataDisks' fileSystem to what it is. If it is nobody's, empty it: dd if=/dev/zero of=/dev/loop"
 		if flat := strings.Join(strings.Fields(out), " "); err == nil || !strings.Contains(flat, "k3s-worker-01: prepare: the disk raw (/dev/loop") || !strings.Contains(flat, want) {
 			t.Errorf("no %q (%v) in:\n%s", want, err, tail(out))
 		}

@@ -67,14 +67,14 @@ unasked() {
 	[ -n "$PROXY" ] || gone "/etc/default/$UNIT"
 	[ -n "$RESOLV" ] || gone $etc/resolv.conf
 	names=$(printf '%s' "$REGISTRY_FILES" | base64 -d | tar -t -f - 2>/dev/null) || names=
-	for file in $etc/k3sha-registries/*; do
+	for file in "$etc"/k3sha-registries/*; do
 		[ ! -e "$file" ] || printf '%s\n' "$names" | grep -qxF "${file##*/}" || rm -f "$file"
 	done
 	[ -n "$names" ] || rm -rf $etc/k3sha-registries
 	names=$(printf '%s\n' "$IMAGES" | awk 'NF { print "k3sha-" $1 $2 }')
 	[ -z "$AIRGAP" ] || names="$names
 k3sha-release.tar.zst"
-	for file in $data/agent/images/k3sha-*; do
+	for file in "$data"/agent/images/k3sha-*; do
 		[ ! -e "$file" ] || printf '%s\n' "$names" | grep -qxF "${file##*/}" || rm -f "$file"
 	done
 	for file in /var/lib/k3sha/images/*; do

@@ -96,6 +96,20 @@ public class ClusterMachines extends com.pulumi.resources.CustomResource {
         return this.machines;
     }
     /**
+     * The same of manifests.
+     * 
+     */
+    @Export(name="manifestChanges", refs={Integer.class}, tree="[0]")
+    private Output</* @Nullable */ Integer> manifestChanges;
+
+    /**
+     * @return The same of manifests.
+     * 
+     */
+    public Output<Optional<Integer>> manifestChanges() {
+        return Codegen.optional(this.manifestChanges);
+    }
+    /**
      * Those that the last change makes anew.
      * 
      */
@@ -136,6 +150,20 @@ public class ClusterMachines extends com.pulumi.resources.CustomResource {
      */
     public Output<Optional<Map<String,MachineSeed>>> seeds() {
         return Codegen.optional(this.seeds);
+    }
+    /**
+     * Hashes of what nodes are sent besides their configuration, as they were then.
+     * 
+     */
+    @Export(name="sent", refs={Map.class,String.class}, tree="[0,1,1]")
+    private Output</* @Nullable */ Map<String,String>> sent;
+
+    /**
+     * @return Hashes of what nodes are sent besides their configuration, as they were then.
+     * 
+     */
+    public Output<Optional<Map<String,String>>> sent() {
+        return Codegen.optional(this.sent);
     }
 
     /**
@@ -178,6 +206,9 @@ public class ClusterMachines extends com.pulumi.resources.CustomResource {
         var defaultOptions = com.pulumi.resources.CustomResourceOptions.builder()
             .version(Utilities.getVersion())
             .pluginDownloadURL("github://api.github.com/k3sha/pulumi-k3sha")
+            .additionalSecretOutputs(List.of(
+                "sent"
+            ))
             .build();
         return com.pulumi.resources.CustomResourceOptions.merge(defaultOptions, options, id);
     }

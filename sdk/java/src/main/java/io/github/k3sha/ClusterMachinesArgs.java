@@ -95,6 +95,25 @@ public final class ClusterMachinesArgs extends com.pulumi.resources.ResourceArgs
         return Optional.ofNullable(this.seeds);
     }
 
+    /**
+     * Hashes of what nodes are sent besides it, passwords and manifests among it: `servers`, `workers`, `manifests`.
+     * 
+     * Change: in place.
+     * 
+     */
+    @Import(name="sent")
+    private @Nullable Output<Map<String,String>> sent;
+
+    /**
+     * @return Hashes of what nodes are sent besides it, passwords and manifests among it: `servers`, `workers`, `manifests`.
+     * 
+     * Change: in place.
+     * 
+     */
+    public Optional<Output<Map<String,String>>> sent() {
+        return Optional.ofNullable(this.sent);
+    }
+
     private ClusterMachinesArgs() {}
 
     private ClusterMachinesArgs(ClusterMachinesArgs $) {
@@ -102,6 +121,7 @@ public final class ClusterMachinesArgs extends com.pulumi.resources.ResourceArgs
         this.machines = $.machines;
         this.seed = $.seed;
         this.seeds = $.seeds;
+        this.sent = $.sent;
     }
 
     public static Builder builder() {
@@ -220,6 +240,31 @@ public final class ClusterMachinesArgs extends com.pulumi.resources.ResourceArgs
          */
         public Builder seeds(Map<String,MachineSeedArgs> seeds) {
             return seeds(Output.of(seeds));
+        }
+
+        /**
+         * @param sent Hashes of what nodes are sent besides it, passwords and manifests among it: `servers`, `workers`, `manifests`.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder sent(@Nullable Output<Map<String,String>> sent) {
+            $.sent = sent;
+            return this;
+        }
+
+        /**
+         * @param sent Hashes of what nodes are sent besides it, passwords and manifests among it: `servers`, `workers`, `manifests`.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder sent(Map<String,String> sent) {
+            return sent(Output.of(sent));
         }
 
         public ClusterMachinesArgs build() {

@@ -194,7 +194,7 @@ public final class DataDiskArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_&lt;name&gt;`), and the label of its file system.
+     * Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`lsblk -o PATH,SERIAL`), and the label of its file system.
      * 
      * Change: refused at preview, for VMs that stay.
      * 
@@ -205,7 +205,7 @@ public final class DataDiskArgs extends com.pulumi.resources.ResourceArgs {
     private String name;
 
     /**
-     * @return Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_&lt;name&gt;`), and the label of its file system.
+     * @return Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`lsblk -o PATH,SERIAL`), and the label of its file system.
      * 
      * Change: refused at preview, for VMs that stay.
      * 
@@ -411,7 +411,7 @@ public final class DataDiskArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param name Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_&lt;name&gt;`), and the label of its file system.
+         * @param name Up to 12 lower-case letters, digits and hyphens: its serial number in the VM (`lsblk -o PATH,SERIAL`), and the label of its file system.
          * 
          * Change: refused at preview, for VMs that stay.
          * 
