@@ -84,7 +84,7 @@ func TestHAProxyAcceptsItsConfiguration(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/haproxy*.golden")
 	files = slices.DeleteFunc(files, func(file string) bool { return strings.Contains(file, "-unit") })
-	if err != nil || len(files) != 4 {
+	if err != nil || len(files) != 5 {
 		t.Fatalf("no golden files: %v", err)
 	}
 	for _, file := range files {
@@ -93,11 +93,11 @@ func TestHAProxyAcceptsItsConfiguration(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ca, err := exec.Command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null", "-subj", "/CN=ca").Output()
+		ca, err := exec.Command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/stdout", "-subj", "/CN=ca").Output()
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, content := range map[string][]byte{"ca.pem": ca, "haproxy.cfg": []byte(strings.ReplaceAll(string(config), "/etc/haproxy/k3sha", dir))} {
+		for name, content := range map[string][]byte{"ca.pem": ca, "stats.pem": ca, "stats-password": []byte("aa\n"), "haproxy.cfg": []byte(strings.ReplaceAll(string(config), "/etc/haproxy/k3sha", dir))} {
 			if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 				t.Fatal(err)
 			}
