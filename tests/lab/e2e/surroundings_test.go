@@ -247,7 +247,7 @@ func TestLongSurroundings(t *testing.T) {
 		p.t = t
 		before := p.lives()
 		with(proxy, stats(statsPassword), closed+etcd+registries(lab.RegistryPassword)+manifests(strings.Replace(app, "replicas: 2", "replicas: 3", 1)))
-		p.costs("a manifest", []string{"update k3s-converge-k3s-server-01", "update k3s-converge-k3s-server-02", "update k3s-converge-k3s-server-03"})
+		p.costs("a manifest", []string{"update k3s-converge-k3s-server-01", "update k3s-converge-k3s-server-02", "update k3s-converge-k3s-server-03", "update k3s-machines"})
 		p.until("3", 20*time.Second, "get", "deployment", "app", "-o", ready)
 		for node, life := range p.lives() {
 			if life != before[node] {
