@@ -145,6 +145,13 @@ func TestLongDisks(t *testing.T) {
 			t.Errorf("no %q (%v) in:\n%s", want, err, tail(out))
 		}
 		p.in("k3s-worker-01", "", "dd", "if=/dev/zero", "of="+disk, "bs=1M", "count=1", "status=none")
+		p.in("k3s-worker-01", "", "sh", "-c", "mkdir -p /srv/raw && mount -t tmpfs tmpfs /srv/raw")
+		_, out, err = p.try(3*time.Minute, "up", "--yes", "--skip-preview")
+		want = "k3s-worker-01: prepare: something else is mounted at /srv/raw (tmpfs), not the disk raw (/dev/loop"
+		if flat := strings.Join(strings.Fields(out), " "); err == nil || !strings.Contains(flat, want) {
+			t.Errorf("no %q (%v) in:\n%s", want, err, tail(out))
+		}
+		p.in("k3s-worker-01", "", "umount", "/srv/raw")
 		p.up()
 		mounted("/srv/raw", "ext4 raw")
 		written("data of k3s-worker-0")
