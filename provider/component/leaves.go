@@ -89,8 +89,8 @@ func TakeConfigLeaves(inputs resource.PropertyMap) (resource.PropertyMap, map[st
 func CheckConfigLeaves(args K3sHaClusterArgs, leaves map[string]resource.PropertyValue) []topology.Problem {
 	known := map[string]string{}
 	for path, v := range leaves {
-		if text, isKnown := plain(v); isKnown && text.IsString() {
-			known[path] = text.StringValue()
+		if text, given := knownText(v); given {
+			known[path] = text
 		}
 	}
 	var out []topology.Problem
@@ -107,9 +107,8 @@ func isLeaf(v resource.PropertyValue) bool { return v.IsSecret() || v.IsComputed
 func ConfigLeaves(leaves map[string]resource.PropertyValue) map[string]pulumi.StringInput {
 	out := map[string]pulumi.StringInput{}
 	for path, v := range leaves {
-		text, known := plain(v)
-		if known && text.IsString() {
-			out[path] = pulumi.ToSecret(pulumi.String(text.StringValue())).(pulumi.StringOutput)
+		if text, given := knownText(v); given {
+			out[path] = pulumi.ToSecret(pulumi.String(text)).(pulumi.StringOutput)
 		} else {
 			out[path] = pulumi.UnsafeUnknownOutput(nil).ApplyT(func(any) string { return "" }).(pulumi.StringOutput)
 		}

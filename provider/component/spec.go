@@ -113,9 +113,9 @@ func (a K3sHaClusterArgs) around(s *topology.Spec) {
 		s.Network.Proxy = &topology.Proxy{NoProxy: p.NoProxy}
 	}
 	s.K3s.Airgap = value(a.K3s.Airgap)
-	s.K3s.Manifests, s.K3s.Images = map[string]topology.Manifest{}, map[string]topology.RemoteFile{}
+	s.K3s.Manifests, s.K3s.Images = map[string]topology.RemoteFile{}, map[string]topology.RemoteFile{}
 	for name, m := range a.K3s.Manifests {
-		s.K3s.Manifests[name] = topology.Manifest{URL: value(m.URL), SHA256: strings.ToLower(value(m.SHA256))}
+		s.K3s.Manifests[name] = topology.RemoteFile{URL: value(m.URL), SHA256: strings.ToLower(value(m.SHA256))}
 	}
 	for name, image := range a.K3s.Images {
 		s.K3s.Images[name] = topology.RemoteFile{URL: image.URL, SHA256: strings.ToLower(image.SHA256)}

@@ -33,7 +33,7 @@ func Registries(s topology.Spec, leaves map[string]string) (string, map[string]s
 		files[file] = text
 		return path.Join(registriesDir, file)
 	}
-	var out []entry
+	out := map[string]any{}
 	if len(r.Mirrors) > 0 {
 		mirrors := map[string]any{}
 		for host, m := range r.Mirrors {
@@ -46,7 +46,7 @@ func Registries(s topology.Spec, leaves map[string]string) (string, map[string]s
 			}
 			mirrors[host] = mirror
 		}
-		out = append(out, entry{"mirrors", jsonOf(mirrors)})
+		out["mirrors"] = mirrors
 	}
 	if len(r.Configs) > 0 {
 		configs := map[string]any{}
@@ -76,12 +76,9 @@ func Registries(s topology.Spec, leaves map[string]string) (string, map[string]s
 			}
 			configs[host] = config
 		}
-		out = append(out, entry{"configs", jsonOf(configs)})
+		out["configs"] = configs
 	}
-	return fill("k3s-config.yaml.tmpl", struct {
-		Cluster string
-		Entries []entry
-	}{s.ClusterName, out}), files
+	return configFile(s, out), files
 }
 
 var notInFiles = regexp.MustCompile(`[^A-Za-z0-9.-]`)
@@ -138,11 +135,7 @@ func mounts(n topology.Node) string {
 func fetched(s topology.Spec, n topology.Node) []variable {
 	var vars []variable
 	if list := mounts(n); list != "" {
-		unit := "k3s"
-		if n.Role == topology.Worker {
-			unit = "k3s-agent"
-		}
-		vars = append(vars, variable{"DISKS", list}, variable{"UNIT", unit})
+		vars = append(vars, variable{"DISKS", list}, variable{"UNIT", unitOf(n)})
 	}
 	if s.K3s.Airgap {
 		vars = append(vars, variable{"AIRGAP", "yes"})
@@ -222,19 +215,18 @@ func around(s topology.Spec) string {
 
 // images lists archives of images as "name ending sha256 url".
 func images(s topology.Spec) string {
-	var out []string
-	for name, image := range s.K3s.Images {
-		out = append(out, strings.Join([]string{name, topology.Archive(image.URL), image.SHA256, image.URL}, " "))
-	}
-	slices.Sort(out)
-	return strings.Join(out, "\n")
+	return imageList(s, func(image topology.RemoteFile) string { return " " + image.URL })
 }
 
 // imageSums is what is in them.
 func imageSums(s topology.Spec) string {
+	return imageList(s, func(topology.RemoteFile) string { return "" })
+}
+
+func imageList(s topology.Spec, more func(topology.RemoteFile) string) string {
 	var out []string
 	for name, image := range s.K3s.Images {
-		out = append(out, strings.Join([]string{name, topology.Archive(image.URL), image.SHA256}, " "))
+		out = append(out, name+" "+topology.Archive(image.URL)+" "+image.SHA256+more(image))
 	}
 	slices.Sort(out)
 	return strings.Join(out, "\n")

@@ -25,7 +25,7 @@ func closed() topology.Plan {
 		}
 		s.K3s.ServerConfig = map[string]any{"vpn-auth": topology.LeafMark + "k3s.serverConfig.vpn-auth", "etcd-arg": []any{"quota-backend-bytes=1"}, "etcd-arg+": "x=y"}
 		s.K3s.Etcd = topology.Etcd{HeartbeatInterval: 100, ElectionTimeout: 1000}
-		s.K3s.Manifests = map[string]topology.Manifest{"app": {}, "remote": {URL: "https://mirror.example.org/remote.yaml", SHA256: "bb"}}
+		s.K3s.Manifests = map[string]topology.RemoteFile{"app": {}, "remote": {URL: "https://mirror.example.org/remote.yaml", SHA256: "bb"}}
 		s.LoadBalancers.Stats = &topology.Stats{SourceRanges: []string{"10.0.0.0/8"}}
 		s.Leaves = topology.Leaves{
 			topology.ProxyHTTPLeaf, topology.ProxyHTTPSLeaf, topology.StatsPasswordLeaf, topology.ManifestLeaf("app"), "k3s.serverConfig.vpn-auth",
@@ -118,7 +118,7 @@ func TestWhatRestartsK3s(t *testing.T) {
 		"an option's leaf": {func(_ *topology.Plan, l map[string]string) { l["k3s.serverConfig.vpn-auth"] = "x" }, true, false},
 		"a manifest":       {func(_ *topology.Plan, l map[string]string) { l[topology.ManifestLeaf("app")] = "x" }, false, false},
 		"a manifest's file": {func(p *topology.Plan, _ map[string]string) {
-			p.Spec.K3s.Manifests["remote"] = topology.Manifest{URL: "https://a/a.yaml", SHA256: "cc"}
+			p.Spec.K3s.Manifests["remote"] = topology.RemoteFile{URL: "https://a/a.yaml", SHA256: "cc"}
 		}, false, false},
 		"the statistics": {func(_ *topology.Plan, l map[string]string) { l[topology.StatsPasswordLeaf] = "x" }, false, false},
 		"nothing is left": {func(p *topology.Plan, _ map[string]string) {

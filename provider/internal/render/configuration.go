@@ -32,7 +32,7 @@ func Configuration(p topology.Plan) map[string]string {
 		case topology.LoadBalancer:
 			out[KeepalivedFile(n.Name)] = Keepalived(p, n)
 		case topology.Server:
-			out["config.yaml of "+n.Path] = credentials.ReplaceAllString(ServerConfig(p.Spec, each, nil), "$1: (not shown)")
+			out["config.yaml of "+n.Path] = credentials.ReplaceAllString(ServerConfig(p.Spec, each, nil), "$1: "+hidden)
 		case topology.Worker:
 			out["config.yaml of "+n.Path] = WorkerConfig(p.Spec, each, nil)
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
-	"strings"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
@@ -36,32 +35,12 @@ func ServerConfig(s topology.Spec, n topology.Node, leaves map[string]string) st
 
 // resolved is a configuration with the values of its leaves; without them it says that there are some.
 func resolved(config map[string]any, leaves map[string]string) map[string]any {
-	var value func(v any) any
-	value = func(v any) any {
-		switch v := v.(type) {
-		case string:
-			path, isLeaf := strings.CutPrefix(v, topology.LeafMark)
-			switch {
-			case !isLeaf:
-				return v
-			case leaves == nil:
-				return hidden
-			}
-			return leaves[path]
-		case []any:
-			out := make([]any, len(v))
-			for i, item := range v {
-				out[i] = value(item)
-			}
-			return out
+	return topology.FillLeaves(config, func(path string) string {
+		if leaves == nil {
+			return hidden
 		}
-		return v
-	}
-	out := make(map[string]any, len(config))
-	for key, v := range config {
-		out[key] = value(v)
-	}
-	return out
+		return leaves[path]
+	})
 }
 
 // taken takes an option's list out of a configuration, in both of the forms that k3s knows.
@@ -123,17 +102,6 @@ func jsonText(text string) string {
 		panic(err) // a string
 	}
 	return string(out)
-}
-
-// jsonOf renders a value as YAML, too.
-func jsonOf(value any) string {
-	var out strings.Builder
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		panic(err) // strings, and lists and maps of them
-	}
-	return strings.TrimSpace(out.String())
 }
 
 // WorkerConfig renders a worker's config.yaml. It names the VIP and the worker itself, no server.

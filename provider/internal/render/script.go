@@ -120,11 +120,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 	if s.Restore != nil && step.Verb == topology.Converge && n.Role != topology.LoadBalancer {
 		vars = append(vars, variable{"RESTORE", s.Restore.ID})
 	}
-	unit := "k3s"
-	if n.Role == topology.Worker {
-		unit = "k3s-agent"
-	}
-	k3s := []variable{{"UNIT", unit}, {"K3S_VERSION", s.K3s.Version}, {"READY_WAIT", "400"}, {"RESTART", s.K3s.Restart}, {"CHANGE", fmt.Sprint(secrets.Change)}}
+	k3s := []variable{{"UNIT", unitOf(n)}, {"K3S_VERSION", s.K3s.Version}, {"READY_WAIT", "400"}, {"RESTART", s.K3s.Restart}, {"CHANGE", fmt.Sprint(secrets.Change)}}
 
 	switch step.Verb {
 	case topology.Reach:
@@ -163,6 +159,14 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 	case topology.Worker:
 	}
 	return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "converge-worker.sh"}, slices.Concat(vars, k3s, aroundVars(s, secrets.Leaves), workerVars(s, n, secrets))
+}
+
+// unitOf is k3s' systemd unit on a node.
+func unitOf(n topology.Node) string {
+	if n.Role == topology.Worker {
+		return "k3s-agent"
+	}
+	return "k3s"
 }
 
 // s3Vars are what a server's k3s keeps snapshots in S3 with; nothing without it.

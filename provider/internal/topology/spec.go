@@ -186,7 +186,7 @@ type K3s struct {
 	Airgap            bool                  // k3s' own images come from the mirror
 	Images            map[string]RemoteFile // more archives of images
 	Registries        *Registries
-	Manifests         map[string]Manifest
+	Manifests         map[string]RemoteFile
 	BinarySHA256      string
 	ScriptSHA256      string
 	Context           string // of the kubeconfig

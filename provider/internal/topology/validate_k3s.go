@@ -275,26 +275,12 @@ func (v *validator) options(field string, config map[string]any, others optionRo
 // CheckLeaves checks options of k3s with the values of leaves in their places, and returns what is wrong with those.
 func CheckLeaves(s Spec, leaves map[string]string) []Problem {
 	fill := func(config map[string]any) map[string]any {
-		out := map[string]any{}
-		for key, value := range config {
-			items, isList := value.([]any)
-			if !isList {
-				items = []any{value}
+		return FillLeaves(config, func(path string) string {
+			if text, known := leaves[path]; known {
+				return text
 			}
-			filled := make([]any, len(items))
-			for i, item := range items {
-				filled[i] = item
-				text, _ := item.(string)
-				if path, isLeaf := strings.CutPrefix(text, LeafMark); isLeaf && leaves[path] != "" {
-					filled[i] = leaves[path]
-				}
-			}
-			out[key] = filled
-			if !isList {
-				out[key] = filled[0]
-			}
-		}
-		return out
+			return LeafMark + path
+		})
 	}
 	v := &validator{spec: s, miscount: map[string]bool{}}
 	v.options("serverConfig", fill(s.K3s.ServerConfig), onWorker)

@@ -50,7 +50,7 @@ func (v *validator) manifests() {
 		case !content && m.URL == "":
 			v.add(path, "is empty; give content, or url and sha256")
 		case !content:
-			v.remoteFile(path, RemoteFile(m), "https://example.org/manifest.yaml")
+			v.remoteFile(path, m, "https://example.org/manifest.yaml")
 		}
 	}
 }
