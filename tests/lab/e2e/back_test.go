@@ -138,7 +138,7 @@ func TestLongTakenBack(t *testing.T) {
 		p.t = t
 		before := p.lives()
 		p.program("version: "+release, "version: "+next)
-		if out, ended := p.upUntil("k3s-release-cluster updated", 0); ended {
+		if out, ended := p.upUntil("k3s-release-cluster updated", after(0)); ended {
 			t.Fatalf("it had ended: %s", tail(out))
 		}
 		if got := p.restarted(before); len(got) > 0 {
@@ -152,7 +152,7 @@ func TestLongTakenBack(t *testing.T) {
 	t.Run("interrupted after a server", func(t *testing.T) {
 		p.t = t
 		p.program("version: "+release, "version: "+next)
-		if out, ended := p.upUntil("k3s-converge-k3s-server-01 updated", 0); ended {
+		if out, ended := p.upUntil("k3s-converge-k3s-server-01 updated", after(0)); ended {
 			t.Fatalf("it had ended: %s", tail(out))
 		}
 		p.program()
@@ -195,7 +195,7 @@ func TestLongKilled(t *testing.T) {
 				delay = 0
 			}
 			s := p.service(func() {
-				if out, ended := p.upUntil(place, delay); ended {
+				if out, ended := p.upUntil(place, after(delay)); ended {
 					t.Fatalf("it had ended: %s", tail(out))
 				}
 				p.up()

@@ -330,8 +330,7 @@ func (p *place) cluster(version string, names ...string) {
 // members asks a server's own etcd who is in the cluster.
 func (p *place) members(server string) int {
 	p.t.Helper()
-	out := p.in(server, "", "curl", "-s", "--cacert", "/var/lib/rancher/k3s/server/tls/etcd/server-ca.crt", "--cert", "/var/lib/rancher/k3s/server/tls/etcd/client.crt",
-		"--key", "/var/lib/rancher/k3s/server/tls/etcd/client.key", "-d", "{}", "https://127.0.0.1:2379/v3/cluster/member/list")
+	out := p.memberList(server)
 	var list struct {
 		Members []struct {
 			Name      string `json:"name"`
@@ -347,6 +346,12 @@ func (p *place) members(server string) int {
 		}
 	}
 	return len(list.Members)
+}
+
+func (p *place) memberList(server string) string {
+	p.t.Helper()
+	return p.in(server, "", "curl", "-s", "--cacert", "/var/lib/rancher/k3s/server/tls/etcd/server-ca.crt", "--cert", "/var/lib/rancher/k3s/server/tls/etcd/client.crt",
+		"--key", "/var/lib/rancher/k3s/server/tls/etcd/client.key", "-d", "{}", "https://127.0.0.1:2379/v3/cluster/member/list")
 }
 
 // stateResource is a resource of the stack's state.

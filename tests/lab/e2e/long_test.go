@@ -17,10 +17,10 @@ import (
 	"github.com/k3sha/pulumi-k3sha/tests/lab/pve"
 )
 
-// killDuring kills pulumi up, and every plugin it has started, after the step has been at work for a while.
-func (p *place) killDuring(step string, delay time.Duration) {
+// killDuring kills pulumi up, and every plugin it has started, once the step is at work and the moment has come.
+func (p *place) killDuring(step string, moment func()) {
 	p.t.Helper()
-	out, ended := p.upUntil(step+" creating", delay)
+	out, ended := p.upUntil(step+" creating", moment)
 	if ended {
 		p.t.Fatalf("%s never started, the up ended:\n%s", step, tail(out))
 	}
@@ -30,8 +30,25 @@ func (p *place) killDuring(step string, delay time.Duration) {
 	p.t.Logf("killed during %s", step)
 }
 
-// upUntil kills pulumi up, and every plugin it has started, some time after it has printed a text, unless it ends before.
-func (p *place) upUntil(text string, delay time.Duration) (printed string, ended bool) {
+// after is a moment some time after a step has begun.
+func after(d time.Duration) func() { return func() { time.Sleep(d) } }
+
+// starting is the moment at which k3s has begun to start on a server, and is not up: however fast the machine is.
+func (p *place) starting(server string) func() {
+	return p.moment("k3s starts on "+server, func() bool { return p.in(server, "", "systemctl", "is-active", "k3s") == "activating" })
+}
+
+// joining is the moment at which etcd has a server as a member, and k3s is not up on it.
+func (p *place) joining(server, asked string) func() {
+	return p.moment(server+" is a member of etcd", func() bool { return strings.Contains(p.memberList(asked), `"`+server+"-") })
+}
+
+func (p *place) moment(what string, come func() bool) func() {
+	return func() { p.t.Helper(); p.eventually(what, time.Minute, come) }
+}
+
+// upUntil kills pulumi up, and every plugin it has started, at a moment after it has printed a text, unless it ends before.
+func (p *place) upUntil(text string, moment func()) (printed string, ended bool) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Minute)
 	defer cancel()
@@ -48,7 +65,7 @@ func (p *place) upUntil(text string, delay time.Duration) (printed string, ended
 	case <-done:
 		return out.String(), true
 	}
-	time.Sleep(delay)
+	moment()
 	_ = cmd.Process.Kill()
 	<-done
 	p.afterPowerCut()
@@ -92,7 +109,7 @@ func (w *watched) String() string {
 // TestLongInterruptions kills the same cluster's making at one step after the other; each next up goes on.
 func TestLongInterruptions(t *testing.T) {
 	crashed := newPlace(t, newLab(t, "kill", false), "kill")
-	crashed.killDuring("k3s-contact-k3s-lb-02", time.Second)
+	crashed.killDuring("k3s-contact-k3s-lb-02", after(0))
 	crashed.crash()
 	// A new lab of that name begins with nothing: no VM, no process, no namespace of the crashed one.
 	p := newPlace(t, newLab(t, "kill", false), "kill")
@@ -107,10 +124,10 @@ func TestLongInterruptions(t *testing.T) {
 	if err := p.Control("POST", "/fault", pve.Fault{Method: "POST", Path: "/clone$", Times: 2, TaskDelay: 4000}, nil); err != nil {
 		t.Fatal(err)
 	}
-	p.killDuring("k3s-vm-k3s-lb-01", 1500*time.Millisecond)
+	p.killDuring("k3s-vm-k3s-lb-01", after(1500*time.Millisecond))
 	time.Sleep(4 * time.Second)
 	_ = p.Control("POST", "/reset", nil, nil)
-	if out, ended := p.upUntil("k3s-vm-k3s-lb-01 created", 0); ended {
+	if out, ended := p.upUntil("k3s-vm-k3s-lb-01 created", after(0)); ended {
 		if !strings.Contains(out, "already exists") || !strings.Contains(out, "k3s-vm-k3s-lb-") || !strings.Contains(out, "unable to create VM") {
 			t.Errorf("the error names neither VM id nor node: %s", tail(out))
 		}
@@ -120,9 +137,9 @@ func TestLongInterruptions(t *testing.T) {
 		p.removeUnowned(name, vm.ID)
 	}
 
-	p.killDuring("k3s-converge-k3s-server-01", 2*time.Second)
-	p.killDuring("k3s-converge-k3s-server-02", 4*time.Second)
-	p.killDuring("k3s-converge-k3s-server-03", 9*time.Second)
+	p.killDuring("k3s-converge-k3s-server-01", p.starting("k3s-server-01"))
+	p.killDuring("k3s-converge-k3s-server-02", p.starting("k3s-server-02"))
+	p.killDuring("k3s-converge-k3s-server-03", p.joining("k3s-server-03", "k3s-server-01"))
 	p.up()
 	p.cluster(release, kubernetesNodes()...)
 	if n := p.members("k3s-server-01"); n != 3 {

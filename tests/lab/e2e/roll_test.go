@@ -157,7 +157,7 @@ func TestLongRestarts(t *testing.T) {
 	t.Run("killed in the middle", func(t *testing.T) {
 		p.t = t
 		for _, text := range []string{"k3s-vm-k3s-server-01 updating", "k3s-vm-k3s-server-01 updated", "k3s-vm-k3s-server-02 updating"} {
-			if _, ended := p.upUntil(text, 2*time.Second); ended {
+			if _, ended := p.upUntil(text, after(2*time.Second)); ended {
 				t.Logf("the update had ended before %q", text)
 			}
 		}
@@ -227,7 +227,7 @@ func TestLongGenerations(t *testing.T) {
 		p.t = t
 		one := append(slices.Clone(all), "templateId: 9001", "templateId: 9002", `"2": {mac: "BC:24:11:02:57:C8"}`, `"2": {mac: "BC:24:11:02:57:C8", generation: 2}`)
 		p.program(one...)
-		if out, ended := p.upUntil("k3s-contact-k3s-server-02 creating", time.Second); ended {
+		if out, ended := p.upUntil("k3s-contact-k3s-server-02 creating", after(time.Second)); ended {
 			t.Fatalf("it had ended: %s", tail(out))
 		}
 		p.up()

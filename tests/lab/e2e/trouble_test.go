@@ -78,12 +78,12 @@ func TestLongTrouble(t *testing.T) {
 		p.program(one...)
 		// Held up by another run's lease, so that there is a middle.
 		p.otherRun(time.Now())
-		if out, ended := p.upUntil("k3s-admit-k3s-worker-02 deleting", 2*time.Second); ended {
+		if out, ended := p.upUntil("k3s-admit-k3s-worker-02 deleting", after(2*time.Second)); ended {
 			t.Fatalf("it was not killed: %s", tail(out))
 		}
 		p.regained(time.Second)
 		p.program(both...)
-		if out, ended := p.upUntil("k3s-admit-k3s-worker-02 creating", 500*time.Millisecond); ended {
+		if out, ended := p.upUntil("k3s-admit-k3s-worker-02 creating", after(500*time.Millisecond)); ended {
 			t.Fatalf("it was not killed: %s", tail(out))
 		}
 		p.regained(time.Second)
