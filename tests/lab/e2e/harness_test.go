@@ -348,6 +348,7 @@ func (p *place) members(server string) int {
 	return len(list.Members)
 }
 
+// memberList is what a server's own etcd answers to the question for its members.
 func (p *place) memberList(server string) string {
 	p.t.Helper()
 	return p.in(server, "", "curl", "-s", "--cacert", "/var/lib/rancher/k3s/server/tls/etcd/server-ca.crt", "--cert", "/var/lib/rancher/k3s/server/tls/etcd/client.crt",

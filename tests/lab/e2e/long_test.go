@@ -18,37 +18,47 @@ import (
 )
 
 // killDuring kills pulumi up, and every plugin it has started, once the step is at work and the moment has come.
-func (p *place) killDuring(step string, moment func()) {
+func (p *place) killDuring(step string, moment func() bool) {
 	p.t.Helper()
-	out, ended := p.upUntil(step+" creating", moment)
-	if ended {
+	came := false
+	out, ended := p.upUntil(step+" creating", func() bool { came = moment(); return came })
+	switch {
+	case ended:
 		p.t.Fatalf("%s never started, the up ended:\n%s", step, tail(out))
-	}
-	if strings.Contains(out, step+" created") {
+	case !came:
+		p.t.Fatalf("the up ended before its moment in %s came:\n%s", step, tail(out))
+	case strings.Contains(out, step+" created"):
 		p.t.Fatalf("%s was done before the kill", step)
 	}
 	p.t.Logf("killed during %s", step)
 }
 
-// after is a moment some time after a step has begun.
-func after(d time.Duration) func() { return func() { time.Sleep(d) } }
-
-// starting is the moment at which k3s has begun to start on a server, and is not up: however fast the machine is.
-func (p *place) starting(server string) func() {
-	return p.moment("k3s starts on "+server, func() bool { return p.in(server, "", "systemctl", "is-active", "k3s") == "activating" })
+// after is the moment that long after a step has begun.
+func after(d time.Duration) func() bool {
+	var begun time.Time
+	return func() bool {
+		if begun.IsZero() {
+			begun = time.Now()
+		}
+		return time.Since(begun) >= d
+	}
 }
 
-// joining is the moment at which etcd has a server as a member, and k3s is not up on it.
-func (p *place) joining(server, asked string) func() {
-	return p.moment(server+" is a member of etcd", func() bool { return strings.Contains(p.memberList(asked), `"`+server+"-") })
+// starting is the moment at which k3s begins to start on a server, however fast the machine is.
+func (p *place) starting(server string) func() bool {
+	return func() bool {
+		return p.in(server, "", "systemctl", "show", "--property", "ActiveState", "--value", "k3s") == "activating"
+	}
 }
 
-func (p *place) moment(what string, come func() bool) func() {
-	return func() { p.t.Helper(); p.eventually(what, time.Minute, come) }
+// joining is the moment at which etcd has a server as a member, as another one tells.
+func (p *place) joining(server, asked string) func() bool {
+	return func() bool { return strings.Contains(p.memberList(asked), `"`+server+"-") }
 }
 
-// upUntil kills pulumi up, and every plugin it has started, at a moment after it has printed a text, unless it ends before.
-func (p *place) upUntil(text string, moment func()) (printed string, ended bool) {
+// upUntil kills pulumi up, and every plugin it has started, at a moment after it has printed a text. It says whether the up had ended before
+// that text; one that ends between the two is no more to be killed.
+func (p *place) upUntil(text string, moment func() bool) (printed string, ended bool) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Minute)
 	defer cancel()
@@ -65,7 +75,13 @@ func (p *place) upUntil(text string, moment func()) (printed string, ended bool)
 	case <-done:
 		return out.String(), true
 	}
-	moment()
+	for over := false; !over && !moment(); {
+		select {
+		case <-done:
+			over = true
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 	_ = cmd.Process.Kill()
 	<-done
 	p.afterPowerCut()
@@ -133,21 +149,21 @@ func TestLongInterruptions(t *testing.T) {
 		}
 		t.Log("the next up stops at the foreign VM id, as it must; removing what the killed clone left, by hand")
 	}
-	clear := func() {
+	sweep := func() {
 		t.Helper()
 		for name, vm := range mustVMs(t, p) {
 			p.removeUnowned(name, vm.ID)
 		}
 	}
-	clear()
+	sweep()
 
 	// Workers are cloned meanwhile: what a kill leaves of a clone goes by hand, too.
 	p.killDuring("k3s-converge-k3s-server-01", p.starting("k3s-server-01"))
-	clear()
+	sweep()
 	p.killDuring("k3s-converge-k3s-server-02", p.starting("k3s-server-02"))
-	clear()
+	sweep()
 	p.killDuring("k3s-converge-k3s-server-03", p.joining("k3s-server-03", "k3s-server-01"))
-	clear()
+	sweep()
 	p.up()
 	p.cluster(release, kubernetesNodes()...)
 	if n := p.members("k3s-server-01"); n != 3 {
