@@ -69,7 +69,7 @@ type ProxmoxArgs struct {
 type NetworkArgs struct {
 	CIDR         string   `pulumi:"cidr"`
 	Gateway      string   `pulumi:"gateway"`
-	VIP          string   `pulumi:"vip"`
+	VIP          *string  `pulumi:"vip,optional"`
 	Endpoint     *string  `pulumi:"endpoint,optional"`
 	DNS          []string `pulumi:"dns,optional"`
 	SearchDomain *string  `pulumi:"searchDomain,optional"`
@@ -231,6 +231,12 @@ type LoadBalancersArgs struct {
 	Forward         []ForwardArgs       `pulumi:"forward,optional"`
 	VIPs            map[string]VIPArgs  `pulumi:"vips,optional"`
 	Stats           *StatsArgs          `pulumi:"stats,optional"`
+	External        *ExternalArgs       `pulumi:"external,optional"`
+}
+
+// ExternalArgs is a load balancer that is not the program's.
+type ExternalArgs struct {
+	Endpoint string `pulumi:"endpoint"`
 }
 
 // StatsArgs is HAProxy's statistics page.
@@ -377,6 +383,8 @@ type K3sHaCluster struct {
 
 	Nodes NodeInfoMapOutput `pulumi:"nodes"`
 
+	Backend BackendOutput `pulumi:"backend"`
+
 	RecoveryBundle    pulumi.StringOutput `pulumi:"recoveryBundle" provider:"secret"`
 	CertificatesUntil pulumi.StringOutput `pulumi:"certificatesUntil"`
 
@@ -390,4 +398,25 @@ type NodeInfo struct {
 	MAC         string   `pulumi:"mac"`
 	VMID        int      `pulumi:"vmId"`
 	ProxmoxNode string   `pulumi:"proxmoxNode"`
+}
+
+// Backend is what a load balancer in front of the servers has to know.
+type Backend struct {
+	Servers []BackendServer `pulumi:"servers"`
+	Check   BackendCheck    `pulumi:"check"`
+}
+
+// BackendServer is where a server takes connections for the API.
+type BackendServer struct {
+	Name    string `pulumi:"name"`
+	Address string `pulumi:"address"`
+	Port    int    `pulumi:"port"`
+}
+
+// BackendCheck is how a load balancer sees that a server is ready.
+type BackendCheck struct {
+	Scheme   string `pulumi:"scheme"`
+	Method   string `pulumi:"method"`
+	Path     string `pulumi:"path"`
+	Statuses []int  `pulumi:"statuses"`
 }

@@ -98,6 +98,12 @@ func (b *bootstrap) step(step topology.Step) error {
 			return err
 		}
 		b.finish(step, start, start.Node)
+	case topology.Balance:
+		balanced, err := b.newBalanced(step)
+		if err != nil {
+			return err
+		}
+		b.finish(step, balanced, idOf(balanced))
 	case topology.Settle:
 		settled, err := b.newSettled(step)
 		if err != nil {

@@ -74,6 +74,8 @@ func (m *mocks) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 		out["smbios"] = resource.NewObjectProperty(resource.PropertyMap{"serial": resource.NewStringProperty("k3sha-of-" + args.Name)})
 	case strings.Contains(args.Name, "-converge-k3s-server-"):
 		out["stdout"] = resource.NewStringProperty(map[string]string{"1": "2027-03-01T00:00:00Z", "2": "", "3": "2027-01-31T12:00:00Z"}[args.Name[len(args.Name)-1:]])
+	case strings.HasSuffix(args.TypeToken, ":CloudImage"):
+		out["url"], out["checksum"], out["algorithm"] = resource.NewStringProperty("https://example.org/of-its-list"), resource.NewStringProperty("abcdef0123456789"), resource.NewStringProperty("sha512")
 	case strings.Contains(args.TypeToken, "Command"):
 		out["stdout"] = resource.NewStringProperty("")
 	}
@@ -124,7 +126,7 @@ func reference(private string) component.K3sHaClusterArgs {
 	return component.K3sHaClusterArgs{
 		ClusterName: "k3s",
 		Proxmox:     component.ProxmoxArgs{Nodes: []string{"pve1", "pve2", "pve3"}, TemplateID: pulumi.Int(9000), Tags: []string{"Prod", "k3s"}},
-		Network:     component.NetworkArgs{CIDR: "192.168.1.0/24", Gateway: "192.168.1.1", VIP: "192.168.1.220"},
+		Network:     component.NetworkArgs{CIDR: "192.168.1.0/24", Gateway: "192.168.1.1", VIP: new("192.168.1.220")},
 		Servers:     &component.ServersArgs{FirstAddress: ptr("192.168.1.201")},
 		Workers: map[string]component.WorkerArgs{
 			"worker": {Count: ptr(2), FirstAddress: ptr("192.168.1.211")},
@@ -648,7 +650,7 @@ func TestProblemsStopEverythingAtOnce(t *testing.T) {
 	t.Parallel()
 	private, _ := newKey(t)
 	args := reference(private)
-	args.Network.VIP, args.Servers.Count, args.Proxmox.TemplateID = "192.168.1.201", ptr(2), nil
+	args.Network.VIP, args.Servers.Count, args.Proxmox.TemplateID = new("192.168.1.201"), ptr(2), nil
 	resources, _, err := construct(t, args)
 	want := `K3sHaCluster "prod" has 3 problems:
   servers.count: 2 servers tolerate no more losses than 1; use an odd number: 1, 3, 5 or 7

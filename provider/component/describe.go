@@ -46,6 +46,7 @@ func (c *K3sHaCluster) Annotate(a infer.Annotator) {
 	a.Describe(&c.CertificatesUntil, "When the first of k3s' own certificates on the servers ends, RFC 3339, as the last step on each of them saw it. k3s renews them when it starts in their last 90 days.")
 	a.Describe(&c.Snapshots, "Snapshots of etcd, the newest first, as the last `pulumi up --refresh`, or change of `backup`, has found them on servers and in S3. Empty without `backup`.")
 	a.Describe(&c.Nodes, "All nodes by name, load balancers included. Known at preview.")
+	a.Describe(&c.Backend, "What a load balancer in front of the servers has to know, if it is not this program's (`loadBalancers.external`). Known at preview.")
 }
 
 // Annotate describes a node of the outputs.
@@ -67,7 +68,7 @@ func (i *K3sHaClusterArgs) Annotate(a infer.Annotator) {
 	a.Describe(&i.Network, "The network that all nodes share.")
 	a.Describe(&i.Servers, fmt.Sprintf("The servers: k3s' control plane with embedded etcd. Default: %d of them.", topology.DefaultServerCount))
 	a.Describe(&i.Workers, "Pools of workers by name. A pool's name is part of its nodes' names: `<clusterName>-<pool>-01`. At most 15 lower-case letters, digits and hyphens. Default: no workers.")
-	a.Describe(&i.LoadBalancers, fmt.Sprintf("The load balancers: HAProxy, and Keepalived for the VIP. Default: %d of them.", topology.DefaultLoadBalancerCount))
+	a.Describe(&i.LoadBalancers, fmt.Sprintf("The load balancers: HAProxy, and Keepalived for the VIP, or an external one. Default: %d of them.", topology.DefaultLoadBalancerCount))
 	a.Describe(&i.K3s, "What is installed on servers and workers, and how it is configured.")
 	a.Describe(&i.Reapply, "Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.\n\nChange: in place.")
 	a.Describe(&i.Backup, "Snapshots of etcd: when, how many, where. Default: k3s' own, each 12 hours, the last five, on the servers themselves."+ofServers)
@@ -101,7 +102,7 @@ func (n *NetworkArgs) Annotate(a infer.Annotator) {
 	a.Describe(n, "The network that all nodes share.")
 	a.Describe(&n.CIDR, "The network, like `192.168.1.0/24`."+reboots+"\n\nUpstream: `initialization.ipConfigs`.")
 	a.Describe(&n.Gateway, "The router's address."+reboots+"\n\nUpstream: `initialization.ipConfigs`.")
-	a.Describe(&n.VIP, "The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate."+"\n\nChange: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.\n\nUpstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.")
+	a.Describe(&n.VIP, "The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate. Required, but with `loadBalancers.external`, whose `endpoint` stands for it."+"\n\nChange: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.\n\nUpstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.")
 	a.Describe(&n.Endpoint, "Host name that resolves to the VIP, like `api.example.org`: it stands in every server's certificate, and as the server in the kubeconfig. Nodes use the VIP itself. Default: none."+
 		"\n\nChange: rolls through the servers one by one; the kubeconfig follows.\n\nUpstream: k3s' `tls-san`.")
 	a.Describe(&n.DNS, "Name servers. Default: the gateway."+reboots+"\n\nUpstream: `initialization.dns.servers`.")
@@ -254,7 +255,43 @@ func (l *LoadBalancersArgs) Annotate(a infer.Annotator) {
 	a.Describe(&l.VIPs, fmt.Sprintf("More virtual addresses by name, each with a VRRP instance and forwards of its own: so that the ingress has another address than the API. "+
 		"The API is not reached there. At most 8; a name is up to 15 lower-case letters, digits and hyphens. Default: none.%s", lbOnly))
 	a.Describe(&l.Stats, "HAProxy's statistics page, and its metrics. Default: none.")
+	a.Describe(&l.External, "A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.\n\nChange: VMs come, or go last, when nodes know the other endpoint.")
 	a.Describe(&l.ExtraLines, "More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none."+lbOnly)
+}
+
+// Annotate describes an external load balancer.
+func (x *ExternalArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "External")
+	a.Describe(x, "A load balancer that is not the program's: a firewall's, a cloud's, a machine of its own. It takes TCP connections at `endpoint` and `loadBalancers.apiPort` and passes them on, TLS as it is, to port 6443 of servers that answer HTTPS GET /readyz with 200 or 401 (`backend` has the list). "+
+		"It must do so before the first update; every update that changes machines makes connections through it until each server has answered, by a certificate of the cluster, and fails after 2 minutes with what is missing.")
+	a.Describe(&x.Endpoint, "Its IPv4 address, or a host name that nodes can resolve, without port. It is in every server's certificate, and nodes join there.\n\nChange: rolls through the servers one by one, then the workers; the kubeconfig follows. The former one must answer until then.\n\nUpstream: k3s' `server` and `tls-san`.")
+}
+
+// Annotate describes what a load balancer has to know.
+func (b *Backend) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Backend")
+	a.Describe(b, "What a load balancer in front of the servers has to know.")
+	a.Describe(&b.Servers, "Where connections go, by slot.")
+	a.Describe(&b.Check, "How it sees which servers are ready.")
+}
+
+// Annotate describes a server behind a load balancer.
+func (b *BackendServer) Annotate(a infer.Annotator) {
+	a.SetToken("index", "BackendServer")
+	a.Describe(b, "A server behind a load balancer.")
+	a.Describe(&b.Name, "Its name.")
+	a.Describe(&b.Address, "Its IPv4 address.")
+	a.Describe(&b.Port, "Port of its API.")
+}
+
+// Annotate describes the check of a load balancer.
+func (b *BackendCheck) Annotate(a infer.Annotator) {
+	a.SetToken("index", "BackendCheck")
+	a.Describe(b, "The request by which a load balancer sees that a server is ready, at the port that connections go to. The certificate is the cluster's own (`caCertificate`).")
+	a.Describe(&b.Scheme, "`https`.")
+	a.Describe(&b.Method, "`GET`.")
+	a.Describe(&b.Path, "`/readyz`.")
+	a.Describe(&b.Statuses, "The answers of a server that is ready: 200, or 401 where it wants a certificate first.")
 }
 
 // Annotate describes a forward.

@@ -61,6 +61,10 @@ type (
 		pulumi.CustomResourceState
 		Version pulumi.StringOutput `pulumi:"k3sVersion"`
 	}
+	balanced struct {
+		pulumi.CustomResourceState
+		Servers pulumi.StringArrayOutput `pulumi:"servers"`
+	}
 	firstContact struct {
 		pulumi.CustomResourceState
 		Instance pulumi.StringOutput `pulumi:"instance"`
@@ -279,6 +283,18 @@ func (b *bootstrap) newSeat(step topology.Step) (*seat, error) {
 	}, &s, append(b.reaching(step), pulumi.DeletedWith(b.identity), pulumi.DeleteBeforeReplace(true))...)
 }
 
+// newBalanced looks through the external load balancer whenever machines have changed.
+func (b *bootstrap) newBalanced(step topology.Step) (*balanced, error) {
+	s, servers := b.plan.Spec, pulumi.StringMap{}
+	for _, n := range b.plan.Servers() {
+		servers[n.Name] = pulumi.String(n.IP)
+	}
+	var r balanced
+	return &r, b.register(resources.BalancedToken, b.childName(step), pulumi.Map{
+		"servers": servers, "endpoint": pulumi.String(render.Endpoint(s)), "changes": b.machines.Changes, "reapply": pulumi.String(s.Reapply),
+	}, &r, b.reaching(step)...)
+}
+
 // newSettled comes last: what has been restarted is back.
 func (b *bootstrap) newSettled(step topology.Step) (*settled, error) {
 	s := b.plan.Spec
@@ -348,6 +364,7 @@ func (b *bootstrap) newOutputs() error {
 		c.Snapshots = pulumi.ToOutput([]resources.Snapshot{}).ApplyT(func(none []resources.Snapshot) []resources.Snapshot { return none }).(SnapshotArrayOutput)
 	}
 	c.Nodes = nodeInfos(b.plan, b.vms)
+	c.Backend = backend(b.plan)
 	// What a remote command gives counts as secret, that the API answers too.
 	c.Summary = pulumi.Unsecret(pulumi.All(c.Nodes, b.settled.Holder, reached).ApplyT(func(v []any) string {
 		on := map[string]string{}

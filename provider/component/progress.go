@@ -153,6 +153,8 @@ func doingWord(step topology.Step) string {
 		return "giving the right to start the"
 	case topology.Reach:
 		return "waiting for the API of the"
+	case topology.Balance:
+		return "looking through the external load balancer of the"
 	case topology.Settle:
 		return "looking at the nodes of the"
 	case topology.Snapshot:

@@ -123,7 +123,7 @@ func (b *bootstrap) connection(step topology.Step) remote.ConnectionArgs {
 	}
 	node := step.Node.Name
 	if step.Verb == topology.Reach {
-		node = b.plan.LoadBalancers()[0].Name
+		node = b.plan.Looks().Name
 	}
 	c.HostKey = b.hostKeys.MapIndex(pulumi.String(node))
 	if bastion := ssh.Bastion; bastion != nil {

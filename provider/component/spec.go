@@ -23,7 +23,7 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 			CloneLanes: value(a.Proxmox.CloneLanes), CloneRetries: value(a.Proxmox.CloneRetries), RestartTogether: value(a.Proxmox.RestartTogether), Spread: topology.Spread(value(a.Proxmox.Spread)),
 		},
 		Network: topology.Network{
-			CIDR: a.Network.CIDR, Gateway: a.Network.Gateway, VIP: a.Network.VIP, Endpoint: value(a.Network.Endpoint),
+			CIDR: a.Network.CIDR, Gateway: a.Network.Gateway, VIP: value(a.Network.VIP), Endpoint: value(a.Network.Endpoint),
 			DNS: a.Network.DNS, SearchDomain: value(a.Network.SearchDomain),
 		},
 		Workers: make(map[string]topology.Pool, len(a.Workers)),
@@ -68,6 +68,9 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 		}
 		if t := g.Stats; t != nil {
 			s.LoadBalancers.Stats = &topology.Stats{User: value(t.User), Port: value(t.Port), SourceRanges: t.SourceRanges}
+		}
+		if x := g.External; x != nil {
+			s.LoadBalancers.External = &topology.External{Endpoint: x.Endpoint, Beside: a.besideExternal()}
 		}
 		for name, vip := range g.VIPs {
 			s.LoadBalancers.VIPs[name] = topology.VIP{Address: vip.Address, VirtualRouterID: value(vip.VirtualRouterID), Forward: forwards(vip.Forward)}

@@ -28,7 +28,7 @@ func main() {
 			ClusterName: "k3s",
 			Proxmox:     k3sha.ProxmoxArgs{Nodes: []string{"pve1"}, TemplateId: pulumi.Int(9000)},
 			Network: k3sha.NetworkArgs{
-				Cidr: "192.168.1.0/24", Gateway: "192.168.1.1", Vip: "192.168.1.220", Endpoint: new("api.example.org"),
+				Cidr: "192.168.1.0/24", Gateway: "192.168.1.1", Vip: new("192.168.1.220"), Endpoint: new("api.example.org"),
 				Proxy: &k3sha.ProxyArgs{Http: proxy, Https: proxy, NoProxy: []string{".example.org"}},
 			},
 			Servers: &k3sha.ServersArgs{FirstAddress: new("192.168.1.201")},

@@ -13,16 +13,18 @@ import (
 	"testing"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
 func TestShellcheckOnWholeScripts(t *testing.T) {
 	t.Parallel()
-	p := cluster(nil)
 	scripts := own()
-	for _, step := range p.Steps {
-		kind := string(step.Verb) + " " + string(step.Node.Role)
-		if scripted(step) && scripts[kind] == "" {
-			scripts[kind] = render.Script(p, step, render.Secrets{})
+	for front, p := range map[string]topology.Plan{"": cluster(nil), " external": cluster(external)} {
+		for _, step := range p.Steps {
+			kind := string(step.Verb) + " " + string(step.Node.Role) + front
+			if scripted(step) && scripts[kind] == "" {
+				scripts[kind] = render.Script(p, step, render.Secrets{})
+			}
 		}
 	}
 	if len(scripts) < 10 {

@@ -18,7 +18,10 @@ var credentials = regexp.MustCompile(`(?m)^(etcd-s3-access-key|etcd-s3-secret-ke
 // Configuration is what machines run with, by file, for a preview to show what changes in it. Credentials are left out. Nodes of one group have the
 // same config.yaml, but for their own names and addresses.
 func Configuration(p topology.Plan) map[string]string {
-	out := map[string]string{HAProxyFile: HAProxy(p)}
+	out := map[string]string{}
+	if p.Spec.LoadBalancers.External == nil {
+		out[HAProxyFile] = HAProxy(p)
+	}
 	if text, _ := Registries(p.Spec, nil); text != "" {
 		out["registries.yaml"] = text
 	}

@@ -29,7 +29,7 @@ func HAProxy(p topology.Plan) string {
 		Cluster: p.Spec.ClusterName, VIP: p.Spec.Network.VIP, Balance: lb.Balance,
 		APIPort: lb.APIPort, StatusPort: lb.StatusPort,
 		CheckInterval: lb.CheckInterval, CheckFall: lb.CheckFall, CheckRise: lb.CheckRise,
-		Servers: bySlot(p.Servers()), LoadBalancers: p.LoadBalancers(), Others: p.Spec.Servers.Others, ExtraLines: lb.ExtraLines,
+		Servers: p.ServersBySlot(), LoadBalancers: p.LoadBalancers(), Others: p.Spec.Servers.Others, ExtraLines: lb.ExtraLines,
 		MaxConn: min(maxConn+len(forwards(p))*maxConnForward, mostConn), MaxConnForward: maxConnForward, Forwards: forwards(p), OtherVIPs: lb.MoreVIPs(), Stats: lb.Stats,
 	})
 }
@@ -94,7 +94,7 @@ func HAProxyUnit(p topology.Plan) string {
 // servers are the arguments of lb-servers.
 func servers(p topology.Plan) string {
 	out := []string{strconv.Itoa(p.Spec.LoadBalancers.CheckRise)}
-	for _, n := range bySlot(p.Servers()) {
+	for _, n := range p.ServersBySlot() {
 		out = append(out, n.Name+"="+n.IP)
 	}
 	for _, address := range p.Spec.Servers.Others {
@@ -135,17 +135,4 @@ func Keepalived(p topology.Plan, node topology.Node) string {
 		StatusPort:     lb.StatusPort, Priority: priority,
 		Preempt: lb.Preempt, Peers: peers, Instances: instances,
 	})
-}
-
-// bySlot undoes the joining order, so that another first server does not reorder the configuration.
-func bySlot(servers []topology.Node) []topology.Node {
-	out := make([]topology.Node, 0, len(servers))
-	for _, n := range servers {
-		at := len(out)
-		for at > 0 && out[at-1].Slot > n.Slot {
-			at--
-		}
-		out = append(out[:at], append([]topology.Node{n}, out[at:]...)...)
-	}
-	return out
 }

@@ -25,13 +25,19 @@ func Inventory(p topology.Plan, bundle pki.Bundle) string {
 		}
 		return out
 	}
-	groups := []group{{Name: "load_balancers", Hosts: hosts(p.LoadBalancers())}, {Name: "servers", Hosts: hosts(bySlot(p.Servers()))}, {Name: "workers"}}
+	var groups []group
+	if p.Spec.LoadBalancers.External == nil {
+		groups = append(groups, group{Name: "load_balancers", Hosts: hosts(p.LoadBalancers())})
+	}
+	workers := group{Name: "workers"}
+	var pools []group
 	for _, pool := range slices.Sorted(maps.Keys(p.Spec.Workers)) {
 		// Ansible takes no hyphens in the names of groups.
 		name := "workers_" + strings.ReplaceAll(pool, "-", "_")
-		groups[2].Children = append(groups[2].Children, name)
-		groups = append(groups, group{Name: name, Hosts: hosts(slices.DeleteFunc(p.Workers(), func(n topology.Node) bool { return n.Pool != pool }))})
+		workers.Children = append(workers.Children, name)
+		pools = append(pools, group{Name: name, Hosts: hosts(slices.DeleteFunc(p.Workers(), func(n topology.Node) bool { return n.Pool != pool }))})
 	}
+	groups = append(append(groups, group{Name: "servers", Hosts: hosts(p.ServersBySlot())}, workers), pools...)
 	jump := ""
 	if b := p.Spec.SSH.Bastion; b != nil {
 		jump = fmt.Sprintf(" -J %s@%s:%d", b.User, b.Host, b.Port)
@@ -64,9 +70,10 @@ func Summary(p topology.Plan, on map[string]string, holder string) string {
 	}
 	return fill("summary.txt.tmpl", struct {
 		Cluster, Version, Endpoint, VIP, Holder string
+		External                                bool
 		Width                                   int
 		VIPs, Forwards                          []string
 		Nodes                                   []topology.Node
 		Backup                                  bool
-	}{s.ClusterName, s.K3s.Version, PublicEndpoint(s), s.Network.VIP, holder, width, vips, ports, nodes, s.Backup != nil})
+	}{s.ClusterName, s.K3s.Version, PublicEndpoint(s), s.Network.VIP, holder, s.LoadBalancers.External != nil, width, vips, ports, nodes, s.Backup != nil})
 }

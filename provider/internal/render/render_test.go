@@ -48,6 +48,11 @@ func cluster(change func(*topology.Spec)) topology.Plan {
 	return topology.NewPlan(topology.ApplyDefaults(s))
 }
 
+// external has a balancer that is not the program's.
+func external(s *topology.Spec) {
+	s.Network.VIP, s.LoadBalancers = "", topology.LoadBalancers{External: &topology.External{Endpoint: "api.example.org"}}
+}
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name+".golden")
@@ -108,6 +113,12 @@ func TestGoldenFiles(t *testing.T) {
 	golden(t, "inventory-bastion", render.Inventory(named, bundle))
 	golden(t, "summary", render.Summary(forwarding, map[string]string{"k3s-server-01": "pve1", "k3s-worker-01": "pve2"}, "k3s-lb-02"))
 	golden(t, "summary-named", render.Summary(named, nil, ""))
+	outside := cluster(external)
+	golden(t, "server-config-external", render.ServerConfig(outside.Spec, outside.Servers()[1], nil))
+	golden(t, "worker-config-external", render.WorkerConfig(outside.Spec, outside.Workers()[0], nil))
+	golden(t, "kubeconfig-external", render.Kubeconfig(outside.Spec, "CA", "CERT", "KEY"))
+	golden(t, "inventory-external", render.Inventory(outside, bundle))
+	golden(t, "summary-external", render.Summary(outside, nil, ""))
 	golden(t, "command", render.Command("ubuntu", 300)+"\n"+render.Command("root", 300)+"\n")
 }
 
@@ -228,16 +239,28 @@ func TestStepsAndToolkitAreTheWholeScript(t *testing.T) {
 	}
 	line := regexp.MustCompile(`(?m)^\. /usr/local/lib/k3sha/steps/([a-z0-9-]+-[0-9a-f]{12}\.sh)\n`)
 	guard := regexp.MustCompile(`(?m)^\[ -r /usr/local/lib/k3sha/steps/lib-[0-9a-f]{12}\.sh \] \|\| .*\n`)
-	p, used := cluster(func(s *topology.Spec) { s.Name = "prod" }), map[string]bool{}
-	for _, step := range p.Steps {
-		if !scripted(step) {
-			continue
+	used := map[string]bool{}
+	own := cluster(func(s *topology.Spec) { s.Name = "prod" })
+	outside := cluster(func(s *topology.Spec) { external(s); s.Name = "prod" })
+	type sending struct {
+		p    topology.Plan
+		step topology.Step
+	}
+	var all []sending
+	for _, p := range []topology.Plan{own, outside} {
+		for _, step := range p.Steps {
+			if scripted(step) {
+				all = append(all, sending{p, step})
+			}
 		}
+	}
+	for _, s := range all {
+		p, step := s.p, s.step
 		secrets := render.Secrets{Token: "t", AgentToken: "a", CA: "c", CAHash: "h"}
 		sent := render.Step(p, step, secrets)
 		machine := step.Node.Name
 		if step.Verb == topology.Reach {
-			machine = "k3s-lb-01" // which has no step of the cluster's own name
+			machine = map[bool]string{true: "k3s-lb-01", false: "k3s-server-01"}[p.Spec.LoadBalancers.External == nil] // which has no step of the cluster's own name
 		}
 		lost := fmt.Sprintf("%s: %s: the parts of the scripts are gone from this machine; bring them back by: pulumi up --replace '**::prod-contact-%s'\n", step.Node.Name, step.Verb, machine)
 		gone := exec.Command("sh")

@@ -32,8 +32,8 @@ func Step(p topology.Plan, step topology.Step, secrets Secrets) string {
 	var b strings.Builder
 	head(&b, vars)
 	machine := step.Node.Name
-	if step.Verb == topology.Reach { // the cluster's own step, on a load balancer
-		machine = p.LoadBalancers()[0].Name
+	if step.Verb == topology.Reach { // the cluster's own step
+		machine = p.Looks().Name
 	}
 	fmt.Fprintf(&b, missingTools, toolPath(parts[0]), step.Node.Name, step.Verb, p.Spec.Name+"-"+topology.StepName(topology.Contact, machine))
 	for _, part := range parts {
@@ -95,7 +95,7 @@ func Deadline(v topology.Verb) int {
 	switch v {
 	case topology.Contact, topology.Prepare, topology.Converge:
 		return 900
-	case topology.VM, topology.Admit, topology.Release, topology.Access, topology.Start, topology.Reach, topology.Settle:
+	case topology.VM, topology.Admit, topology.Release, topology.Access, topology.Start, topology.Reach, topology.Balance, topology.Settle:
 	case topology.Restart:
 		return 400
 	case topology.Snapshot, topology.Backup, topology.Restore: // k3s gives S3 five minutes, and so much is read again
@@ -124,6 +124,9 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 
 	switch step.Verb {
 	case topology.Reach:
+		if s.LoadBalancers.External != nil {
+			return []string{"lib.sh", "reach-endpoint.sh"}, append(vars, endpoint...)
+		}
 		return []string{"lib.sh", "lib-loadbalancer.sh", "reach-cluster.sh"}, append(append(vars, endpoint...), status)
 	case topology.Prepare:
 		if *n.Agent {
@@ -137,7 +140,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"K3S_VERSION", s.K3s.Version}, variable{"MIRROR", s.K3s.Mirror},
 			variable{"BINARY_SHA256", s.K3s.BinarySHA256}, variable{"SCRIPT_SHA256", s.K3s.ScriptSHA256}), fetched(s, n)...)
 	case topology.VM, topology.Contact, topology.Converge, topology.Admit, topology.Release, topology.Access, topology.Start:
-	case topology.Settle, topology.Restart, topology.Snapshot, topology.Restore, topology.Backup:
+	case topology.Balance, topology.Settle, topology.Restart, topology.Snapshot, topology.Restore, topology.Backup:
 	}
 
 	vars = append(vars, endpoint...)

@@ -5,16 +5,25 @@ import (
 	"slices"
 )
 
-// onOneLAN: load balancers of both are on the same bridge and VLAN. VIPs and VRRP are theirs, and the others have to reach them.
+// onOneLAN: load balancers of both are on the same bridge and VLAN. VIPs and VRRP are theirs, and the others have to reach them. Where an
+// external one stands for them, servers are.
 func (s Spec) onOneLAN(other Spec) bool {
-	for _, a := range s.Nodes() {
-		for _, b := range other.Nodes() {
-			if a.Role == LoadBalancer && b.Role == LoadBalancer && a.Bridge == b.Bridge && a.VLAN == b.VLAN {
+	for _, a := range s.front() {
+		for _, b := range other.front() {
+			if a.Bridge == b.Bridge && a.VLAN == b.VLAN {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+func (s Spec) front() []Node {
+	role := LoadBalancer
+	if s.LoadBalancers.External != nil {
+		role = Server
+	}
+	return slices.DeleteFunc(s.Nodes(), func(n Node) bool { return n.Role != role })
 }
 
 // CheckBeside says what a cluster would use that another one on the same Proxmox VE uses already. Reasons have {other} for the
@@ -37,11 +46,18 @@ func CheckBeside(s, other Spec) []Problem {
 		}
 		macs[n.MAC], ids[n.VMID] = n.Name, n.Name
 	}
-	routers := map[int]bool{other.LoadBalancers.VirtualRouterID: true}
+	routers := map[int]bool{}
+	if other.LoadBalancers.External == nil {
+		routers[other.LoadBalancers.VirtualRouterID] = true
+	}
 	for _, vip := range other.LoadBalancers.MoreVIPs() {
 		ips[vip.Address], routers[vip.VirtualRouterID] = "loadBalancers.vips."+vip.Name+" of cluster {other}", true
 	}
-	ips[other.Network.VIP] = "the VIP of cluster {other}"
+	if mine := s.LoadBalancers; mine.External == nil || other.LoadBalancers.External == nil {
+		ips[other.Network.VIP] = other.endpointWord() + " of cluster {other}"
+	} else if s.Network.VIP == other.Network.VIP && mine.APIPort == other.LoadBalancers.APIPort { // one balancer may have several ports
+		add(externalPath, "%s:%d is the endpoint of cluster {other} too; give each its own, or another loadBalancers.apiPort", s.Network.VIP, mine.APIPort)
+	}
 	virtual := func(addressPath, address, routerPath string, router int) {
 		if whose := ips[address]; lan && whose != "" {
 			add(addressPath, "%s is %s too; give each its own", address, whose)
@@ -50,7 +66,11 @@ func CheckBeside(s, other Spec) []Problem {
 			add(routerPath, "%d is the VRRP router id of cluster {other} too, on the same network; give each its own", router)
 		}
 	}
-	virtual("network.vip", s.Network.VIP, "loadBalancers.virtualRouterId", s.LoadBalancers.VirtualRouterID)
+	if s.LoadBalancers.External == nil {
+		virtual("network.vip", s.Network.VIP, "loadBalancers.virtualRouterId", s.LoadBalancers.VirtualRouterID)
+	} else if whose := ips[s.Network.VIP]; lan && whose != "" {
+		add(externalPath, "%s is %s too; give each its own", s.Network.VIP, whose)
+	}
 	for _, vip := range s.LoadBalancers.MoreVIPs() {
 		path := "loadBalancers.vips." + vip.Name
 		virtual(path+".address", vip.Address, path+".virtualRouterId", vip.VirtualRouterID)

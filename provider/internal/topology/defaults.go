@@ -72,34 +72,9 @@ func ApplyDefaults(s Spec) Spec {
 	}
 	s.Workers = pools
 
-	lb := &s.LoadBalancers
-	groupDefaults(&lb.Group, DefaultLoadBalancerCount, DefaultLBCores, DefaultLBMemory)
-	if lb.VirtualRouterID == 0 {
-		lb.VirtualRouterID = routerID(s.ClusterName)
-	}
-	setDefault(&lb.AdvertInterval, DefaultAdvertInterval)
-	setDefault(&lb.Balance, DefaultBalance)
-	setDefault(&lb.CheckInterval, DefaultCheckInterval)
-	setDefault(&lb.CheckFall, DefaultCheckFall)
-	setDefault(&lb.CheckRise, DefaultCheckRise)
-	setDefault(&lb.APIPort, DefaultAPIPort)
-	setDefault(&lb.StatusPort, DefaultStatusPort)
-	lb.Forward = withDefaults(lb.Forward, s.Workers)
-	vips := make(map[string]VIP, len(lb.VIPs))
-	for name, vip := range lb.VIPs {
-		if vip.VirtualRouterID == 0 {
-			vip.VirtualRouterID = routerID(s.ClusterName + " " + name)
-		}
-		vip.Name = name
-		vip.Forward = withDefaults(vip.Forward, s.Workers)
-		vips[name] = vip
-	}
-	lb.VIPs = vips
-	if lb.Stats != nil {
-		stats := *lb.Stats
-		setDefault(&stats.User, DefaultStatsUser)
-		setDefault(&stats.Port, DefaultStatsPort)
-		lb.Stats = &stats
+	s.LoadBalancers.defaults(s)
+	if x := s.LoadBalancers.External; x != nil {
+		s.Network.VIP = x.Endpoint // whatever it is, there is the API
 	}
 
 	if s.K3s.SecretsEncryption == nil {
@@ -120,6 +95,43 @@ func ApplyDefaults(s Spec) Spec {
 		s.SSH.Bastion = &b
 	}
 	return s
+}
+
+// defaults fills the load balancers of a spec. An external one has no VMs, and nothing that is set on them.
+func (lb *LoadBalancers) defaults(s Spec) {
+	setDefault(&lb.APIPort, DefaultAPIPort)
+	if lb.External != nil {
+		none := 0
+		lb.Group = Group{Count: &none}
+		return
+	}
+	groupDefaults(&lb.Group, DefaultLoadBalancerCount, DefaultLBCores, DefaultLBMemory)
+	if lb.VirtualRouterID == 0 {
+		lb.VirtualRouterID = routerID(s.ClusterName)
+	}
+	setDefault(&lb.AdvertInterval, DefaultAdvertInterval)
+	setDefault(&lb.Balance, DefaultBalance)
+	setDefault(&lb.CheckInterval, DefaultCheckInterval)
+	setDefault(&lb.CheckFall, DefaultCheckFall)
+	setDefault(&lb.CheckRise, DefaultCheckRise)
+	setDefault(&lb.StatusPort, DefaultStatusPort)
+	lb.Forward = withDefaults(lb.Forward, s.Workers)
+	vips := make(map[string]VIP, len(lb.VIPs))
+	for name, vip := range lb.VIPs {
+		if vip.VirtualRouterID == 0 {
+			vip.VirtualRouterID = routerID(s.ClusterName + " " + name)
+		}
+		vip.Name = name
+		vip.Forward = withDefaults(vip.Forward, s.Workers)
+		vips[name] = vip
+	}
+	lb.VIPs = vips
+	if lb.Stats != nil {
+		stats := *lb.Stats
+		setDefault(&stats.User, DefaultStatsUser)
+		setDefault(&stats.Port, DefaultStatsPort)
+		lb.Stats = &stats
+	}
 }
 
 func (b *Backups) withDefaults() *Backups {

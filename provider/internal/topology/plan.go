@@ -18,6 +18,7 @@ const (
 	Access  Verb = "access"  // how nodes and cluster are reached, and what lets us in
 	Start   Verb = "start"   // the one right to start the cluster, given to one machine
 	Reach   Verb = "reach"   // wait until the API answers through the VIP
+	Balance Verb = "balance" // an external load balancer leads to every server
 	Settle  Verb = "settle"  // all nodes that were restarted are back
 
 	// These, too, where the program asks for them.
@@ -94,17 +95,24 @@ func NewPlan(s Spec) Plan {
 	}
 	p.add(Admit, first, mayStart...)
 	p.add(Converge, first, StepName(Admit, first.Name), StepName(Release, Cluster))
-	p.add(Reach, Node{Name: Cluster, IP: p.LoadBalancers()[0].IP}, append([]string{StepName(Converge, first.Name)}, balanced...)...)
+	p.add(Reach, Node{Name: Cluster, IP: p.Looks().IP}, append([]string{StepName(Converge, first.Name)}, balanced...)...)
 	serves := []string{StepName(Reach, Cluster)}
 
 	for _, n := range slices.Concat(servers[1:], p.Workers()) {
 		p.add(Admit, n, append([]string{StepName(Prepare, n.Name)}, serves...)...)
 	}
 	joined := p.chain(servers[1:], Admit, serves)
+	if s.LoadBalancers.External != nil {
+		p.add(Balance, Node{Name: Cluster}, joined...)
+	}
 	for _, w := range p.Workers() {
 		p.add(Converge, w, append([]string{StepName(Admit, w.Name)}, joined...)...)
 	}
-	p.add(Settle, Node{Name: Cluster}, p.each(Converge, p.Nodes)...)
+	settled := p.each(Converge, p.Nodes)
+	if s.LoadBalancers.External != nil {
+		settled = append(settled, StepName(Balance, Cluster))
+	}
+	p.add(Settle, Node{Name: Cluster}, settled...)
 	if s.Backup != nil {
 		p.add(Backup, Node{Name: Cluster}, StepName(Settle, Cluster))
 	}
@@ -170,8 +178,17 @@ func (p Plan) Servers() []Node {
 	return servers
 }
 
+// ServerPort is where servers take connections for the API.
+const ServerPort = 6443
+
+// ServersBySlot lists the servers in an order that another first server does not change.
+func (p Plan) ServersBySlot() []Node { return p.byRole(Server) }
+
 // LoadBalancers lists the load balancers by slot; the first one has the highest priority.
 func (p Plan) LoadBalancers() []Node { return p.byRole(LoadBalancer) }
+
+// Looks is the node that looks whether the API answers through the VIP: a load balancer, or the first server where there is none.
+func (p Plan) Looks() Node { return append(p.LoadBalancers(), p.Servers()...)[0] }
 
 // Workers lists the workers by pool and slot.
 func (p Plan) Workers() []Node { return p.byRole(Worker) }

@@ -151,6 +151,13 @@ type LoadBalancers struct {
 	Forward         []Forward
 	VIPs            map[string]VIP // besides the one of the API
 	Stats           *Stats
+	External        *External // instead of VMs
+}
+
+// External is a load balancer that is not the program's: a firewall's, a cloud's, a machine of its own.
+type External struct {
+	Endpoint string   // an IPv4 address, or a host name
+	Beside   []string // inputs that were given and mean nothing with it, by property path
 }
 
 // Forward is a port at a VIP whose connections go to nodes.

@@ -25,9 +25,13 @@ func Validate(s Spec) []Problem {
 	v.labelsAndTaints()
 	v.nodes()
 	v.hardware()
-	v.loadBalancers()
-	v.traffic()
-	v.stats()
+	if v.spec.LoadBalancers.External != nil {
+		v.external()
+	} else {
+		v.loadBalancers()
+		v.traffic()
+		v.stats()
+	}
 	v.k3s()
 	v.registries()
 	v.manifests()

@@ -53,7 +53,7 @@ func (v *validator) counts() {
 	case servers%2 == 0:
 		v.add(field, "%d servers tolerate no more losses than %d; use an odd number: 1, 3, 5 or %d", servers, servers-1, maxServers)
 	}
-	if lbs := size(s.LoadBalancers.Group); lbs == 0 || lbs > maxLoadBalancers {
+	if lbs := size(s.LoadBalancers.Group); s.LoadBalancers.External == nil && (lbs == 0 || lbs > maxLoadBalancers) {
 		v.miscount["loadBalancers"] = true
 		v.add(groupField("loadBalancers", s.LoadBalancers.Group), "%d load balancers cannot hold the VIP; use 1 to %d", lbs, maxLoadBalancers)
 	}
@@ -76,7 +76,7 @@ var startOverPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$`)
 
 // others checks the addresses of servers that are not the program's.
 func (v *validator) others() {
-	own := map[string]string{v.spec.Network.VIP: "the VIP", v.spec.Network.Gateway: "the gateway"}
+	own := map[string]string{v.spec.Network.VIP: v.spec.endpointWord(), v.spec.Network.Gateway: "the gateway"}
 	for _, n := range v.spec.Nodes() {
 		own[n.IP] = n.Name + "'s, which this program makes"
 	}

@@ -564,6 +564,9 @@ func (v *validator) reachable(nets map[string]netip.Prefix) {
 	for i, server := range v.spec.Network.DNS {
 		check(fmt.Sprintf("network.dns[%d]", i), server)
 	}
+	if v.spec.LoadBalancers.External != nil {
+		check(externalPath, v.spec.Network.VIP)
+	}
 	if u, err := url.Parse(v.spec.K3s.Mirror); err == nil {
 		check("k3s.mirror", u.Hostname())
 	}

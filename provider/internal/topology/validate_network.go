@@ -19,11 +19,12 @@ func (v *validator) network() {
 		v.prefix = netip.Prefix{} // one mistake, one line: the addresses are not at fault
 	}
 	gateway := v.lanAddress("network.gateway", n.Gateway, "the router's address", 1)
-	vip := v.lanAddress("network.vip", n.VIP, "a free address for the API", 220)
-	if vip.IsValid() && vip == gateway {
-		v.add("network.vip", "%s is the gateway; choose an address that nothing else uses", n.VIP)
+	if v.spec.LoadBalancers.External == nil {
+		v.vip = v.lanAddress("network.vip", n.VIP, "a free address for the API", 220)
+		if v.vip.IsValid() && v.vip == gateway {
+			v.add("network.vip", "%s is the gateway; choose an address that nothing else uses", n.VIP)
+		}
 	}
-	v.vip = vip
 	v.nameServers()
 	if n.Endpoint != "" && (!hostName(n.Endpoint) || strings.HasPrefix(n.Endpoint, "*")) {
 		v.add("network.endpoint", "%q is not a host name; write one that resolves to the VIP, like api.example.org, without scheme or port", n.Endpoint)
@@ -56,6 +57,9 @@ func (v *validator) cidr(text string) {
 
 // nothingInside: the VIP and all nodes are outside of the network; then it is the network that is wrong.
 func (v *validator) nothingInside() bool {
+	if v.spec.LoadBalancers.External != nil {
+		return false // its endpoint may be anywhere
+	}
 	vip, err := netip.ParseAddr(v.spec.Network.VIP)
 	if err != nil || v.prefix.Contains(vip) {
 		return false

@@ -50,7 +50,10 @@ func (s Spec) WithoutProxy() []string {
 	}
 	domain, _ := s.K3s.effective("cluster-domain")
 	out = append(out, ".svc", "."+strings.Join(domain, ""))
-	if s.Network.Endpoint != "" {
+	if s.LoadBalancers.External != nil && !slices.Contains(out, s.Network.VIP) {
+		out = append(out, s.Network.VIP)
+	}
+	if s.Network.Endpoint != "" && s.Network.Endpoint != s.Network.VIP {
 		out = append(out, s.Network.Endpoint)
 	}
 	// Programs that know no networks, like curl before 7.86, know the addresses of what nodes fetch from.

@@ -97,19 +97,25 @@ func TestLongBastion(t *testing.T) {
 	})
 }
 
-// newJump makes a VM that is no part of any cluster, and lets one key in.
+// newJump makes a jump host.
 func newJump(t *testing.T, l *lab.Lab, key string) *place {
 	t.Helper()
-	jump := newPlace(t, l, "jump")
-	jump.write(fmt.Sprintf(`name: k3s-ha
+	return newMachine(t, l, "jump", jumpHost, key)
+}
+
+// newMachine makes a VM that is no part of any cluster, and lets one key in.
+func newMachine(t *testing.T, l *lab.Lab, name, address, key string) *place {
+	t.Helper()
+	m := newPlace(t, l, name)
+	m.write(fmt.Sprintf(`name: k3s-ha
 runtime: yaml
 resources:
-  jump:
+  machine:
     type: proxmoxve:VM/virtualMachine:VirtualMachine
     properties:
       nodeName: pve1
       vmId: 800
-      name: jump
+      name: %s
       clone: {vmId: 9000, full: true}
       cpu: {cores: 1}
       memory: {dedicated: 1024}
@@ -121,9 +127,9 @@ resources:
         userAccount: {username: ubuntu, keys: [%q]}
       stopOnDestroy: true
     options: {version: 6.18.1}
-`, jumpHost, jump.publicKey(key)))
-	jump.up()
-	return jump
+`, name, address, m.publicKey(key)))
+	m.up()
+	return m
 }
 
 // newKey makes a private key, and returns its file.
