@@ -1,4 +1,4 @@
-// Package provider is the Pulumi package k3sha: one component resource, K3sHaCluster.
+// Package provider is the Pulumi package k3sha: the component K3sHaCluster, and CloudImageTemplate for what its VMs are cloned from.
 //
 // The code is three rings. Inside, and pure, internal/topology decides what there is and in which order, and
 // internal/render writes what machines read. This package turns the plan into resources, one file per concern:
@@ -46,7 +46,7 @@ func New() (p.Provider, error) {
 		WithPluginDownloadURL(component.DownloadURL).
 		WithGoImportPath("github.com/k3sha/pulumi-k3sha/sdk/go/k3sha").
 		WithModuleMap(map[tokens.ModuleName]tokens.ModuleName{"component": "index", "resources": "index"}).
-		WithComponents(infer.ComponentF(newCluster)).
+		WithComponents(infer.ComponentF(newCluster), infer.ComponentF(newTemplate)).
 		WithResources(resources.All(config)...).
 		Build()
 	if err != nil {
@@ -62,6 +62,10 @@ func New() (p.Provider, error) {
 		return patchSchema(resp)
 	}
 	return prov, nil
+}
+
+func newTemplate(ctx *pulumi.Context, name string, args component.CloudImageTemplateArgs, opts ...pulumi.ResourceOption) (*component.CloudImageTemplate, error) {
+	return component.NewTemplate(ctx, Version, name, args, opts...)
 }
 
 func newCluster(ctx *pulumi.Context, name string, args component.K3sHaClusterArgs, opts ...pulumi.ResourceOption) (*component.K3sHaCluster, error) {

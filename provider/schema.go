@@ -41,9 +41,11 @@ func patchSchema(resp p.GetSchemaResponse) (p.GetSchemaResponse, error) {
 	if err := json.Unmarshal([]byte(resp.Schema), &spec); err != nil {
 		return resp, err
 	}
-	cluster := spec.Resources[component.Token]
-	markFields(&spec, cluster.InputProperties, reflect.TypeFor[component.K3sHaClusterArgs]())
-	spec.Resources[component.Token] = cluster
+	for token, args := range map[string]reflect.Type{
+		component.Token: reflect.TypeFor[component.K3sHaClusterArgs](), component.TemplateToken: reflect.TypeFor[component.CloudImageTemplateArgs](),
+	} {
+		markFields(&spec, spec.Resources[token].InputProperties, args)
+	}
 
 	for token, text := range component.EnumDescriptions {
 		enum := spec.Types[token]

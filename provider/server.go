@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	sdk "github.com/pulumi/pulumi/sdk/v3/go/pulumi/provider"
@@ -77,6 +78,9 @@ func (s *server) Construct(ctx context.Context, req *rpc.ConstructRequest) (*rpc
 		req, _ = proto.Clone(req).(*rpc.ConstructRequest)
 		req.Inputs = marked
 	}
+	if req.GetType() == component.TemplateToken {
+		return sdk.Construct(ctx, req, s.host.EngineConn(), apart(template(inputs)))
+	}
 	construct := func(pctx *pulumi.Context, typ, name string, in sdk.ConstructInputs, opt pulumi.ResourceOption) (*sdk.ConstructResult, error) {
 		if typ != component.Token {
 			return nil, fmt.Errorf("there is no component %s in package %s", typ, Name)
@@ -97,13 +101,34 @@ func (s *server) Construct(ctx context.Context, req *rpc.ConstructRequest) (*rpc
 		}
 		if err := pctx.RegisterResourceOutputs(cluster, pulumi.Map{
 			"kubeconfig": cluster.Kubeconfig, "endpoint": cluster.Endpoint, "caCertificate": cluster.CACertificate,
-			"token": cluster.Token, "nodes": cluster.Nodes, "recoveryBundle": cluster.RecoveryBundle, "certificatesUntil": cluster.CertificatesUntil,
+			"token": cluster.Token, "nodes": cluster.Nodes, "backend": cluster.Backend, "recoveryBundle": cluster.RecoveryBundle, "certificatesUntil": cluster.CertificatesUntil,
 		}); err != nil {
 			return nil, err
 		}
 		return sdk.NewConstructResult(cluster)
 	}
 	return sdk.Construct(ctx, req, s.host.EngineConn(), apart(construct))
+}
+
+// template builds the other component.
+func template(inputs resource.PropertyMap) sdk.ConstructFunc {
+	return func(pctx *pulumi.Context, _, name string, in sdk.ConstructInputs, opt pulumi.ResourceOption) (*sdk.ConstructResult, error) {
+		if problems := component.CheckTemplateInputs(name, inputs); len(problems) > 0 {
+			return nil, component.ProblemsOf("CloudImageTemplate", name, problems)
+		}
+		var args component.CloudImageTemplateArgs
+		if err := in.CopyTo(&args); err != nil {
+			return nil, err
+		}
+		made, err := component.NewTemplate(pctx, Version, name, args, opt)
+		if err != nil {
+			return nil, err
+		}
+		if err := pctx.RegisterResourceOutputs(made, pulumi.Map{"vmId": made.VMID, "node": made.Node, "name": made.Name, "url": made.URL, "checksum": made.Checksum}); err != nil {
+			return nil, err
+		}
+		return sdk.NewConstructResult(made)
+	}
 }
 
 // apart runs a construction on a goroutine of its own. The engine keeps the stack of every registration in the state: begun anew it

@@ -97,7 +97,7 @@ func TestPlainAndSecret(t *testing.T) {
 		"K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true,
 		"Bastion.privateKey": true, "Bastion.hostKey": true, "Ssh.publicKeys": true, "K3s.recoveryBundle": true, "S3.accessKey": true, "S3.secretKey": true,
 		"Manifest.content": true, "RegistryAuth.username": true, "RegistryAuth.password": true, "RegistryAuth.identityToken": true, "RegistryTls.key": true,
-		"Proxy.http": true, "Proxy.https": true, "Stats.password": true,
+		"Proxy.http": true, "Proxy.https": true, "Stats.password": true, "TemplateHost.privateKey": true, "TemplateHost.hostKey": true,
 	}
 	secrets := map[string]bool{
 		"K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true, "Bastion.privateKey": true,
@@ -106,9 +106,10 @@ func TestPlainAndSecret(t *testing.T) {
 		"ClusterIdentity.token": true, "ClusterIdentity.agentToken": true,
 		"S3.accessKey": true, "S3.secretKey": true, "SnapshotStore.accessKey": true, "SnapshotStore.secretKey": true,
 		"RegistryAuth.password": true, "RegistryAuth.identityToken": true, "RegistryTls.key": true, "Proxy.http": true, "Proxy.https": true, "Stats.password": true,
+		"TemplateHost.privateKey": true, "TemplateShell.privateKey": true,
 	}
 	// What the package's own resources have, not programs.
-	internal := []string{"NodeInfo", "Machine", "ContactVm", "SettledNode", "SettledMark", "MachineSeed", "MachineChange", "Snapshot", "SnapshotStore"}
+	internal := []string{"NodeInfo", "Machine", "ContactVm", "SettledNode", "SettledMark", "MachineSeed", "MachineChange", "Snapshot", "SnapshotStore", "TemplateShell", "Backend", "BackendServer", "BackendCheck"}
 	look := func(name string, props map[string]schema.PropertySpec, wantPlain bool) {
 		for prop, s := range props {
 			at := name + "." + prop
@@ -123,7 +124,10 @@ func TestPlainAndSecret(t *testing.T) {
 	cluster := spec.Resources["k3sha:index:K3sHaCluster"]
 	look("K3sHaCluster", cluster.InputProperties, true)
 	look("K3sHaCluster", cluster.Properties, false)
-	for _, own := range []string{"ClusterIdentity", "AdminCertificate", "ClusterRelease", "ClusterStart", "Seat", "Contact"} {
+	template := spec.Resources["k3sha:index:CloudImageTemplate"]
+	look("CloudImageTemplate", template.InputProperties, true)
+	look("CloudImageTemplate", template.Properties, false)
+	for _, own := range []string{"ClusterIdentity", "AdminCertificate", "ClusterRelease", "ClusterStart", "Seat", "Contact", "ClusterBalanced", "CloudImage"} {
 		r, found := spec.Resources["k3sha:index:"+own]
 		if !found {
 			t.Errorf("there is no %s", own)

@@ -17,15 +17,26 @@ import (
 // CheckInputs finds everything that is wrong with inputs as they came over the wire, in one list: their shape, their values, and
 // the keys, tokens and ids that are known already. What has the wrong shape is left out of the look at values.
 func CheckInputs(inputs resource.PropertyMap) (K3sHaClusterArgs, []topology.Problem) {
-	problems := checkShape(inputs)
 	var args K3sHaClusterArgs
-	decode(resource.NewObjectProperty(inputs), reflect.ValueOf(&args).Elem())
-	for _, p := range slices.Concat(args.problems(), knownSecrets(inputs), knownLeaves(args, inputs)) {
+	problems := checked(inputs, &args)
+	return args, withoutFollowing(problems, slices.Concat(args.problems(), knownSecrets(inputs), knownLeaves(args, inputs)))
+}
+
+// checked fills a component's args with what has the right shape, and says what has not.
+func checked[Args any](inputs resource.PropertyMap, args *Args) []topology.Problem {
+	problems := checkShape(inputs, reflect.TypeFor[Args]())
+	decode(resource.NewObjectProperty(inputs), reflect.ValueOf(args).Elem())
+	return problems
+}
+
+// withoutFollowing adds findings to those of the shape, but for those that only follow from them.
+func withoutFollowing(problems, more []topology.Problem) []topology.Problem {
+	for _, p := range more {
 		if !follows(p.Path, problems) {
 			problems = append(problems, p)
 		}
 	}
-	return args, problems
+	return problems
 }
 
 // follows says whether a finding only follows from another: it is about the same property, a part of it, or the list that it is in.
@@ -228,6 +239,11 @@ const maxProblems = 20
 
 // ProblemsError is all problems in one error: each line has the property, what is wrong, what would be right.
 func ProblemsError(name string, problems []topology.Problem) error {
+	return ProblemsOf("K3sHaCluster", name, problems)
+}
+
+// ProblemsOf is the same for a component of any kind.
+func ProblemsOf(kind, name string, problems []topology.Problem) error {
 	noun := "problems"
 	if len(problems) == 1 {
 		noun = "problem"
@@ -240,5 +256,5 @@ func ProblemsError(name string, problems []topology.Problem) error {
 		}
 		lines.WriteString("\n  " + p.String())
 	}
-	return fmt.Errorf("K3sHaCluster %q has %d %s:%s", name, len(problems), noun, lines.String())
+	return fmt.Errorf("%s %q has %d %s:%s", kind, name, len(problems), noun, lines.String())
 }

@@ -148,12 +148,17 @@ func put(in any, path []any, value any, remove bool) any {
 }
 
 // secretPaths are marked as secrets, as programs do.
-var secretPaths = []string{"ssh.privateKey", "ssh.bastion.privateKey", "k3s.token", "k3s.agentToken", "k3s.recoveryBundle", "backup.s3.accessKey", "backup.s3.secretKey"}
+var secretPaths = []string{"ssh.privateKey", "ssh.bastion.privateKey", "k3s.token", "k3s.agentToken", "k3s.recoveryBundle", "backup.s3.accessKey", "backup.s3.secretKey", "host.privateKey"}
 
 func (m mistake) inputs(t *testing.T, keys *strings.Replacer) resource.PropertyMap {
 	t.Helper()
+	return m.over(t, baseProgram, keys)
+}
+
+func (m mistake) over(t *testing.T, base string, keys *strings.Replacer) resource.PropertyMap {
+	t.Helper()
 	var program any
-	if err := json.Unmarshal([]byte(baseProgram), &program); err != nil {
+	if err := json.Unmarshal([]byte(base), &program); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range m.Unset {

@@ -19,9 +19,9 @@ var InputType = reflect.TypeFor[pulumi.Input]()
 // checkShape compares inputs as they came over the wire with the args' type: whether plain values are plain, of the
 // right type, and whether there is such a property. The SDK's own copying would stop at the first, in words that name
 // no property.
-func checkShape(inputs resource.PropertyMap) []topology.Problem {
+func checkShape(inputs resource.PropertyMap, args reflect.Type) []topology.Problem {
 	var s shape
-	s.object("", inputs, reflect.TypeFor[K3sHaClusterArgs]())
+	s.object("", inputs, args)
 	return s.problems
 }
 

@@ -3,6 +3,7 @@ package component
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -70,7 +71,7 @@ func TestInputsThatMustBeKnown(t *testing.T) {
 		"workers.a.labels.x: is an output that is not known yet; " + why,
 	}
 	var got []string
-	for _, p := range checkShape(inputs) {
+	for _, p := range checkShape(inputs, reflect.TypeFor[K3sHaClusterArgs]()) {
 		got = append(got, p.String())
 	}
 	slices.Sort(got)
@@ -206,7 +207,7 @@ func TestTakeConfigLeaves(t *testing.T) {
 		t.Error("the inputs themselves have changed")
 	}
 	var problems []string
-	for _, p := range checkShape(resource.PropertyMap{"k3s": marked["k3s"]}) {
+	for _, p := range checkShape(resource.PropertyMap{"k3s": marked["k3s"]}, reflect.TypeFor[K3sHaClusterArgs]()) {
 		problems = append(problems, p.Path)
 	}
 	slices.Sort(problems)

@@ -114,6 +114,27 @@ func (c *ContactState) Annotate(a infer.Annotator) {
 	a.Describe(&c.Network, "The VM's network settings at that time.")
 }
 
+// Annotate describes the look through an external load balancer.
+func (b *ClusterBalanced) Annotate(a infer.Annotator) {
+	a.Describe(b, "The proof that an external load balancer leads to every server, by connections through it. A K3sHaCluster with `loadBalancers.external` makes its own; it is not meant for programs. It creates nothing outside of the state.")
+}
+
+// Annotate describes what it has to lead to.
+func (b *ClusterBalancedArgs) Annotate(a infer.Annotator) {
+	a.Describe(&b.Servers, "Addresses of the servers, by name.\n\nChange: it is looked through again.")
+	a.Describe(&b.Endpoint, "URL of the API at the load balancer.\n\nChange: it is looked through again.")
+	a.Describe(&b.Changes, "How often machines have changed.\n\nChange: it is looked through again.")
+	a.Describe(&b.Reapply, "The component's `reapply`.\n\nChange: it is looked through again.")
+}
+
+// Annotate describes what was seen.
+func (b *ClusterBalancedState) Annotate(a infer.Annotator) {
+	a.Describe(&b.Servers, "The servers that have answered.")
+	a.Describe(&b.Endpoint, "URL of the API at the load balancer.")
+	a.Describe(&b.Changes, "How often machines had changed.")
+	a.Describe(&b.Reapply, "The component's `reapply` at that time.")
+}
+
 // Annotate describes the end of an update.
 func (s *ClusterSettled) Annotate(a infer.Annotator) {
 	a.Describe(s, "The end of every update that takes nodes out of service: all of them are back, and none stays cordoned, also when an update before was interrupted. "+
@@ -351,4 +372,69 @@ func (c *ClusterRestoreState) Annotate(a infer.Annotator) {
 	a.Describe(&c.RestoreID, "The word for what was restored last.")
 	a.Describe(&c.Snapshot, "The snapshot.")
 	a.Describe(&c.Coming, "What this update goes back to, in a preview; nothing afterwards.")
+}
+
+// Annotate describes a publisher's image.
+func (c *CloudImage) Annotate(a infer.Annotator) {
+	a.Describe(c, "Where a publisher's cloud image is, and its checksum, as the publisher's own list had it when this was made. A CloudImageTemplate makes its own; it is not meant for programs. It creates nothing outside of the state.")
+}
+
+// Annotate describes what names an image.
+func (c *CloudImageArgs) Annotate(a infer.Annotator) {
+	const anew = "\n\nChange: it is looked up anew."
+	a.Describe(&c.Image, "Its name."+anew)
+	a.Describe(&c.Version, "Which one of it; `latest` is the newest."+anew)
+	a.Describe(&c.Mirror, "URL below which the publisher's folders lie."+anew)
+}
+
+// Annotate describes an image.
+func (c *CloudImageState) Annotate(a infer.Annotator) {
+	a.Describe(&c.Image, "Its name.")
+	a.Describe(&c.Version, "Which one of it was asked for.")
+	a.Describe(&c.Mirror, "URL below which the publisher's folders lie.")
+	a.Describe(&c.URL, "Where it is.")
+	a.Describe(&c.Checksum, "Its checksum.")
+	a.Describe(&c.Algorithm, "Of which kind that is: `sha256` or `sha512`.")
+}
+
+// Annotate describes a template.
+func (t *Template) Annotate(a infer.Annotator) {
+	a.Describe(t, "A VM template that a Proxmox node's own shell makes from an image on one of its storages. A CloudImageTemplate makes its own; it is not meant for programs.")
+}
+
+// Annotate describes what a template is made from.
+func (t *TemplateArgs) Annotate(a infer.Annotator) {
+	t.describe(a, "\n\nChange: the template is made anew.")
+}
+
+// Annotate describes a template as it was made.
+func (t *TemplateState) Annotate(a infer.Annotator) { (*TemplateArgs)(t).describe(a, "") }
+
+func (t *TemplateArgs) describe(a infer.Annotator, change string) {
+	a.Describe(&t.Node, "Proxmox node."+change)
+	a.Describe(&t.VMID, "Its VM id."+change)
+	a.Describe(&t.Name, "Its name."+change)
+	a.Describe(&t.Image, "Volume of the image."+change)
+	a.Describe(&t.Checksum, "The image's checksum."+change)
+	a.Describe(&t.Datastore, "Storage of its disk."+change)
+	a.Describe(&t.Bridge, "Bridge of its network card."+change)
+	a.Describe(&t.VLAN, "VLAN id of its network card."+change)
+	a.Describe(&t.Memory, "Memory in MiB."+change)
+	a.Describe(&t.SCSI, "SCSI controller."+change)
+	a.Describe(&t.Disk, "Options of its disk, as Proxmox VE writes them, each with a comma before it."+change)
+	a.Describe(&t.Pool, "Resource pool."+change)
+	a.Describe(&t.Tags, "Tags."+change)
+	a.Describe(&t.CIUpgrade, "Whether cloud-init upgrades all packages at first boot."+change)
+	a.Describe(&t.Host, "How the node's shell is reached.")
+}
+
+// Annotate describes a host.
+func (h *TemplateHost) Annotate(a infer.Annotator) {
+	a.SetToken("index", "TemplateShell")
+	a.Describe(h, "The shell of a Proxmox node.")
+	a.Describe(&h.Address, "Its address.")
+	a.Describe(&h.Port, "SSH port.")
+	a.Describe(&h.User, "Who logs in.")
+	a.Describe(&h.PrivateKey, "The private key that logs in.")
+	a.Describe(&h.HostKey, "The node's host key.")
 }

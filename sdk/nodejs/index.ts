@@ -10,10 +10,25 @@ export type AdminCertificate = import("./adminCertificate").AdminCertificate;
 export const AdminCertificate: typeof import("./adminCertificate").AdminCertificate = null as any;
 utilities.lazyLoad(exports, ["AdminCertificate"], () => require("./adminCertificate"));
 
+export { CloudImageArgs } from "./cloudImage";
+export type CloudImage = import("./cloudImage").CloudImage;
+export const CloudImage: typeof import("./cloudImage").CloudImage = null as any;
+utilities.lazyLoad(exports, ["CloudImage"], () => require("./cloudImage"));
+
+export { CloudImageTemplateArgs } from "./cloudImageTemplate";
+export type CloudImageTemplate = import("./cloudImageTemplate").CloudImageTemplate;
+export const CloudImageTemplate: typeof import("./cloudImageTemplate").CloudImageTemplate = null as any;
+utilities.lazyLoad(exports, ["CloudImageTemplate"], () => require("./cloudImageTemplate"));
+
 export { ClusterBackupArgs } from "./clusterBackup";
 export type ClusterBackup = import("./clusterBackup").ClusterBackup;
 export const ClusterBackup: typeof import("./clusterBackup").ClusterBackup = null as any;
 utilities.lazyLoad(exports, ["ClusterBackup"], () => require("./clusterBackup"));
+
+export { ClusterBalancedArgs } from "./clusterBalanced";
+export type ClusterBalanced = import("./clusterBalanced").ClusterBalanced;
+export const ClusterBalanced: typeof import("./clusterBalanced").ClusterBalanced = null as any;
+utilities.lazyLoad(exports, ["ClusterBalanced"], () => require("./clusterBalanced"));
 
 export { ClusterIdentityArgs } from "./clusterIdentity";
 export type ClusterIdentity = import("./clusterIdentity").ClusterIdentity;
@@ -70,6 +85,11 @@ export type Seat = import("./seat").Seat;
 export const Seat: typeof import("./seat").Seat = null as any;
 utilities.lazyLoad(exports, ["Seat"], () => require("./seat"));
 
+export { TemplateArgs } from "./template";
+export type Template = import("./template").Template;
+export const Template: typeof import("./template").Template = null as any;
+utilities.lazyLoad(exports, ["Template"], () => require("./template"));
+
 
 // Export enums:
 export * from "./types/enums";
@@ -87,8 +107,14 @@ const _module = {
         switch (type) {
             case "k3sha:index:AdminCertificate":
                 return new AdminCertificate(name, <any>undefined, { urn })
+            case "k3sha:index:CloudImage":
+                return new CloudImage(name, <any>undefined, { urn })
+            case "k3sha:index:CloudImageTemplate":
+                return new CloudImageTemplate(name, <any>undefined, { urn })
             case "k3sha:index:ClusterBackup":
                 return new ClusterBackup(name, <any>undefined, { urn })
+            case "k3sha:index:ClusterBalanced":
+                return new ClusterBalanced(name, <any>undefined, { urn })
             case "k3sha:index:ClusterIdentity":
                 return new ClusterIdentity(name, <any>undefined, { urn })
             case "k3sha:index:ClusterMachines":
@@ -109,6 +135,8 @@ const _module = {
                 return new K3sHaCluster(name, <any>undefined, { urn })
             case "k3sha:index:Seat":
                 return new Seat(name, <any>undefined, { urn })
+            case "k3sha:index:Template":
+                return new Template(name, <any>undefined, { urn })
             default:
                 throw new Error(`unknown resource type ${type}`);
         }

@@ -42,6 +42,10 @@ export class K3sHaCluster extends pulumi.ComponentResource {
      */
     declare public /*out*/ readonly ansibleInventory: pulumi.Output<string>;
     /**
+     * What a load balancer in front of the servers has to know, if it is not this program's (`loadBalancers.external`). Known at preview.
+     */
+    declare public /*out*/ readonly backend: pulumi.Output<outputs.Backend>;
+    /**
      * The cluster's server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.
      */
     declare public /*out*/ readonly caCertificate: pulumi.Output<string>;
@@ -127,6 +131,7 @@ export class K3sHaCluster extends pulumi.ComponentResource {
             resourceInputs["workers"] = args?.workers;
             resourceInputs["agentToken"] = undefined /*out*/;
             resourceInputs["ansibleInventory"] = undefined /*out*/;
+            resourceInputs["backend"] = undefined /*out*/;
             resourceInputs["caCertificate"] = undefined /*out*/;
             resourceInputs["certificatesUntil"] = undefined /*out*/;
             resourceInputs["clientCertificate"] = undefined /*out*/;
@@ -141,6 +146,7 @@ export class K3sHaCluster extends pulumi.ComponentResource {
         } else {
             resourceInputs["agentToken"] = undefined /*out*/;
             resourceInputs["ansibleInventory"] = undefined /*out*/;
+            resourceInputs["backend"] = undefined /*out*/;
             resourceInputs["caCertificate"] = undefined /*out*/;
             resourceInputs["certificatesUntil"] = undefined /*out*/;
             resourceInputs["clientCertificate"] = undefined /*out*/;
@@ -181,7 +187,7 @@ export interface K3sHaClusterArgs {
      */
     k3s: inputs.K3sArgs;
     /**
-     * The load balancers: HAProxy, and Keepalived for the VIP. Default: 2 of them.
+     * The load balancers: HAProxy, and Keepalived for the VIP, or an external one. Default: 2 of them.
      */
     loadBalancers?: inputs.LoadBalancersArgs;
     /**

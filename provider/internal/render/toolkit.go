@@ -19,6 +19,7 @@ var inline = map[string]bool{
 	"loader.sh": true, "contact-node.sh": true, "start-cluster.sh": true, "admit-node.sh": true, "state-node.sh": true, "steer-loadbalancer.sh": true,
 	"reached-node.sh": true, "yield-server.sh": true, "arrive-loadbalancer.sh": true, "lib-s3.sh": true,
 	"take-snapshot.sh": true, "list-snapshots.sh": true, "restore-server.sh": true,
+	"lib-template.sh": true, "make-template.sh": true, "find-template.sh": true, "remove-template.sh": true,
 }
 
 // programs are what load balancers run themselves; steps put them in place.

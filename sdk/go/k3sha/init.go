@@ -23,8 +23,14 @@ func (m *module) Construct(ctx *pulumi.Context, name, typ, urn string) (r pulumi
 	switch typ {
 	case "k3sha:index:AdminCertificate":
 		r = &AdminCertificate{}
+	case "k3sha:index:CloudImage":
+		r = &CloudImage{}
+	case "k3sha:index:CloudImageTemplate":
+		r = &CloudImageTemplate{}
 	case "k3sha:index:ClusterBackup":
 		r = &ClusterBackup{}
+	case "k3sha:index:ClusterBalanced":
+		r = &ClusterBalanced{}
 	case "k3sha:index:ClusterIdentity":
 		r = &ClusterIdentity{}
 	case "k3sha:index:ClusterMachines":
@@ -45,6 +51,8 @@ func (m *module) Construct(ctx *pulumi.Context, name, typ, urn string) (r pulumi
 		r = &K3sHaCluster{}
 	case "k3sha:index:Seat":
 		r = &Seat{}
+	case "k3sha:index:Template":
+		r = &Template{}
 	default:
 		return nil, fmt.Errorf("unknown resource type: %s", typ)
 	}

@@ -28,6 +28,8 @@ type K3sHaCluster struct {
 	AgentToken pulumi.StringOutput `pulumi:"agentToken"`
 	// An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys. Nodes are pinned to their host keys; the jump host is known, or not, to who runs Ansible. Known when the cluster's identity is.
 	AnsibleInventory pulumi.StringOutput `pulumi:"ansibleInventory"`
+	// What a load balancer in front of the servers has to know, if it is not this program's (`loadBalancers.external`). Known at preview.
+	Backend BackendOutput `pulumi:"backend"`
 	// The cluster's server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.
 	CaCertificate pulumi.StringOutput `pulumi:"caCertificate"`
 	// When the first of k3s' own certificates on the servers ends, RFC 3339, as the last step on each of them saw it. k3s renews them when it starts in their last 90 days.
@@ -89,7 +91,7 @@ type k3sHaClusterArgs struct {
 	ClusterName string `pulumi:"clusterName"`
 	// What is installed on servers and workers, and how it is configured.
 	K3s K3s `pulumi:"k3s"`
-	// The load balancers: HAProxy, and Keepalived for the VIP. Default: 2 of them.
+	// The load balancers: HAProxy, and Keepalived for the VIP, or an external one. Default: 2 of them.
 	LoadBalancers *LoadBalancers `pulumi:"loadBalancers"`
 	// The network that all nodes share.
 	Network Network `pulumi:"network"`
@@ -123,7 +125,7 @@ type K3sHaClusterArgs struct {
 	ClusterName string
 	// What is installed on servers and workers, and how it is configured.
 	K3s K3sArgs
-	// The load balancers: HAProxy, and Keepalived for the VIP. Default: 2 of them.
+	// The load balancers: HAProxy, and Keepalived for the VIP, or an external one. Default: 2 of them.
 	LoadBalancers *LoadBalancersArgs
 	// The network that all nodes share.
 	Network NetworkArgs
@@ -242,6 +244,11 @@ func (o K3sHaClusterOutput) AgentToken() pulumi.StringOutput {
 // An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys. Nodes are pinned to their host keys; the jump host is known, or not, to who runs Ansible. Known when the cluster's identity is.
 func (o K3sHaClusterOutput) AnsibleInventory() pulumi.StringOutput {
 	return o.ApplyT(func(v *K3sHaCluster) pulumi.StringOutput { return v.AnsibleInventory }).(pulumi.StringOutput)
+}
+
+// What a load balancer in front of the servers has to know, if it is not this program's (`loadBalancers.external`). Known at preview.
+func (o K3sHaClusterOutput) Backend() BackendOutput {
+	return o.ApplyT(func(v *K3sHaCluster) BackendOutput { return v.Backend }).(BackendOutput)
 }
 
 // The cluster's server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.

@@ -13,6 +13,270 @@ import (
 
 var _ = internal.GetEnvOrDefault
 
+// What a load balancer in front of the servers has to know.
+type Backend struct {
+	// How it sees which servers are ready.
+	Check BackendCheck `pulumi:"check"`
+	// Where connections go, by slot.
+	Servers []BackendServer `pulumi:"servers"`
+}
+
+// BackendInput is an input type that accepts BackendArgs and BackendOutput values.
+// You can construct a concrete instance of `BackendInput` via:
+//
+//	BackendArgs{...}
+type BackendInput interface {
+	pulumi.Input
+
+	ToBackendOutput() BackendOutput
+	ToBackendOutputWithContext(context.Context) BackendOutput
+}
+
+// What a load balancer in front of the servers has to know.
+type BackendArgs struct {
+	// How it sees which servers are ready.
+	Check BackendCheckInput `pulumi:"check"`
+	// Where connections go, by slot.
+	Servers BackendServerArrayInput `pulumi:"servers"`
+}
+
+func (BackendArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Backend)(nil)).Elem()
+}
+
+func (i BackendArgs) ToBackendOutput() BackendOutput {
+	return i.ToBackendOutputWithContext(context.Background())
+}
+
+func (i BackendArgs) ToBackendOutputWithContext(ctx context.Context) BackendOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(BackendOutput)
+}
+
+// What a load balancer in front of the servers has to know.
+type BackendOutput struct{ *pulumi.OutputState }
+
+func (BackendOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Backend)(nil)).Elem()
+}
+
+func (o BackendOutput) ToBackendOutput() BackendOutput {
+	return o
+}
+
+func (o BackendOutput) ToBackendOutputWithContext(ctx context.Context) BackendOutput {
+	return o
+}
+
+// How it sees which servers are ready.
+func (o BackendOutput) Check() BackendCheckOutput {
+	return o.ApplyT(func(v Backend) BackendCheck { return v.Check }).(BackendCheckOutput)
+}
+
+// Where connections go, by slot.
+func (o BackendOutput) Servers() BackendServerArrayOutput {
+	return o.ApplyT(func(v Backend) []BackendServer { return v.Servers }).(BackendServerArrayOutput)
+}
+
+// The request by which a load balancer sees that a server is ready, at the port that connections go to. The certificate is the cluster's own (`caCertificate`).
+type BackendCheck struct {
+	// `GET`.
+	Method string `pulumi:"method"`
+	// `/readyz`.
+	Path string `pulumi:"path"`
+	// `https`.
+	Scheme string `pulumi:"scheme"`
+	// The answers of a server that is ready: 200, or 401 where it wants a certificate first.
+	Statuses []int `pulumi:"statuses"`
+}
+
+// BackendCheckInput is an input type that accepts BackendCheckArgs and BackendCheckOutput values.
+// You can construct a concrete instance of `BackendCheckInput` via:
+//
+//	BackendCheckArgs{...}
+type BackendCheckInput interface {
+	pulumi.Input
+
+	ToBackendCheckOutput() BackendCheckOutput
+	ToBackendCheckOutputWithContext(context.Context) BackendCheckOutput
+}
+
+// The request by which a load balancer sees that a server is ready, at the port that connections go to. The certificate is the cluster's own (`caCertificate`).
+type BackendCheckArgs struct {
+	// `GET`.
+	Method pulumi.StringInput `pulumi:"method"`
+	// `/readyz`.
+	Path pulumi.StringInput `pulumi:"path"`
+	// `https`.
+	Scheme pulumi.StringInput `pulumi:"scheme"`
+	// The answers of a server that is ready: 200, or 401 where it wants a certificate first.
+	Statuses pulumi.IntArrayInput `pulumi:"statuses"`
+}
+
+func (BackendCheckArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*BackendCheck)(nil)).Elem()
+}
+
+func (i BackendCheckArgs) ToBackendCheckOutput() BackendCheckOutput {
+	return i.ToBackendCheckOutputWithContext(context.Background())
+}
+
+func (i BackendCheckArgs) ToBackendCheckOutputWithContext(ctx context.Context) BackendCheckOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(BackendCheckOutput)
+}
+
+// The request by which a load balancer sees that a server is ready, at the port that connections go to. The certificate is the cluster's own (`caCertificate`).
+type BackendCheckOutput struct{ *pulumi.OutputState }
+
+func (BackendCheckOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*BackendCheck)(nil)).Elem()
+}
+
+func (o BackendCheckOutput) ToBackendCheckOutput() BackendCheckOutput {
+	return o
+}
+
+func (o BackendCheckOutput) ToBackendCheckOutputWithContext(ctx context.Context) BackendCheckOutput {
+	return o
+}
+
+// `GET`.
+func (o BackendCheckOutput) Method() pulumi.StringOutput {
+	return o.ApplyT(func(v BackendCheck) string { return v.Method }).(pulumi.StringOutput)
+}
+
+// `/readyz`.
+func (o BackendCheckOutput) Path() pulumi.StringOutput {
+	return o.ApplyT(func(v BackendCheck) string { return v.Path }).(pulumi.StringOutput)
+}
+
+// `https`.
+func (o BackendCheckOutput) Scheme() pulumi.StringOutput {
+	return o.ApplyT(func(v BackendCheck) string { return v.Scheme }).(pulumi.StringOutput)
+}
+
+// The answers of a server that is ready: 200, or 401 where it wants a certificate first.
+func (o BackendCheckOutput) Statuses() pulumi.IntArrayOutput {
+	return o.ApplyT(func(v BackendCheck) []int { return v.Statuses }).(pulumi.IntArrayOutput)
+}
+
+// A server behind a load balancer.
+type BackendServer struct {
+	// Its IPv4 address.
+	Address string `pulumi:"address"`
+	// Its name.
+	Name string `pulumi:"name"`
+	// Port of its API.
+	Port int `pulumi:"port"`
+}
+
+// BackendServerInput is an input type that accepts BackendServerArgs and BackendServerOutput values.
+// You can construct a concrete instance of `BackendServerInput` via:
+//
+//	BackendServerArgs{...}
+type BackendServerInput interface {
+	pulumi.Input
+
+	ToBackendServerOutput() BackendServerOutput
+	ToBackendServerOutputWithContext(context.Context) BackendServerOutput
+}
+
+// A server behind a load balancer.
+type BackendServerArgs struct {
+	// Its IPv4 address.
+	Address pulumi.StringInput `pulumi:"address"`
+	// Its name.
+	Name pulumi.StringInput `pulumi:"name"`
+	// Port of its API.
+	Port pulumi.IntInput `pulumi:"port"`
+}
+
+func (BackendServerArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*BackendServer)(nil)).Elem()
+}
+
+func (i BackendServerArgs) ToBackendServerOutput() BackendServerOutput {
+	return i.ToBackendServerOutputWithContext(context.Background())
+}
+
+func (i BackendServerArgs) ToBackendServerOutputWithContext(ctx context.Context) BackendServerOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(BackendServerOutput)
+}
+
+// BackendServerArrayInput is an input type that accepts BackendServerArray and BackendServerArrayOutput values.
+// You can construct a concrete instance of `BackendServerArrayInput` via:
+//
+//	BackendServerArray{ BackendServerArgs{...} }
+type BackendServerArrayInput interface {
+	pulumi.Input
+
+	ToBackendServerArrayOutput() BackendServerArrayOutput
+	ToBackendServerArrayOutputWithContext(context.Context) BackendServerArrayOutput
+}
+
+type BackendServerArray []BackendServerInput
+
+func (BackendServerArray) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]BackendServer)(nil)).Elem()
+}
+
+func (i BackendServerArray) ToBackendServerArrayOutput() BackendServerArrayOutput {
+	return i.ToBackendServerArrayOutputWithContext(context.Background())
+}
+
+func (i BackendServerArray) ToBackendServerArrayOutputWithContext(ctx context.Context) BackendServerArrayOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(BackendServerArrayOutput)
+}
+
+// A server behind a load balancer.
+type BackendServerOutput struct{ *pulumi.OutputState }
+
+func (BackendServerOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*BackendServer)(nil)).Elem()
+}
+
+func (o BackendServerOutput) ToBackendServerOutput() BackendServerOutput {
+	return o
+}
+
+func (o BackendServerOutput) ToBackendServerOutputWithContext(ctx context.Context) BackendServerOutput {
+	return o
+}
+
+// Its IPv4 address.
+func (o BackendServerOutput) Address() pulumi.StringOutput {
+	return o.ApplyT(func(v BackendServer) string { return v.Address }).(pulumi.StringOutput)
+}
+
+// Its name.
+func (o BackendServerOutput) Name() pulumi.StringOutput {
+	return o.ApplyT(func(v BackendServer) string { return v.Name }).(pulumi.StringOutput)
+}
+
+// Port of its API.
+func (o BackendServerOutput) Port() pulumi.IntOutput {
+	return o.ApplyT(func(v BackendServer) int { return v.Port }).(pulumi.IntOutput)
+}
+
+type BackendServerArrayOutput struct{ *pulumi.OutputState }
+
+func (BackendServerArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]BackendServer)(nil)).Elem()
+}
+
+func (o BackendServerArrayOutput) ToBackendServerArrayOutput() BackendServerArrayOutput {
+	return o
+}
+
+func (o BackendServerArrayOutput) ToBackendServerArrayOutputWithContext(ctx context.Context) BackendServerArrayOutput {
+	return o
+}
+
+func (o BackendServerArrayOutput) Index(i pulumi.IntInput) BackendServerOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) BackendServer {
+		return vs[0].([]BackendServer)[vs[1].(int)]
+	}).(BackendServerOutput)
+}
+
 // How k3s keeps snapshots of etcd.
 type Backup struct {
 	// Whether the first server that can takes one before another release, before VMs are made anew by `generation`, and before a server or worker is taken away; it is read again from `s3`. Without `s3` it stays on that server, and goes with its VM. The update ends if none can; not in the update that brings `backup`. Default: true.
@@ -1153,6 +1417,162 @@ func (o EtcdPtrOutput) HeartbeatInterval() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
+// A load balancer that is not the program's: a firewall's, a cloud's, a machine of its own. It takes TCP connections at `endpoint` and `loadBalancers.apiPort` and passes them on, TLS as it is, to port 6443 of servers that answer HTTPS GET /readyz with 200 or 401 (`backend` has the list). It must do so before the first update; every update that changes machines makes connections through it until each server has answered, by a certificate of the cluster, and fails after 2 minutes with what is missing.
+type External struct {
+	// Its IPv4 address, or a host name that nodes can resolve, without port. It is in every server's certificate, and nodes join there.
+	//
+	// Change: rolls through the servers one by one, then the workers; the kubeconfig follows. The former one must answer until then.
+	//
+	// Upstream: k3s' `server` and `tls-san`.
+	Endpoint string `pulumi:"endpoint"`
+}
+
+// ExternalInput is an input type that accepts ExternalArgs and ExternalOutput values.
+// You can construct a concrete instance of `ExternalInput` via:
+//
+//	ExternalArgs{...}
+type ExternalInput interface {
+	pulumi.Input
+
+	ToExternalOutput() ExternalOutput
+	ToExternalOutputWithContext(context.Context) ExternalOutput
+}
+
+// A load balancer that is not the program's: a firewall's, a cloud's, a machine of its own. It takes TCP connections at `endpoint` and `loadBalancers.apiPort` and passes them on, TLS as it is, to port 6443 of servers that answer HTTPS GET /readyz with 200 or 401 (`backend` has the list). It must do so before the first update; every update that changes machines makes connections through it until each server has answered, by a certificate of the cluster, and fails after 2 minutes with what is missing.
+type ExternalArgs struct {
+	// Its IPv4 address, or a host name that nodes can resolve, without port. It is in every server's certificate, and nodes join there.
+	//
+	// Change: rolls through the servers one by one, then the workers; the kubeconfig follows. The former one must answer until then.
+	//
+	// Upstream: k3s' `server` and `tls-san`.
+	Endpoint string `pulumi:"endpoint"`
+}
+
+func (ExternalArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*External)(nil)).Elem()
+}
+
+func (i ExternalArgs) ToExternalOutput() ExternalOutput {
+	return i.ToExternalOutputWithContext(context.Background())
+}
+
+func (i ExternalArgs) ToExternalOutputWithContext(ctx context.Context) ExternalOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExternalOutput)
+}
+
+func (i ExternalArgs) ToExternalPtrOutput() ExternalPtrOutput {
+	return i.ToExternalPtrOutputWithContext(context.Background())
+}
+
+func (i ExternalArgs) ToExternalPtrOutputWithContext(ctx context.Context) ExternalPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExternalOutput).ToExternalPtrOutputWithContext(ctx)
+}
+
+// ExternalPtrInput is an input type that accepts ExternalArgs, ExternalPtr and ExternalPtrOutput values.
+// You can construct a concrete instance of `ExternalPtrInput` via:
+//
+//	        ExternalArgs{...}
+//
+//	or:
+//
+//	        nil
+type ExternalPtrInput interface {
+	pulumi.Input
+
+	ToExternalPtrOutput() ExternalPtrOutput
+	ToExternalPtrOutputWithContext(context.Context) ExternalPtrOutput
+}
+
+type externalPtrType ExternalArgs
+
+func ExternalPtr(v *ExternalArgs) ExternalPtrInput {
+	return (*externalPtrType)(v)
+}
+
+func (*externalPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**External)(nil)).Elem()
+}
+
+func (i *externalPtrType) ToExternalPtrOutput() ExternalPtrOutput {
+	return i.ToExternalPtrOutputWithContext(context.Background())
+}
+
+func (i *externalPtrType) ToExternalPtrOutputWithContext(ctx context.Context) ExternalPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ExternalPtrOutput)
+}
+
+// A load balancer that is not the program's: a firewall's, a cloud's, a machine of its own. It takes TCP connections at `endpoint` and `loadBalancers.apiPort` and passes them on, TLS as it is, to port 6443 of servers that answer HTTPS GET /readyz with 200 or 401 (`backend` has the list). It must do so before the first update; every update that changes machines makes connections through it until each server has answered, by a certificate of the cluster, and fails after 2 minutes with what is missing.
+type ExternalOutput struct{ *pulumi.OutputState }
+
+func (ExternalOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*External)(nil)).Elem()
+}
+
+func (o ExternalOutput) ToExternalOutput() ExternalOutput {
+	return o
+}
+
+func (o ExternalOutput) ToExternalOutputWithContext(ctx context.Context) ExternalOutput {
+	return o
+}
+
+func (o ExternalOutput) ToExternalPtrOutput() ExternalPtrOutput {
+	return o.ToExternalPtrOutputWithContext(context.Background())
+}
+
+func (o ExternalOutput) ToExternalPtrOutputWithContext(ctx context.Context) ExternalPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v External) *External {
+		return &v
+	}).(ExternalPtrOutput)
+}
+
+// Its IPv4 address, or a host name that nodes can resolve, without port. It is in every server's certificate, and nodes join there.
+//
+// Change: rolls through the servers one by one, then the workers; the kubeconfig follows. The former one must answer until then.
+//
+// Upstream: k3s' `server` and `tls-san`.
+func (o ExternalOutput) Endpoint() pulumi.StringOutput {
+	return o.ApplyT(func(v External) string { return v.Endpoint }).(pulumi.StringOutput)
+}
+
+type ExternalPtrOutput struct{ *pulumi.OutputState }
+
+func (ExternalPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**External)(nil)).Elem()
+}
+
+func (o ExternalPtrOutput) ToExternalPtrOutput() ExternalPtrOutput {
+	return o
+}
+
+func (o ExternalPtrOutput) ToExternalPtrOutputWithContext(ctx context.Context) ExternalPtrOutput {
+	return o
+}
+
+func (o ExternalPtrOutput) Elem() ExternalOutput {
+	return o.ApplyT(func(v *External) External {
+		if v != nil {
+			return *v
+		}
+		var ret External
+		return ret
+	}).(ExternalOutput)
+}
+
+// Its IPv4 address, or a host name that nodes can resolve, without port. It is in every server's certificate, and nodes join there.
+//
+// Change: rolls through the servers one by one, then the workers; the kubeconfig follows. The former one must answer until then.
+//
+// Upstream: k3s' `server` and `tls-san`.
+func (o ExternalPtrOutput) Endpoint() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *External) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Endpoint
+	}).(pulumi.StringPtrOutput)
+}
+
 // A TCP port at a VIP whose connections HAProxy sends to nodes that pass a check. A node that is drained gets no new ones before its pods go.
 type Forward struct {
 	// How a node is looked at, once a second: `tcp` connects to it; a path, like `/healthz`, asks for it over HTTP and wants an answer of 200 to 399. Default: `tcp`.
@@ -1956,6 +2376,10 @@ type LoadBalancers struct {
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
+	//
+	// Change: VMs come, or go last, when nodes know the other endpoint.
+	External *External `pulumi:"external"`
 	// More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
@@ -2165,6 +2589,10 @@ type LoadBalancersArgs struct {
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
+	//
+	// Change: VMs come, or go last, when nodes know the other endpoint.
+	External *ExternalArgs `pulumi:"external"`
 	// More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none.
 	//
 	// Change: reloads the load balancers, one after the other; nothing else.
@@ -2479,6 +2907,13 @@ func (o LoadBalancersOutput) Datastore() pulumi.StringPtrOutput {
 // Upstream: `disks[0].size`.
 func (o LoadBalancersOutput) Disk() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *int { return v.Disk }).(pulumi.IntPtrOutput)
+}
+
+// A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
+//
+// Change: VMs come, or go last, when nodes know the other endpoint.
+func (o LoadBalancersOutput) External() ExternalPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *External { return v.External }).(ExternalPtrOutput)
 }
 
 // More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none.
@@ -2875,6 +3310,18 @@ func (o LoadBalancersPtrOutput) Disk() pulumi.IntPtrOutput {
 		}
 		return v.Disk
 	}).(pulumi.IntPtrOutput)
+}
+
+// A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
+//
+// Change: VMs come, or go last, when nodes know the other endpoint.
+func (o LoadBalancersPtrOutput) External() ExternalPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *External {
+		if v == nil {
+			return nil
+		}
+		return v.External
+	}).(ExternalPtrOutput)
 }
 
 // More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none.
@@ -3785,12 +4232,12 @@ type Network struct {
 	//
 	// Upstream: `initialization.dns.domain`.
 	SearchDomain *string `pulumi:"searchDomain"`
-	// The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
+	// The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate. Required, but with `loadBalancers.external`, whose `endpoint` stands for it.
 	//
 	// Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
 	//
 	// Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
-	Vip string `pulumi:"vip"`
+	Vip *string `pulumi:"vip"`
 }
 
 // NetworkInput is an input type that accepts NetworkArgs and NetworkOutput values.
@@ -3838,12 +4285,12 @@ type NetworkArgs struct {
 	//
 	// Upstream: `initialization.dns.domain`.
 	SearchDomain *string `pulumi:"searchDomain"`
-	// The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
+	// The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate. Required, but with `loadBalancers.external`, whose `endpoint` stands for it.
 	//
 	// Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
 	//
 	// Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
-	Vip string `pulumi:"vip"`
+	Vip *string `pulumi:"vip"`
 }
 
 func (NetworkArgs) ElementType() reflect.Type {
@@ -3923,13 +4370,13 @@ func (o NetworkOutput) SearchDomain() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Network) *string { return v.SearchDomain }).(pulumi.StringPtrOutput)
 }
 
-// The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
+// The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate. Required, but with `loadBalancers.external`, whose `endpoint` stands for it.
 //
 // Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
 //
 // Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
-func (o NetworkOutput) Vip() pulumi.StringOutput {
-	return o.ApplyT(func(v Network) string { return v.Vip }).(pulumi.StringOutput)
+func (o NetworkOutput) Vip() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Network) *string { return v.Vip }).(pulumi.StringPtrOutput)
 }
 
 // A machine of the cluster.
@@ -8969,6 +9416,218 @@ func (o StatsPtrOutput) User() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// SSH to a Proxmox node itself.
+type TemplateHost struct {
+	// Its address or host name.
+	//
+	// Change: used from then on.
+	Address string `pulumi:"address"`
+	// The node's host key, as `ssh-keyscan -t ed25519` prints it, without the host.
+	//
+	// Change: used from then on.
+	HostKey string `pulumi:"hostKey"`
+	// SSH port. Default: 22.
+	//
+	// Change: used from then on.
+	Port *int `pulumi:"port"`
+	// The private key that logs in. Kept as a secret.
+	//
+	// Change: used from then on.
+	PrivateKey string `pulumi:"privateKey"`
+	// Who logs in: root, or somebody who may run sudo without a password. Default: `root`.
+	//
+	// Change: used from then on.
+	User *string `pulumi:"user"`
+}
+
+// TemplateHostInput is an input type that accepts TemplateHostArgs and TemplateHostOutput values.
+// You can construct a concrete instance of `TemplateHostInput` via:
+//
+//	TemplateHostArgs{...}
+type TemplateHostInput interface {
+	pulumi.Input
+
+	ToTemplateHostOutput() TemplateHostOutput
+	ToTemplateHostOutputWithContext(context.Context) TemplateHostOutput
+}
+
+// SSH to a Proxmox node itself.
+type TemplateHostArgs struct {
+	// Its address or host name.
+	//
+	// Change: used from then on.
+	Address string `pulumi:"address"`
+	// The node's host key, as `ssh-keyscan -t ed25519` prints it, without the host.
+	//
+	// Change: used from then on.
+	HostKey pulumi.StringInput `pulumi:"hostKey"`
+	// SSH port. Default: 22.
+	//
+	// Change: used from then on.
+	Port *int `pulumi:"port"`
+	// The private key that logs in. Kept as a secret.
+	//
+	// Change: used from then on.
+	PrivateKey pulumi.StringInput `pulumi:"privateKey"`
+	// Who logs in: root, or somebody who may run sudo without a password. Default: `root`.
+	//
+	// Change: used from then on.
+	User *string `pulumi:"user"`
+}
+
+func (TemplateHostArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*TemplateHost)(nil)).Elem()
+}
+
+func (i TemplateHostArgs) ToTemplateHostOutput() TemplateHostOutput {
+	return i.ToTemplateHostOutputWithContext(context.Background())
+}
+
+func (i TemplateHostArgs) ToTemplateHostOutputWithContext(ctx context.Context) TemplateHostOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(TemplateHostOutput)
+}
+
+// SSH to a Proxmox node itself.
+type TemplateHostOutput struct{ *pulumi.OutputState }
+
+func (TemplateHostOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*TemplateHost)(nil)).Elem()
+}
+
+func (o TemplateHostOutput) ToTemplateHostOutput() TemplateHostOutput {
+	return o
+}
+
+func (o TemplateHostOutput) ToTemplateHostOutputWithContext(ctx context.Context) TemplateHostOutput {
+	return o
+}
+
+// Its address or host name.
+//
+// Change: used from then on.
+func (o TemplateHostOutput) Address() pulumi.StringOutput {
+	return o.ApplyT(func(v TemplateHost) string { return v.Address }).(pulumi.StringOutput)
+}
+
+// The node's host key, as `ssh-keyscan -t ed25519` prints it, without the host.
+//
+// Change: used from then on.
+func (o TemplateHostOutput) HostKey() pulumi.StringOutput {
+	return o.ApplyT(func(v TemplateHost) string { return v.HostKey }).(pulumi.StringOutput)
+}
+
+// SSH port. Default: 22.
+//
+// Change: used from then on.
+func (o TemplateHostOutput) Port() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v TemplateHost) *int { return v.Port }).(pulumi.IntPtrOutput)
+}
+
+// The private key that logs in. Kept as a secret.
+//
+// Change: used from then on.
+func (o TemplateHostOutput) PrivateKey() pulumi.StringOutput {
+	return o.ApplyT(func(v TemplateHost) string { return v.PrivateKey }).(pulumi.StringOutput)
+}
+
+// Who logs in: root, or somebody who may run sudo without a password. Default: `root`.
+//
+// Change: used from then on.
+func (o TemplateHostOutput) User() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v TemplateHost) *string { return v.User }).(pulumi.StringPtrOutput)
+}
+
+// The shell of a Proxmox node.
+type TemplateShell struct {
+	// Its address.
+	Address string `pulumi:"address"`
+	// The node's host key.
+	HostKey string `pulumi:"hostKey"`
+	// SSH port.
+	Port int `pulumi:"port"`
+	// The private key that logs in.
+	PrivateKey string `pulumi:"privateKey"`
+	// Who logs in.
+	User string `pulumi:"user"`
+}
+
+// TemplateShellInput is an input type that accepts TemplateShellArgs and TemplateShellOutput values.
+// You can construct a concrete instance of `TemplateShellInput` via:
+//
+//	TemplateShellArgs{...}
+type TemplateShellInput interface {
+	pulumi.Input
+
+	ToTemplateShellOutput() TemplateShellOutput
+	ToTemplateShellOutputWithContext(context.Context) TemplateShellOutput
+}
+
+// The shell of a Proxmox node.
+type TemplateShellArgs struct {
+	// Its address.
+	Address pulumi.StringInput `pulumi:"address"`
+	// The node's host key.
+	HostKey pulumi.StringInput `pulumi:"hostKey"`
+	// SSH port.
+	Port pulumi.IntInput `pulumi:"port"`
+	// The private key that logs in.
+	PrivateKey pulumi.StringInput `pulumi:"privateKey"`
+	// Who logs in.
+	User pulumi.StringInput `pulumi:"user"`
+}
+
+func (TemplateShellArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*TemplateShell)(nil)).Elem()
+}
+
+func (i TemplateShellArgs) ToTemplateShellOutput() TemplateShellOutput {
+	return i.ToTemplateShellOutputWithContext(context.Background())
+}
+
+func (i TemplateShellArgs) ToTemplateShellOutputWithContext(ctx context.Context) TemplateShellOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(TemplateShellOutput)
+}
+
+// The shell of a Proxmox node.
+type TemplateShellOutput struct{ *pulumi.OutputState }
+
+func (TemplateShellOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*TemplateShell)(nil)).Elem()
+}
+
+func (o TemplateShellOutput) ToTemplateShellOutput() TemplateShellOutput {
+	return o
+}
+
+func (o TemplateShellOutput) ToTemplateShellOutputWithContext(ctx context.Context) TemplateShellOutput {
+	return o
+}
+
+// Its address.
+func (o TemplateShellOutput) Address() pulumi.StringOutput {
+	return o.ApplyT(func(v TemplateShell) string { return v.Address }).(pulumi.StringOutput)
+}
+
+// The node's host key.
+func (o TemplateShellOutput) HostKey() pulumi.StringOutput {
+	return o.ApplyT(func(v TemplateShell) string { return v.HostKey }).(pulumi.StringOutput)
+}
+
+// SSH port.
+func (o TemplateShellOutput) Port() pulumi.IntOutput {
+	return o.ApplyT(func(v TemplateShell) int { return v.Port }).(pulumi.IntOutput)
+}
+
+// The private key that logs in.
+func (o TemplateShellOutput) PrivateKey() pulumi.StringOutput {
+	return o.ApplyT(func(v TemplateShell) string { return v.PrivateKey }).(pulumi.StringOutput)
+}
+
+// Who logs in.
+func (o TemplateShellOutput) User() pulumi.StringOutput {
+	return o.ApplyT(func(v TemplateShell) string { return v.User }).(pulumi.StringOutput)
+}
+
 // One more virtual address. It moves between load balancers like the API's, by itself.
 type Vip struct {
 	// IPv4 address, without prefix: free, inside of the network, outside of DHCP ranges.
@@ -9707,6 +10366,10 @@ func (o WorkerPoolMapOutput) MapIndex(k pulumi.StringInput) WorkerPoolOutput {
 }
 
 func init() {
+	pulumi.RegisterInputType(reflect.TypeOf((*BackendInput)(nil)).Elem(), BackendArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*BackendCheckInput)(nil)).Elem(), BackendCheckArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*BackendServerInput)(nil)).Elem(), BackendServerArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*BackendServerArrayInput)(nil)).Elem(), BackendServerArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BackupInput)(nil)).Elem(), BackupArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BackupPtrInput)(nil)).Elem(), BackupArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BastionInput)(nil)).Elem(), BastionArgs{})
@@ -9716,6 +10379,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*DataDiskArrayInput)(nil)).Elem(), DataDiskArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*EtcdInput)(nil)).Elem(), EtcdArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*EtcdPtrInput)(nil)).Elem(), EtcdArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExternalInput)(nil)).Elem(), ExternalArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ExternalPtrInput)(nil)).Elem(), ExternalArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ForwardInput)(nil)).Elem(), ForwardArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ForwardArrayInput)(nil)).Elem(), ForwardArray{})
 	pulumi.RegisterInputType(reflect.TypeOf((*K3sInput)(nil)).Elem(), K3sArgs{})
@@ -9767,10 +10432,16 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*StartupPtrInput)(nil)).Elem(), StartupArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*StatsInput)(nil)).Elem(), StatsArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*StatsPtrInput)(nil)).Elem(), StatsArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*TemplateHostInput)(nil)).Elem(), TemplateHostArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*TemplateShellInput)(nil)).Elem(), TemplateShellArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*VipInput)(nil)).Elem(), VipArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*VipMapInput)(nil)).Elem(), VipMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*WorkerPoolInput)(nil)).Elem(), WorkerPoolArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*WorkerPoolMapInput)(nil)).Elem(), WorkerPoolMap{})
+	pulumi.RegisterOutputType(BackendOutput{})
+	pulumi.RegisterOutputType(BackendCheckOutput{})
+	pulumi.RegisterOutputType(BackendServerOutput{})
+	pulumi.RegisterOutputType(BackendServerArrayOutput{})
 	pulumi.RegisterOutputType(BackupOutput{})
 	pulumi.RegisterOutputType(BackupPtrOutput{})
 	pulumi.RegisterOutputType(BastionOutput{})
@@ -9780,6 +10451,8 @@ func init() {
 	pulumi.RegisterOutputType(DataDiskArrayOutput{})
 	pulumi.RegisterOutputType(EtcdOutput{})
 	pulumi.RegisterOutputType(EtcdPtrOutput{})
+	pulumi.RegisterOutputType(ExternalOutput{})
+	pulumi.RegisterOutputType(ExternalPtrOutput{})
 	pulumi.RegisterOutputType(ForwardOutput{})
 	pulumi.RegisterOutputType(ForwardArrayOutput{})
 	pulumi.RegisterOutputType(K3sOutput{})
@@ -9831,6 +10504,8 @@ func init() {
 	pulumi.RegisterOutputType(StartupPtrOutput{})
 	pulumi.RegisterOutputType(StatsOutput{})
 	pulumi.RegisterOutputType(StatsPtrOutput{})
+	pulumi.RegisterOutputType(TemplateHostOutput{})
+	pulumi.RegisterOutputType(TemplateShellOutput{})
 	pulumi.RegisterOutputType(VipOutput{})
 	pulumi.RegisterOutputType(VipMapOutput{})
 	pulumi.RegisterOutputType(WorkerPoolOutput{})

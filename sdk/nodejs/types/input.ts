@@ -223,6 +223,20 @@ export interface EtcdArgs {
 }
 
 /**
+ * A load balancer that is not the program's: a firewall's, a cloud's, a machine of its own. It takes TCP connections at `endpoint` and `loadBalancers.apiPort` and passes them on, TLS as it is, to port 6443 of servers that answer HTTPS GET /readyz with 200 or 401 (`backend` has the list). It must do so before the first update; every update that changes machines makes connections through it until each server has answered, by a certificate of the cluster, and fails after 2 minutes with what is missing.
+ */
+export interface ExternalArgs {
+    /**
+     * Its IPv4 address, or a host name that nodes can resolve, without port. It is in every server's certificate, and nodes join there.
+     *
+     * Change: rolls through the servers one by one, then the workers; the kubeconfig follows. The former one must answer until then.
+     *
+     * Upstream: k3s' `server` and `tls-san`.
+     */
+    endpoint: string;
+}
+
+/**
  * A TCP port at a VIP whose connections HAProxy sends to nodes that pass a check. A node that is drained gets no new ones before its pods go.
  */
 export interface ForwardArgs {
@@ -575,6 +589,12 @@ export interface LoadBalancersArgs {
      */
     disk?: number;
     /**
+     * A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
+     *
+     * Change: VMs come, or go last, when nodes know the other endpoint.
+     */
+    external?: inputs.ExternalArgs;
+    /**
      * More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none.
      *
      * Change: reloads the load balancers, one after the other; nothing else.
@@ -891,13 +911,13 @@ export interface NetworkArgs {
      */
     searchDomain?: string;
     /**
-     * The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
+     * The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate. Required, but with `loadBalancers.external`, whose `endpoint` stands for it.
      *
      * Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
      *
      * Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
      */
-    vip: string;
+    vip?: string;
 }
 
 /**
@@ -1816,6 +1836,68 @@ export interface StatsArgs {
      * Change: reloads the load balancers, one after the other; nothing else.
      */
     user?: string;
+}
+
+/**
+ * SSH to a Proxmox node itself.
+ */
+export interface TemplateHostArgs {
+    /**
+     * Its address or host name.
+     *
+     * Change: used from then on.
+     */
+    address: string;
+    /**
+     * The node's host key, as `ssh-keyscan -t ed25519` prints it, without the host.
+     *
+     * Change: used from then on.
+     */
+    hostKey: pulumi.Input<string>;
+    /**
+     * SSH port. Default: 22.
+     *
+     * Change: used from then on.
+     */
+    port?: number;
+    /**
+     * The private key that logs in. Kept as a secret.
+     *
+     * Change: used from then on.
+     */
+    privateKey: pulumi.Input<string>;
+    /**
+     * Who logs in: root, or somebody who may run sudo without a password. Default: `root`.
+     *
+     * Change: used from then on.
+     */
+    user?: string;
+}
+
+/**
+ * The shell of a Proxmox node.
+ */
+export interface TemplateShellArgs {
+    /**
+     * Its address.
+     */
+    address: pulumi.Input<string>;
+    /**
+     * The node's host key.
+     */
+    hostKey: pulumi.Input<string>;
+    /**
+     * SSH port.
+     */
+    port: pulumi.Input<number>;
+    /**
+     * The private key that logs in.
+     */
+    privateKey: pulumi.Input<string>;
+    /**
+     * Who logs in.
+     */
+    user: pulumi.Input<string>;
 }
 
 /**

@@ -7,6 +7,60 @@ import * as outputs from "../types/output";
 import * as enums from "../types/enums";
 
 /**
+ * What a load balancer in front of the servers has to know.
+ */
+export interface Backend {
+    /**
+     * How it sees which servers are ready.
+     */
+    check: outputs.BackendCheck;
+    /**
+     * Where connections go, by slot.
+     */
+    servers: outputs.BackendServer[];
+}
+
+/**
+ * The request by which a load balancer sees that a server is ready, at the port that connections go to. The certificate is the cluster's own (`caCertificate`).
+ */
+export interface BackendCheck {
+    /**
+     * `GET`.
+     */
+    method: string;
+    /**
+     * `/readyz`.
+     */
+    path: string;
+    /**
+     * `https`.
+     */
+    scheme: string;
+    /**
+     * The answers of a server that is ready: 200, or 401 where it wants a certificate first.
+     */
+    statuses: number[];
+}
+
+/**
+ * A server behind a load balancer.
+ */
+export interface BackendServer {
+    /**
+     * Its IPv4 address.
+     */
+    address: string;
+    /**
+     * Its name.
+     */
+    name: string;
+    /**
+     * Port of its API.
+     */
+    port: number;
+}
+
+/**
  * A VM of a cluster.
  */
 export interface Machine {
@@ -200,5 +254,31 @@ export interface Snapshot {
      * When it was taken, RFC 3339.
      */
     time: string;
+}
+
+/**
+ * The shell of a Proxmox node.
+ */
+export interface TemplateShell {
+    /**
+     * Its address.
+     */
+    address: string;
+    /**
+     * The node's host key.
+     */
+    hostKey: string;
+    /**
+     * SSH port.
+     */
+    port: number;
+    /**
+     * The private key that logs in.
+     */
+    privateKey: string;
+    /**
+     * Who logs in.
+     */
+    user: string;
 }
 

@@ -8,7 +8,10 @@ import typing
 # Export this package's modules as members:
 from ._enums import *
 from .admin_certificate import *
+from .cloud_image import *
+from .cloud_image_template import *
 from .cluster_backup import *
+from .cluster_balanced import *
 from .cluster_identity import *
 from .cluster_machines import *
 from .cluster_release import *
@@ -20,6 +23,7 @@ from .contact import *
 from .k3s_ha_cluster import *
 from .provider import *
 from .seat import *
+from .template import *
 from ._inputs import *
 from . import outputs
 _utilities.register(
@@ -31,7 +35,10 @@ _utilities.register(
   "fqn": "pulumi_k3sha",
   "classes": {
    "k3sha:index:AdminCertificate": "AdminCertificate",
+   "k3sha:index:CloudImage": "CloudImage",
+   "k3sha:index:CloudImageTemplate": "CloudImageTemplate",
    "k3sha:index:ClusterBackup": "ClusterBackup",
+   "k3sha:index:ClusterBalanced": "ClusterBalanced",
    "k3sha:index:ClusterIdentity": "ClusterIdentity",
    "k3sha:index:ClusterMachines": "ClusterMachines",
    "k3sha:index:ClusterRelease": "ClusterRelease",
@@ -41,7 +48,8 @@ _utilities.register(
    "k3sha:index:ClusterStart": "ClusterStart",
    "k3sha:index:Contact": "Contact",
    "k3sha:index:K3sHaCluster": "K3sHaCluster",
-   "k3sha:index:Seat": "Seat"
+   "k3sha:index:Seat": "Seat",
+   "k3sha:index:Template": "Template"
   }
  }
 ]

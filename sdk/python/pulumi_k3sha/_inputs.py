@@ -26,6 +26,8 @@ __all__ = [
     'DataDiskArgsDict',
     'EtcdArgs',
     'EtcdArgsDict',
+    'ExternalArgs',
+    'ExternalArgsDict',
     'ForwardArgs',
     'ForwardArgsDict',
     'K3sArgs',
@@ -76,6 +78,10 @@ __all__ = [
     'StartupArgsDict',
     'StatsArgs',
     'StatsArgsDict',
+    'TemplateHostArgs',
+    'TemplateHostArgsDict',
+    'TemplateShellArgs',
+    'TemplateShellArgsDict',
     'VipArgs',
     'VipArgsDict',
     'WorkerPoolArgs',
@@ -923,6 +929,51 @@ class EtcdArgs:
     @heartbeat_interval.setter
     def heartbeat_interval(self, value: Optional[_builtins.int]):
         pulumi.set(self, "heartbeat_interval", value)
+
+
+class ExternalArgsDict(TypedDict):
+    """
+    A load balancer that is not the program's: a firewall's, a cloud's, a machine of its own. It takes TCP connections at `endpoint` and `loadBalancers.apiPort` and passes them on, TLS as it is, to port 6443 of servers that answer HTTPS GET /readyz with 200 or 401 (`backend` has the list). It must do so before the first update; every update that changes machines makes connections through it until each server has answered, by a certificate of the cluster, and fails after 2 minutes with what is missing.
+    """
+    endpoint: _builtins.str
+    """
+    Its IPv4 address, or a host name that nodes can resolve, without port. It is in every server's certificate, and nodes join there.
+
+    Change: rolls through the servers one by one, then the workers; the kubeconfig follows. The former one must answer until then.
+
+    Upstream: k3s' `server` and `tls-san`.
+    """
+
+@pulumi.input_type
+class ExternalArgs:
+    def __init__(__self__, *,
+                 endpoint: _builtins.str):
+        """
+        A load balancer that is not the program's: a firewall's, a cloud's, a machine of its own. It takes TCP connections at `endpoint` and `loadBalancers.apiPort` and passes them on, TLS as it is, to port 6443 of servers that answer HTTPS GET /readyz with 200 or 401 (`backend` has the list). It must do so before the first update; every update that changes machines makes connections through it until each server has answered, by a certificate of the cluster, and fails after 2 minutes with what is missing.
+
+        :param _builtins.str endpoint: Its IPv4 address, or a host name that nodes can resolve, without port. It is in every server's certificate, and nodes join there.
+               
+               Change: rolls through the servers one by one, then the workers; the kubeconfig follows. The former one must answer until then.
+               
+               Upstream: k3s' `server` and `tls-san`.
+        """
+        pulumi.set(__self__, "endpoint", endpoint)
+
+    @_builtins.property
+    @pulumi.getter
+    def endpoint(self) -> _builtins.str:
+        """
+        Its IPv4 address, or a host name that nodes can resolve, without port. It is in every server's certificate, and nodes join there.
+
+        Change: rolls through the servers one by one, then the workers; the kubeconfig follows. The former one must answer until then.
+
+        Upstream: k3s' `server` and `tls-san`.
+        """
+        return pulumi.get(self, "endpoint")
+
+    @endpoint.setter
+    def endpoint(self, value: _builtins.str):
+        pulumi.set(self, "endpoint", value)
 
 
 class ForwardArgsDict(TypedDict):
@@ -1998,6 +2049,12 @@ class LoadBalancersArgsDict(TypedDict):
 
     Upstream: `disks[0].size`.
     """
+    external: NotRequired['ExternalArgsDict']
+    """
+    A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
+
+    Change: VMs come, or go last, when nodes know the other endpoint.
+    """
     extra_lines: NotRequired[Sequence[_builtins.str]]
     """
     More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none.
@@ -2172,6 +2229,7 @@ class LoadBalancersArgs:
                  cpu_type: Optional[_builtins.str] = None,
                  datastore: Optional[_builtins.str] = None,
                  disk: Optional[_builtins.int] = None,
+                 external: Optional['ExternalArgs'] = None,
                  extra_lines: Optional[Sequence[_builtins.str]] = None,
                  firewall: Optional[_builtins.bool] = None,
                  first_address: Optional[_builtins.str] = None,
@@ -2265,6 +2323,9 @@ class LoadBalancersArgs:
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `disks[0].size`.
+        :param 'ExternalArgs' external: A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
+               
+               Change: VMs come, or go last, when nodes know the other endpoint.
         :param Sequence[_builtins.str] extra_lines: More lines for HAProxy's frontend of the API, one an entry, like an allow-list. Checked by `haproxy -c` before use. Default: none.
                
                Change: reloads the load balancers, one after the other; nothing else.
@@ -2384,6 +2445,8 @@ class LoadBalancersArgs:
             pulumi.set(__self__, "datastore", datastore)
         if disk is not None:
             pulumi.set(__self__, "disk", disk)
+        if external is not None:
+            pulumi.set(__self__, "external", external)
         if extra_lines is not None:
             pulumi.set(__self__, "extra_lines", extra_lines)
         if firewall is not None:
@@ -2650,6 +2713,20 @@ class LoadBalancersArgs:
     @disk.setter
     def disk(self, value: Optional[_builtins.int]):
         pulumi.set(self, "disk", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def external(self) -> Optional['ExternalArgs']:
+        """
+        A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
+
+        Change: VMs come, or go last, when nodes know the other endpoint.
+        """
+        return pulumi.get(self, "external")
+
+    @external.setter
+    def external(self, value: Optional['ExternalArgs']):
+        pulumi.set(self, "external", value)
 
     @_builtins.property
     @pulumi.getter(name="extraLines")
@@ -3453,14 +3530,6 @@ class NetworkArgsDict(TypedDict):
 
     Upstream: `initialization.ipConfigs`.
     """
-    vip: _builtins.str
-    """
-    The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
-
-    Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
-
-    Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
-    """
     dns: NotRequired[Sequence[_builtins.str]]
     """
     Name servers. Default: the gateway.
@@ -3489,17 +3558,25 @@ class NetworkArgsDict(TypedDict):
 
     Upstream: `initialization.dns.domain`.
     """
+    vip: NotRequired[_builtins.str]
+    """
+    The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate. Required, but with `loadBalancers.external`, whose `endpoint` stands for it.
+
+    Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
+
+    Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
+    """
 
 @pulumi.input_type
 class NetworkArgs:
     def __init__(__self__, *,
                  cidr: _builtins.str,
                  gateway: _builtins.str,
-                 vip: _builtins.str,
                  dns: Optional[Sequence[_builtins.str]] = None,
                  endpoint: Optional[_builtins.str] = None,
                  proxy: Optional['ProxyArgs'] = None,
-                 search_domain: Optional[_builtins.str] = None):
+                 search_domain: Optional[_builtins.str] = None,
+                 vip: Optional[_builtins.str] = None):
         """
         The network that all nodes share.
 
@@ -3513,11 +3590,6 @@ class NetworkArgs:
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `initialization.ipConfigs`.
-        :param _builtins.str vip: The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
-               
-               Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
-               
-               Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
         :param Sequence[_builtins.str] dns: Name servers. Default: the gateway.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -3534,10 +3606,14 @@ class NetworkArgs:
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for. Taken out, VMs that have it keep it.
                
                Upstream: `initialization.dns.domain`.
+        :param _builtins.str vip: The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate. Required, but with `loadBalancers.external`, whose `endpoint` stands for it.
+               
+               Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
+               
+               Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
         """
         pulumi.set(__self__, "cidr", cidr)
         pulumi.set(__self__, "gateway", gateway)
-        pulumi.set(__self__, "vip", vip)
         if dns is not None:
             pulumi.set(__self__, "dns", dns)
         if endpoint is not None:
@@ -3546,6 +3622,8 @@ class NetworkArgs:
             pulumi.set(__self__, "proxy", proxy)
         if search_domain is not None:
             pulumi.set(__self__, "search_domain", search_domain)
+        if vip is not None:
+            pulumi.set(__self__, "vip", vip)
 
     @_builtins.property
     @pulumi.getter
@@ -3578,22 +3656,6 @@ class NetworkArgs:
     @gateway.setter
     def gateway(self, value: _builtins.str):
         pulumi.set(self, "gateway", value)
-
-    @_builtins.property
-    @pulumi.getter
-    def vip(self) -> _builtins.str:
-        """
-        The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate.
-
-        Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
-
-        Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
-        """
-        return pulumi.get(self, "vip")
-
-    @vip.setter
-    def vip(self, value: _builtins.str):
-        pulumi.set(self, "vip", value)
 
     @_builtins.property
     @pulumi.getter
@@ -3654,6 +3716,22 @@ class NetworkArgs:
     @search_domain.setter
     def search_domain(self, value: Optional[_builtins.str]):
         pulumi.set(self, "search_domain", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def vip(self) -> Optional[_builtins.str]:
+        """
+        The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate. Required, but with `loadBalancers.external`, whose `endpoint` stands for it.
+
+        Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
+
+        Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
+        """
+        return pulumi.get(self, "vip")
+
+    @vip.setter
+    def vip(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "vip", value)
 
 
 class NodeOverridesArgsDict(TypedDict):
@@ -7238,6 +7316,256 @@ class StatsArgs:
 
     @user.setter
     def user(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "user", value)
+
+
+class TemplateHostArgsDict(TypedDict):
+    """
+    SSH to a Proxmox node itself.
+    """
+    address: _builtins.str
+    """
+    Its address or host name.
+
+    Change: used from then on.
+    """
+    host_key: pulumi.Input[_builtins.str]
+    """
+    The node's host key, as `ssh-keyscan -t ed25519` prints it, without the host.
+
+    Change: used from then on.
+    """
+    private_key: pulumi.Input[_builtins.str]
+    """
+    The private key that logs in. Kept as a secret.
+
+    Change: used from then on.
+    """
+    port: NotRequired[_builtins.int]
+    """
+    SSH port. Default: 22.
+
+    Change: used from then on.
+    """
+    user: NotRequired[_builtins.str]
+    """
+    Who logs in: root, or somebody who may run sudo without a password. Default: `root`.
+
+    Change: used from then on.
+    """
+
+@pulumi.input_type
+class TemplateHostArgs:
+    def __init__(__self__, *,
+                 address: _builtins.str,
+                 host_key: pulumi.Input[_builtins.str],
+                 private_key: pulumi.Input[_builtins.str],
+                 port: Optional[_builtins.int] = None,
+                 user: Optional[_builtins.str] = None):
+        """
+        SSH to a Proxmox node itself.
+
+        :param _builtins.str address: Its address or host name.
+               
+               Change: used from then on.
+        :param pulumi.Input[_builtins.str] host_key: The node's host key, as `ssh-keyscan -t ed25519` prints it, without the host.
+               
+               Change: used from then on.
+        :param pulumi.Input[_builtins.str] private_key: The private key that logs in. Kept as a secret.
+               
+               Change: used from then on.
+        :param _builtins.int port: SSH port. Default: 22.
+               
+               Change: used from then on.
+        :param _builtins.str user: Who logs in: root, or somebody who may run sudo without a password. Default: `root`.
+               
+               Change: used from then on.
+        """
+        pulumi.set(__self__, "address", address)
+        pulumi.set(__self__, "host_key", host_key)
+        pulumi.set(__self__, "private_key", private_key)
+        if port is not None:
+            pulumi.set(__self__, "port", port)
+        if user is not None:
+            pulumi.set(__self__, "user", user)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> _builtins.str:
+        """
+        Its address or host name.
+
+        Change: used from then on.
+        """
+        return pulumi.get(self, "address")
+
+    @address.setter
+    def address(self, value: _builtins.str):
+        pulumi.set(self, "address", value)
+
+    @_builtins.property
+    @pulumi.getter(name="hostKey")
+    def host_key(self) -> pulumi.Input[_builtins.str]:
+        """
+        The node's host key, as `ssh-keyscan -t ed25519` prints it, without the host.
+
+        Change: used from then on.
+        """
+        return pulumi.get(self, "host_key")
+
+    @host_key.setter
+    def host_key(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "host_key", value)
+
+    @_builtins.property
+    @pulumi.getter(name="privateKey")
+    def private_key(self) -> pulumi.Input[_builtins.str]:
+        """
+        The private key that logs in. Kept as a secret.
+
+        Change: used from then on.
+        """
+        return pulumi.get(self, "private_key")
+
+    @private_key.setter
+    def private_key(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "private_key", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> Optional[_builtins.int]:
+        """
+        SSH port. Default: 22.
+
+        Change: used from then on.
+        """
+        return pulumi.get(self, "port")
+
+    @port.setter
+    def port(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "port", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def user(self) -> Optional[_builtins.str]:
+        """
+        Who logs in: root, or somebody who may run sudo without a password. Default: `root`.
+
+        Change: used from then on.
+        """
+        return pulumi.get(self, "user")
+
+    @user.setter
+    def user(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "user", value)
+
+
+class TemplateShellArgsDict(TypedDict):
+    """
+    The shell of a Proxmox node.
+    """
+    address: pulumi.Input[_builtins.str]
+    """
+    Its address.
+    """
+    host_key: pulumi.Input[_builtins.str]
+    """
+    The node's host key.
+    """
+    port: pulumi.Input[_builtins.int]
+    """
+    SSH port.
+    """
+    private_key: pulumi.Input[_builtins.str]
+    """
+    The private key that logs in.
+    """
+    user: pulumi.Input[_builtins.str]
+    """
+    Who logs in.
+    """
+
+@pulumi.input_type
+class TemplateShellArgs:
+    def __init__(__self__, *,
+                 address: pulumi.Input[_builtins.str],
+                 host_key: pulumi.Input[_builtins.str],
+                 port: pulumi.Input[_builtins.int],
+                 private_key: pulumi.Input[_builtins.str],
+                 user: pulumi.Input[_builtins.str]):
+        """
+        The shell of a Proxmox node.
+
+        :param pulumi.Input[_builtins.str] address: Its address.
+        :param pulumi.Input[_builtins.str] host_key: The node's host key.
+        :param pulumi.Input[_builtins.int] port: SSH port.
+        :param pulumi.Input[_builtins.str] private_key: The private key that logs in.
+        :param pulumi.Input[_builtins.str] user: Who logs in.
+        """
+        pulumi.set(__self__, "address", address)
+        pulumi.set(__self__, "host_key", host_key)
+        pulumi.set(__self__, "port", port)
+        pulumi.set(__self__, "private_key", private_key)
+        pulumi.set(__self__, "user", user)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> pulumi.Input[_builtins.str]:
+        """
+        Its address.
+        """
+        return pulumi.get(self, "address")
+
+    @address.setter
+    def address(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "address", value)
+
+    @_builtins.property
+    @pulumi.getter(name="hostKey")
+    def host_key(self) -> pulumi.Input[_builtins.str]:
+        """
+        The node's host key.
+        """
+        return pulumi.get(self, "host_key")
+
+    @host_key.setter
+    def host_key(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "host_key", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> pulumi.Input[_builtins.int]:
+        """
+        SSH port.
+        """
+        return pulumi.get(self, "port")
+
+    @port.setter
+    def port(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "port", value)
+
+    @_builtins.property
+    @pulumi.getter(name="privateKey")
+    def private_key(self) -> pulumi.Input[_builtins.str]:
+        """
+        The private key that logs in.
+        """
+        return pulumi.get(self, "private_key")
+
+    @private_key.setter
+    def private_key(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "private_key", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def user(self) -> pulumi.Input[_builtins.str]:
+        """
+        Who logs in.
+        """
+        return pulumi.get(self, "user")
+
+    @user.setter
+    def user(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "user", value)
 
 

@@ -46,7 +46,7 @@ class K3sHaClusterArgs:
         :param 'BackupArgs' backup: Snapshots of etcd: when, how many, where. Default: k3s' own, each 12 hours, the last five, on the servers themselves.
                
                Change: rolls through the servers one by one.
-        :param 'LoadBalancersArgs' load_balancers: The load balancers: HAProxy, and Keepalived for the VIP. Default: 2 of them.
+        :param 'LoadBalancersArgs' load_balancers: The load balancers: HAProxy, and Keepalived for the VIP, or an external one. Default: 2 of them.
         :param _builtins.str reapply: Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
                
                Change: in place.
@@ -154,7 +154,7 @@ class K3sHaClusterArgs:
     @pulumi.getter(name="loadBalancers")
     def load_balancers(self) -> Optional['LoadBalancersArgs']:
         """
-        The load balancers: HAProxy, and Keepalived for the VIP. Default: 2 of them.
+        The load balancers: HAProxy, and Keepalived for the VIP, or an external one. Default: 2 of them.
         """
         return pulumi.get(self, "load_balancers")
 
@@ -252,7 +252,7 @@ class K3sHaCluster(pulumi.ComponentResource):
                
                Change: refused at preview.
         :param Union['K3sArgs', 'K3sArgsDict'] k3s: What is installed on servers and workers, and how it is configured.
-        :param Union['LoadBalancersArgs', 'LoadBalancersArgsDict'] load_balancers: The load balancers: HAProxy, and Keepalived for the VIP. Default: 2 of them.
+        :param Union['LoadBalancersArgs', 'LoadBalancersArgsDict'] load_balancers: The load balancers: HAProxy, and Keepalived for the VIP, or an external one. Default: 2 of them.
         :param Union['NetworkArgs', 'NetworkArgsDict'] network: The network that all nodes share.
         :param Union['ProxmoxArgs', 'ProxmoxArgsDict'] proxmox: Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
         :param _builtins.str reapply: Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
@@ -341,6 +341,7 @@ class K3sHaCluster(pulumi.ComponentResource):
             __props__.__dict__["workers"] = workers
             __props__.__dict__["agent_token"] = None
             __props__.__dict__["ansible_inventory"] = None
+            __props__.__dict__["backend"] = None
             __props__.__dict__["ca_certificate"] = None
             __props__.__dict__["certificates_until"] = None
             __props__.__dict__["client_certificate"] = None
@@ -378,6 +379,14 @@ class K3sHaCluster(pulumi.ComponentResource):
         An inventory for Ansible, YAML: groups `load_balancers`, `servers`, `workers` and, for each pool, `workers_<pool>`, with address, user, port and jump host. It holds no keys. Nodes are pinned to their host keys; the jump host is known, or not, to who runs Ansible. Known when the cluster's identity is.
         """
         return pulumi.get(self, "ansible_inventory")
+
+    @_builtins.property
+    @pulumi.getter
+    def backend(self) -> pulumi.Output['outputs.Backend']:
+        """
+        What a load balancer in front of the servers has to know, if it is not this program's (`loadBalancers.external`). Known at preview.
+        """
+        return pulumi.get(self, "backend")
 
     @_builtins.property
     @pulumi.getter(name="caCertificate")

@@ -13,9 +13,13 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import NotRequired, TypedDict, TypeAlias
 from . import _utilities
+from . import outputs
 from ._enums import *
 
 __all__ = [
+    'Backend',
+    'BackendCheck',
+    'BackendServer',
     'Machine',
     'MachineChange',
     'MachineSeed',
@@ -23,7 +27,143 @@ __all__ = [
     'SettledMark',
     'SettledNode',
     'Snapshot',
+    'TemplateShell',
 ]
+
+@pulumi.output_type
+class Backend(dict):
+    """
+    What a load balancer in front of the servers has to know.
+    """
+    def __init__(__self__, *,
+                 check: 'outputs.BackendCheck',
+                 servers: Sequence['outputs.BackendServer']):
+        """
+        What a load balancer in front of the servers has to know.
+
+        :param 'BackendCheck' check: How it sees which servers are ready.
+        :param Sequence['BackendServer'] servers: Where connections go, by slot.
+        """
+        pulumi.set(__self__, "check", check)
+        pulumi.set(__self__, "servers", servers)
+
+    @_builtins.property
+    @pulumi.getter
+    def check(self) -> 'outputs.BackendCheck':
+        """
+        How it sees which servers are ready.
+        """
+        return pulumi.get(self, "check")
+
+    @_builtins.property
+    @pulumi.getter
+    def servers(self) -> Sequence['outputs.BackendServer']:
+        """
+        Where connections go, by slot.
+        """
+        return pulumi.get(self, "servers")
+
+
+@pulumi.output_type
+class BackendCheck(dict):
+    """
+    The request by which a load balancer sees that a server is ready, at the port that connections go to. The certificate is the cluster's own (`caCertificate`).
+    """
+    def __init__(__self__, *,
+                 method: _builtins.str,
+                 path: _builtins.str,
+                 scheme: _builtins.str,
+                 statuses: Sequence[_builtins.int]):
+        """
+        The request by which a load balancer sees that a server is ready, at the port that connections go to. The certificate is the cluster's own (`caCertificate`).
+
+        :param _builtins.str method: `GET`.
+        :param _builtins.str path: `/readyz`.
+        :param _builtins.str scheme: `https`.
+        :param Sequence[_builtins.int] statuses: The answers of a server that is ready: 200, or 401 where it wants a certificate first.
+        """
+        pulumi.set(__self__, "method", method)
+        pulumi.set(__self__, "path", path)
+        pulumi.set(__self__, "scheme", scheme)
+        pulumi.set(__self__, "statuses", statuses)
+
+    @_builtins.property
+    @pulumi.getter
+    def method(self) -> _builtins.str:
+        """
+        `GET`.
+        """
+        return pulumi.get(self, "method")
+
+    @_builtins.property
+    @pulumi.getter
+    def path(self) -> _builtins.str:
+        """
+        `/readyz`.
+        """
+        return pulumi.get(self, "path")
+
+    @_builtins.property
+    @pulumi.getter
+    def scheme(self) -> _builtins.str:
+        """
+        `https`.
+        """
+        return pulumi.get(self, "scheme")
+
+    @_builtins.property
+    @pulumi.getter
+    def statuses(self) -> Sequence[_builtins.int]:
+        """
+        The answers of a server that is ready: 200, or 401 where it wants a certificate first.
+        """
+        return pulumi.get(self, "statuses")
+
+
+@pulumi.output_type
+class BackendServer(dict):
+    """
+    A server behind a load balancer.
+    """
+    def __init__(__self__, *,
+                 address: _builtins.str,
+                 name: _builtins.str,
+                 port: _builtins.int):
+        """
+        A server behind a load balancer.
+
+        :param _builtins.str address: Its IPv4 address.
+        :param _builtins.str name: Its name.
+        :param _builtins.int port: Port of its API.
+        """
+        pulumi.set(__self__, "address", address)
+        pulumi.set(__self__, "name", name)
+        pulumi.set(__self__, "port", port)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> _builtins.str:
+        """
+        Its IPv4 address.
+        """
+        return pulumi.get(self, "address")
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> _builtins.str:
+        """
+        Its name.
+        """
+        return pulumi.get(self, "name")
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> _builtins.int:
+        """
+        Port of its API.
+        """
+        return pulumi.get(self, "port")
+
 
 @pulumi.output_type
 class Machine(dict):
@@ -577,5 +717,91 @@ class Snapshot(dict):
         When it was taken, RFC 3339.
         """
         return pulumi.get(self, "time")
+
+
+@pulumi.output_type
+class TemplateShell(dict):
+    """
+    The shell of a Proxmox node.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "hostKey":
+            suggest = "host_key"
+        elif key == "privateKey":
+            suggest = "private_key"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in TemplateShell. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        TemplateShell.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        TemplateShell.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 address: _builtins.str,
+                 host_key: _builtins.str,
+                 port: _builtins.int,
+                 private_key: _builtins.str,
+                 user: _builtins.str):
+        """
+        The shell of a Proxmox node.
+
+        :param _builtins.str address: Its address.
+        :param _builtins.str host_key: The node's host key.
+        :param _builtins.int port: SSH port.
+        :param _builtins.str private_key: The private key that logs in.
+        :param _builtins.str user: Who logs in.
+        """
+        pulumi.set(__self__, "address", address)
+        pulumi.set(__self__, "host_key", host_key)
+        pulumi.set(__self__, "port", port)
+        pulumi.set(__self__, "private_key", private_key)
+        pulumi.set(__self__, "user", user)
+
+    @_builtins.property
+    @pulumi.getter
+    def address(self) -> _builtins.str:
+        """
+        Its address.
+        """
+        return pulumi.get(self, "address")
+
+    @_builtins.property
+    @pulumi.getter(name="hostKey")
+    def host_key(self) -> _builtins.str:
+        """
+        The node's host key.
+        """
+        return pulumi.get(self, "host_key")
+
+    @_builtins.property
+    @pulumi.getter
+    def port(self) -> _builtins.int:
+        """
+        SSH port.
+        """
+        return pulumi.get(self, "port")
+
+    @_builtins.property
+    @pulumi.getter(name="privateKey")
+    def private_key(self) -> _builtins.str:
+        """
+        The private key that logs in.
+        """
+        return pulumi.get(self, "private_key")
+
+    @_builtins.property
+    @pulumi.getter
+    def user(self) -> _builtins.str:
+        """
+        Who logs in.
+        """
+        return pulumi.get(self, "user")
 
 

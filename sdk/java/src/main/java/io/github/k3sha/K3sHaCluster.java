@@ -9,6 +9,7 @@ import com.pulumi.core.annotations.ResourceType;
 import com.pulumi.core.internal.Codegen;
 import io.github.k3sha.K3sHaClusterArgs;
 import io.github.k3sha.Utilities;
+import io.github.k3sha.outputs.Backend;
 import io.github.k3sha.outputs.NodeInfo;
 import io.github.k3sha.outputs.Snapshot;
 import java.lang.String;
@@ -59,6 +60,20 @@ public class K3sHaCluster extends com.pulumi.resources.ComponentResource {
      */
     public Output<String> ansibleInventory() {
         return this.ansibleInventory;
+    }
+    /**
+     * What a load balancer in front of the servers has to know, if it is not this program&#39;s (`loadBalancers.external`). Known at preview.
+     * 
+     */
+    @Export(name="backend", refs={Backend.class}, tree="[0]")
+    private Output<Backend> backend;
+
+    /**
+     * @return What a load balancer in front of the servers has to know, if it is not this program&#39;s (`loadBalancers.external`). Known at preview.
+     * 
+     */
+    public Output<Backend> backend() {
+        return this.backend;
     }
     /**
      * The cluster&#39;s server CA, PEM. Made before the first machine; k3s serves the same at `/cacerts`.

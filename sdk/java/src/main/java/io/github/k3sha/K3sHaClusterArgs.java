@@ -79,14 +79,14 @@ public final class K3sHaClusterArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The load balancers: HAProxy, and Keepalived for the VIP. Default: 2 of them.
+     * The load balancers: HAProxy, and Keepalived for the VIP, or an external one. Default: 2 of them.
      * 
      */
     @Import(name="loadBalancers")
     private @Nullable LoadBalancersArgs loadBalancers;
 
     /**
-     * @return The load balancers: HAProxy, and Keepalived for the VIP. Default: 2 of them.
+     * @return The load balancers: HAProxy, and Keepalived for the VIP, or an external one. Default: 2 of them.
      * 
      */
     public Optional<LoadBalancersArgs> loadBalancers() {
@@ -278,7 +278,7 @@ public final class K3sHaClusterArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param loadBalancers The load balancers: HAProxy, and Keepalived for the VIP. Default: 2 of them.
+         * @param loadBalancers The load balancers: HAProxy, and Keepalived for the VIP, or an external one. Default: 2 of them.
          * 
          * @return builder
          * 

@@ -6,6 +6,7 @@ package io.github.k3sha.inputs;
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import io.github.k3sha.enums.Balance;
+import io.github.k3sha.inputs.ExternalArgs;
 import io.github.k3sha.inputs.ForwardArgs;
 import io.github.k3sha.inputs.NodeOverridesArgs;
 import io.github.k3sha.inputs.StartupArgs;
@@ -346,6 +347,25 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Integer> disk() {
         return Optional.ofNullable(this.disk);
+    }
+
+    /**
+     * A load balancer that is not the program&#39;s, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
+     * 
+     * Change: VMs come, or go last, when nodes know the other endpoint.
+     * 
+     */
+    @Import(name="external")
+    private @Nullable ExternalArgs external;
+
+    /**
+     * @return A load balancer that is not the program&#39;s, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
+     * 
+     * Change: VMs come, or go last, when nodes know the other endpoint.
+     * 
+     */
+    public Optional<ExternalArgs> external() {
+        return Optional.ofNullable(this.external);
     }
 
     /**
@@ -831,6 +851,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         this.cpuType = $.cpuType;
         this.datastore = $.datastore;
         this.disk = $.disk;
+        this.external = $.external;
         this.extraLines = $.extraLines;
         this.firewall = $.firewall;
         this.firstAddress = $.firstAddress;
@@ -1078,6 +1099,19 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder disk(@Nullable Integer disk) {
             $.disk = disk;
+            return this;
+        }
+
+        /**
+         * @param external A load balancer that is not the program&#39;s, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
+         * 
+         * Change: VMs come, or go last, when nodes know the other endpoint.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder external(@Nullable ExternalArgs external) {
+            $.external = external;
             return this;
         }
 

@@ -152,26 +152,26 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server&#39;s certificate.
+     * The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server&#39;s certificate. Required, but with `loadBalancers.external`, whose `endpoint` stands for it.
      * 
      * Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
      * 
      * Upstream: Keepalived&#39;s `virtual_ipaddress`, k3s&#39; `server` and `tls-san`.
      * 
      */
-    @Import(name="vip", required=true)
-    private String vip;
+    @Import(name="vip")
+    private @Nullable String vip;
 
     /**
-     * @return The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server&#39;s certificate.
+     * @return The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server&#39;s certificate. Required, but with `loadBalancers.external`, whose `endpoint` stands for it.
      * 
      * Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
      * 
      * Upstream: Keepalived&#39;s `virtual_ipaddress`, k3s&#39; `server` and `tls-san`.
      * 
      */
-    public String vip() {
-        return this.vip;
+    public Optional<String> vip() {
+        return Optional.ofNullable(this.vip);
     }
 
     private NetworkArgs() {}
@@ -305,7 +305,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param vip The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server&#39;s certificate.
+         * @param vip The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server&#39;s certificate. Required, but with `loadBalancers.external`, whose `endpoint` stands for it.
          * 
          * Change: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.
          * 
@@ -314,7 +314,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
          * @return builder
          * 
          */
-        public Builder vip(String vip) {
+        public Builder vip(@Nullable String vip) {
             $.vip = vip;
             return this;
         }
@@ -325,9 +325,6 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
             }
             if ($.gateway == null) {
                 throw new MissingRequiredPropertyException("NetworkArgs", "gateway");
-            }
-            if ($.vip == null) {
-                throw new MissingRequiredPropertyException("NetworkArgs", "vip");
             }
             return $;
         }

@@ -1,0 +1,43 @@
+// From a bare Proxmox VE: the template, and a cluster of its clones.
+package main
+
+import (
+	"github.com/k3sha/pulumi-k3sha/sdk/go/k3sha"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+)
+
+func main() {
+	pulumi.Run(func(ctx *pulumi.Context) error {
+		ubuntu, err := k3sha.NewCloudImageTemplate(ctx, "ubuntu", &k3sha.CloudImageTemplateArgs{
+			Node:    "pve1",
+			VmId:    new(9100),
+			Image:   new("ubuntu-24.04"),
+			Discard: new(true),
+			Ssd:     new(true),
+			Host: k3sha.TemplateHostArgs{
+				Address:    "192.168.1.5",
+				PrivateKey: config.RequireSecret(ctx, "proxmoxPrivateKey"),
+				HostKey:    pulumi.String(config.Require(ctx, "proxmoxHostKey")),
+			},
+		})
+		if err != nil {
+			return err
+		}
+		k3s, err := k3sha.NewK3sHaCluster(ctx, "k3s", &k3sha.K3sHaClusterArgs{
+			ClusterName:   "k3s",
+			Proxmox:       k3sha.ProxmoxArgs{Nodes: []string{"pve1"}, TemplateId: ubuntu.VmId},
+			Network:       k3sha.NetworkArgs{Cidr: "192.168.1.0/24", Gateway: "192.168.1.1", Vip: new("192.168.1.220")},
+			Servers:       &k3sha.ServersArgs{FirstAddress: new("192.168.1.201")},
+			Workers:       map[string]k3sha.WorkerPoolArgs{"worker": {Count: new(2), FirstAddress: new("192.168.1.211")}},
+			LoadBalancers: &k3sha.LoadBalancersArgs{FirstAddress: new("192.168.1.221")},
+			K3s:           k3sha.K3sArgs{Version: "v1.31.6+k3s1"},
+			Ssh:           k3sha.SshArgs{PrivateKey: config.RequireSecret(ctx, "sshPrivateKey")},
+		})
+		if err != nil {
+			return err
+		}
+		ctx.Export("kubeconfig", k3s.Kubeconfig)
+		return nil
+	})
+}

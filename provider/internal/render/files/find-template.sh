@@ -1,0 +1,2 @@
+# Says whether the template is there as it was made.
+template_state
