@@ -20,7 +20,7 @@ func (b *bootstrap) change() (topology.Change, error) {
 	}
 	c, _ := got.Value.(machineChange)
 	names, err := b.renewed()
-	return topology.Change{Joins: c.Joins, Leaves: c.Leaves, Renewed: names, VMs: c.VMs, K3s: c.K3s, Reloads: c.Reloads}, err
+	return topology.Change{Joins: c.Joins, Leaves: c.Leaves, Renewed: names, VMs: c.VMs, K3s: c.K3s, Reloads: c.Reloads, Uninstalls: c.Uninstalls}, err
 }
 
 // announce says in the component's row of a preview what the update will do to whom.

@@ -7,7 +7,7 @@ import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 // Each field's description is in describe.go.
 type K3sHaClusterArgs struct {
 	ClusterName   string                `pulumi:"clusterName"`
-	Proxmox       ProxmoxArgs           `pulumi:"proxmox"`
+	Proxmox       *ProxmoxArgs          `pulumi:"proxmox,optional"`
 	Network       NetworkArgs           `pulumi:"network"`
 	Servers       *ServersArgs          `pulumi:"servers,optional"`
 	Workers       map[string]WorkerArgs `pulumi:"workers,optional"`
@@ -68,7 +68,7 @@ type ProxmoxArgs struct {
 // NetworkArgs is the network of all nodes.
 type NetworkArgs struct {
 	CIDR         string   `pulumi:"cidr"`
-	Gateway      string   `pulumi:"gateway"`
+	Gateway      *string  `pulumi:"gateway,optional"`
 	VIP          *string  `pulumi:"vip,optional"`
 	Endpoint     *string  `pulumi:"endpoint,optional"`
 	DNS          []string `pulumi:"dns,optional"`
@@ -107,6 +107,8 @@ type NodeArgs struct {
 	Firewall     *bool           `pulumi:"firewall,optional"`
 	Tags         []string        `pulumi:"tags,optional"`
 	Generation   *int            `pulumi:"generation,optional"`
+	SSHPort      *int            `pulumi:"sshPort,optional"`
+	HostKey      *string         `pulumi:"hostKey,optional"`
 }
 
 // DataDiskArgs is one more disk of each VM of a group.
@@ -133,6 +135,8 @@ type StartupArgs struct {
 
 // ServersArgs is the group of servers. Groups repeat their common fields: the schema knows no embedding.
 type ServersArgs struct {
+	Machines     *Machines           `pulumi:"machines,optional"`
+	Keep         *bool               `pulumi:"keep,optional"`
 	Count        *int                `pulumi:"count,optional"`
 	Slots        []int               `pulumi:"slots,optional"`
 	FirstAddress *string             `pulumi:"firstAddress,optional"`
@@ -165,6 +169,8 @@ type ServersArgs struct {
 
 // WorkerArgs is a pool of workers.
 type WorkerArgs struct {
+	Machines       *Machines           `pulumi:"machines,optional"`
+	Keep           *bool               `pulumi:"keep,optional"`
 	Count          *int                `pulumi:"count,optional"`
 	Slots          []int               `pulumi:"slots,optional"`
 	FirstAddress   *string             `pulumi:"firstAddress,optional"`
@@ -195,6 +201,8 @@ type WorkerArgs struct {
 
 // LoadBalancersArgs is the group of load balancers.
 type LoadBalancersArgs struct {
+	Machines        *Machines           `pulumi:"machines,optional"`
+	Keep            *bool               `pulumi:"keep,optional"`
 	Count           *int                `pulumi:"count,optional"`
 	Slots           []int               `pulumi:"slots,optional"`
 	FirstAddress    *string             `pulumi:"firstAddress,optional"`

@@ -24,11 +24,13 @@ type bootstrap struct {
 	identity   *identity
 	commands   pulumi.ProviderResource
 	access     pulumi.ProviderResource
-	accessText pulumi.StringOutput // the configuration of access
+	ssh        pulumi.ProviderResource // of machines that are there
+	accessText pulumi.StringOutput     // the configuration of access
 	turns      pulumi.ResourceOption
 	publicKeys pulumi.StringArrayOutput
 	vms        map[string]virtualMachine
-	hostKeys   pulumi.StringMapOutput // by node
+	met        map[string]*existingMachine // by node
+	hostKeys   pulumi.StringMapOutput      // by node
 	done       map[string]pulumi.Resource
 	ends       ends
 	snapshots  SnapshotArrayOutput
@@ -44,12 +46,11 @@ func (b *bootstrap) run() error {
 	if b.identity, err = b.newIdentity(); err != nil {
 		return err
 	}
-	b.hostKeys = b.newHostKeys()
 	if b.commands, err = newCommandProvider(b.ctx, b.cluster, b.name); err != nil {
 		return err
 	}
 	b.coming = pulumi.String("").ToStringOutput()
-	b.vms, b.done = map[string]virtualMachine{}, map[string]pulumi.Resource{}
+	b.vms, b.done, b.met = map[string]virtualMachine{}, map[string]pulumi.Resource{}, map[string]*existingMachine{}
 	b.ends = newEnds(b.plan)
 	for _, step := range b.plan.Steps {
 		if err := b.step(step); err != nil {
@@ -70,6 +71,8 @@ func (b *bootstrap) step(step topology.Step) error {
 		}
 		b.vms[step.Node.Name] = vm
 		b.finish(step, vm.Resource, vm.ProxmoxNode)
+	case topology.Meet:
+		return b.meet(step)
 	case topology.Contact:
 		contact, err := b.newContact(step)
 		if err != nil {
@@ -83,6 +86,8 @@ func (b *bootstrap) step(step topology.Step) error {
 		}
 		b.finish(step, r, r.Version)
 	case topology.Access:
+		b.settleInstances()
+		b.hostKeys = b.newHostKeys()
 		access, err := b.newAccess(step)
 		if err != nil {
 			return err

@@ -125,8 +125,8 @@ func ptr[T any](v T) *T { return &v }
 func reference(private string) component.K3sHaClusterArgs {
 	return component.K3sHaClusterArgs{
 		ClusterName: "k3s",
-		Proxmox:     component.ProxmoxArgs{Nodes: []string{"pve1", "pve2", "pve3"}, TemplateID: pulumi.Int(9000), Tags: []string{"Prod", "k3s"}},
-		Network:     component.NetworkArgs{CIDR: "192.168.1.0/24", Gateway: "192.168.1.1", VIP: new("192.168.1.220")},
+		Proxmox:     &component.ProxmoxArgs{Nodes: []string{"pve1", "pve2", "pve3"}, TemplateID: pulumi.Int(9000), Tags: []string{"Prod", "k3s"}},
+		Network:     component.NetworkArgs{CIDR: "192.168.1.0/24", Gateway: new("192.168.1.1"), VIP: new("192.168.1.220")},
 		Servers:     &component.ServersArgs{FirstAddress: ptr("192.168.1.201")},
 		Workers: map[string]component.WorkerArgs{
 			"worker": {Count: ptr(2), FirstAddress: ptr("192.168.1.211")},

@@ -64,7 +64,7 @@ func (n *NodeInfo) Annotate(a infer.Annotator) {
 func (i *K3sHaClusterArgs) Annotate(a infer.Annotator) {
 	a.Describe(&i.ClusterName, "Name of the cluster: at most 40 lower-case letters, digits and hyphens, a letter first. Names of VMs (`<clusterName>-server-01`), VM ids and MACs not given, "+
 		"and the default VRRP router id derive from it."+forbidden)
-	a.Describe(&i.Proxmox, "Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.")
+	a.Describe(&i.Proxmox, "Where the VMs live. Left out where all machines are there (`machines: existing`). Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.")
 	a.Describe(&i.Network, "The network that all nodes share.")
 	a.Describe(&i.Servers, fmt.Sprintf("The servers: k3s' control plane with embedded etcd. Default: %d of them.", topology.DefaultServerCount))
 	a.Describe(&i.Workers, "Pools of workers by name. A pool's name is part of its nodes' names: `<clusterName>-<pool>-01`. At most 15 lower-case letters, digits and hyphens. Default: no workers.")
@@ -101,7 +101,7 @@ func (n *NetworkArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "Network")
 	a.Describe(n, "The network that all nodes share.")
 	a.Describe(&n.CIDR, "The network, like `192.168.1.0/24`."+reboots+"\n\nUpstream: `initialization.ipConfigs`.")
-	a.Describe(&n.Gateway, "The router's address."+reboots+"\n\nUpstream: `initialization.ipConfigs`.")
+	a.Describe(&n.Gateway, "The router's address. Required where there are VMs."+reboots+"\n\nUpstream: `initialization.ipConfigs`.")
 	a.Describe(&n.VIP, "The virtual address of the Kubernetes API, without prefix: free, inside of the network, outside of DHCP ranges. It is in every server's certificate. Required, but with `loadBalancers.external`, whose `endpoint` stands for it."+"\n\nChange: load balancers hold both, servers roll one by one, then the workers, and the former one is given up; the kubeconfig follows.\n\nUpstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.")
 	a.Describe(&n.Endpoint, "Host name that resolves to the VIP, like `api.example.org`: it stands in every server's certificate, and as the server in the kubeconfig. Nodes use the VIP itself. Default: none."+
 		"\n\nChange: rolls through the servers one by one; the kubeconfig follows.\n\nUpstream: k3s' `tls-san`.")
@@ -122,6 +122,8 @@ func (n *NodeArgs) Annotate(a infer.Annotator) {
 	a.Describe(&n.Memory, "Memory in MiB. Default: the group's."+reboots+"\n\nUpstream: `memory.dedicated`.")
 	a.Describe(&n.Disk, "Disk in GiB; it can only grow. Default: the group's."+reboots+"\n\nUpstream: `disks[0].size`.")
 	describeHardware(a, hardwareFields{&n.CPUType, &n.SCSIHardware, &n.Agent, &n.Balloon, &n.OnBoot, &n.Protection, &n.Startup, &n.TemplateID, &n.Datastore, &n.Bridge, &n.VLAN, &n.Firewall, &n.Tags}, "the group's")
+	a.Describe(&n.SSHPort, "SSH port of a machine that is there. Default: `ssh.port`.\n\nChange: used from then on.")
+	a.Describe(&n.HostKey, "SSH host key of a machine that is there, ed25519, as `ssh-keyscan -t ed25519` prints it, without the host. Default: the one that it shows first, to which it is pinned afterwards.\n\nChange: another key is another machine.")
 	a.Describe(&n.Generation, "A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's."+renews)
 }
 
@@ -154,8 +156,8 @@ func (s *StartupArgs) Annotate(a infer.Annotator) {
 
 // groupFields are the fields that all groups share.
 type groupFields struct {
-	count, slots, firstAddress, firstVMID, cores, memory, disk, generation, nodes any
-	hardware                                                                      hardwareFields
+	count, slots, firstAddress, firstVMID, cores, memory, disk, generation, nodes, machines, keep any
+	hardware                                                                                      hardwareFields
 }
 
 // hardwareFields are those of a VM besides its size, which slots have, too.
@@ -197,6 +199,9 @@ func describeGroup(a infer.Annotator, f groupFields, count string, cores, memory
 	a.Describe(f.generation, "A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0."+renews)
 	describeHardware(a, f.hardware, "")
 	a.Describe(f.nodes, "Overrides by slot, the slot written as a string: `{\"1\": {mac: \"BC:24:11:66:6F:07\"}}`. Default: none.")
+	a.Describe(f.machines, "Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. "+
+		"Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.\n\nChange: refused at preview, for slots that stay.")
+	a.Describe(f.keep, "Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.\n\nChange: counts from then on.")
 }
 
 // Annotate describes the servers.
@@ -204,7 +209,7 @@ func (s *ServersArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "Servers")
 	a.Describe(s, "The servers: k3s' control plane with embedded etcd.")
 	describeGroup(a, groupFields{
-		&s.Count, &s.Slots, &s.FirstAddress, &s.FirstVMID, &s.Cores, &s.Memory, &s.Disk, &s.Generation, &s.Nodes,
+		&s.Count, &s.Slots, &s.FirstAddress, &s.FirstVMID, &s.Cores, &s.Memory, &s.Disk, &s.Generation, &s.Nodes, &s.Machines, &s.Keep,
 		hardwareFields{&s.CPUType, &s.SCSIHardware, &s.Agent, &s.Balloon, &s.OnBoot, &s.Protection, &s.Startup, &s.TemplateID, &s.Datastore, &s.Bridge, &s.VLAN, &s.Firewall, &s.Tags},
 	},
 		fmt.Sprintf("How many servers: 1, 3, 5 or 7. Default: %d. They join and leave one at a time.", topology.DefaultServerCount), topology.DefaultServerCores, topology.DefaultServerMemory)
@@ -222,7 +227,7 @@ func (w *WorkerArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "WorkerPool")
 	a.Describe(w, "A pool of workers.")
 	describeGroup(a, groupFields{
-		&w.Count, &w.Slots, &w.FirstAddress, &w.FirstVMID, &w.Cores, &w.Memory, &w.Disk, &w.Generation, &w.Nodes,
+		&w.Count, &w.Slots, &w.FirstAddress, &w.FirstVMID, &w.Cores, &w.Memory, &w.Disk, &w.Generation, &w.Nodes, &w.Machines, &w.Keep,
 		hardwareFields{&w.CPUType, &w.SCSIHardware, &w.Agent, &w.Balloon, &w.OnBoot, &w.Protection, &w.Startup, &w.TemplateID, &w.Datastore, &w.Bridge, &w.VLAN, &w.Firewall, &w.Tags},
 	},
 		"How many workers. No default: give count or slots.", topology.DefaultWorkerCores, topology.DefaultWorkerMemory)
@@ -237,7 +242,7 @@ func (l *LoadBalancersArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "LoadBalancers")
 	a.Describe(l, "The load balancers: HAProxy, and Keepalived for the VIP.")
 	describeGroup(a, groupFields{
-		&l.Count, &l.Slots, &l.FirstAddress, &l.FirstVMID, &l.Cores, &l.Memory, &l.Disk, &l.Generation, &l.Nodes,
+		&l.Count, &l.Slots, &l.FirstAddress, &l.FirstVMID, &l.Cores, &l.Memory, &l.Disk, &l.Generation, &l.Nodes, &l.Machines, &l.Keep,
 		hardwareFields{&l.CPUType, &l.SCSIHardware, &l.Agent, &l.Balloon, &l.OnBoot, &l.Protection, &l.Startup, &l.TemplateID, &l.Datastore, &l.Bridge, &l.VLAN, &l.Firewall, &l.Tags},
 	},
 		fmt.Sprintf("How many load balancers: 1 to 3. Default: %d.", topology.DefaultLoadBalancerCount), topology.DefaultLBCores, topology.DefaultLBMemory)

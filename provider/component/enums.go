@@ -10,6 +10,7 @@ import (
 var EnumDescriptions = map[string]string{
 	"k3sha:index:Balance":  "How HAProxy chooses a server for a connection. Values are those of HAProxy's `balance`.",
 	"k3sha:index:Drain":    "When a node is drained before k3s restarts on it.",
+	"k3sha:index:Machines": "Where the machines of a group come from.",
 	"k3sha:index:NodeRole": "What a machine of the cluster is for.",
 	"k3sha:index:Spread":   "What becomes of servers, or load balancers, that would share a Proxmox node.",
 }
@@ -65,6 +66,22 @@ func (Spread) Values() []infer.EnumValue[Spread] {
 	return []infer.EnumValue[Spread]{
 		{Name: "Require", Value: Spread(topology.SpreadRequire), Description: "It is an error, at preview."},
 		{Name: "Prefer", Value: Spread(topology.SpreadPrefer), Description: "It is a warning."},
+	}
+}
+
+// Machines says where the machines of a group come from.
+type Machines string
+
+// Annotate names the set.
+func (*Machines) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Machines")
+}
+
+// Values are all there are.
+func (Machines) Values() []infer.EnumValue[Machines] {
+	return []infer.EnumValue[Machines]{
+		{Name: "Proxmox", Value: Machines(topology.ProxmoxMachines), Description: "VMs on Proxmox VE, which are made, changed and destroyed."},
+		{Name: "Existing", Value: Machines(topology.ExistingMachines), Description: "Machines that are there, bare metal or anybody's VMs."},
 	}
 }
 

@@ -2,7 +2,6 @@ package component
 
 import (
 	"reflect"
-	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -15,12 +14,8 @@ func (a K3sHaClusterArgs) besideExternal() []string {
 	if a.Network.VIP != nil {
 		out = append(out, "network.vip")
 	}
-	lb := reflect.ValueOf(*a.LoadBalancers)
-	for i := range lb.NumField() {
-		name, _, _ := strings.Cut(lb.Type().Field(i).Tag.Get("pulumi"), ",")
-		if name != "external" && name != "apiPort" && !lb.Field(i).IsZero() {
-			out = append(out, "loadBalancers."+name)
-		}
+	for _, name := range given(*a.LoadBalancers, "External", "APIPort") {
+		out = append(out, "loadBalancers."+name)
 	}
 	return out
 }

@@ -181,7 +181,15 @@ func (b *bootstrap) template(n topology.Node) pulumi.IntInput {
 			return id
 		}
 	}
-	return b.args.Proxmox.TemplateID
+	return b.templateOfAll()
+}
+
+// templateOfAll is that of VMs for which nothing else is said.
+func (b *bootstrap) templateOfAll() pulumi.IntInput {
+	if template := value(b.args.Proxmox).TemplateID; template != nil {
+		return template
+	}
+	return pulumi.Int(0) // there are no VMs
 }
 
 // reseeded has a VM that is made anew take another template than the one that it had. Everything else that seeds a VM stays ignored: its

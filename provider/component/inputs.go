@@ -19,6 +19,9 @@ import (
 func CheckInputs(inputs resource.PropertyMap) (K3sHaClusterArgs, []topology.Problem) {
 	var args K3sHaClusterArgs
 	problems := checked(inputs, &args)
+	if p, given := inputs["proxmox"]; given && !p.IsNull() && args.Proxmox == nil {
+		args.Proxmox = &ProxmoxArgs{} // of the wrong shape, but meant: there are VMs
+	}
 	return args, withoutFollowing(problems, slices.Concat(args.problems(), knownSecrets(inputs), knownLeaves(args, inputs)))
 }
 
@@ -148,8 +151,16 @@ func plain(v resource.PropertyValue) (value resource.PropertyValue, known bool) 
 // problems are what is wrong with the args' plain values.
 func (a K3sHaClusterArgs) problems() []topology.Problem {
 	problems := topology.Validate(a.Spec())
-	if a.Proxmox.TemplateID == nil {
+	if a.Proxmox != nil && a.Proxmox.TemplateID == nil {
 		problems = append(problems, topology.Problem{Path: "proxmox.templateId", Reason: "is missing; give the VM id of the template to clone, like 9000"})
+	}
+	spec := a.Spec()
+	for _, n := range spec.Nodes() {
+		if n.Existing && n.HostKey != "" {
+			if reason := hostKeyProblem(n.HostKey); reason != "" {
+				problems = append(problems, topology.Problem{Path: fmt.Sprintf("%s.nodes.%d.hostKey", n.Path, n.Slot), Reason: reason})
+			}
+		}
 	}
 	return problems
 }

@@ -50,6 +50,8 @@ type (
 		VMs     []string `pulumi:"vms"`
 		K3s     []string `pulumi:"k3s"`
 		Reloads []string `pulumi:"reloads"`
+
+		Uninstalls []string `pulumi:"uninstalls"`
 	}
 	machineSeed struct {
 		TemplateID   int    `pulumi:"templateId"`
@@ -68,6 +70,11 @@ type (
 	firstContact struct {
 		pulumi.CustomResourceState
 		Instance pulumi.StringOutput `pulumi:"instance"`
+	}
+	existingMachine struct {
+		pulumi.CustomResourceState
+		MachineID pulumi.StringOutput `pulumi:"machineId"`
+		HostKey   pulumi.StringOutput `pulumi:"hostKey"`
 	}
 	start struct {
 		pulumi.CustomResourceState
@@ -129,7 +136,7 @@ func (b *bootstrap) newMachines() (*machineSet, error) {
 		m := known[n.Name]
 		machines[n.Name] = pulumi.Map{
 			"role": pulumi.String(string(m.Role)), "path": pulumi.String(m.Path), "slot": pulumi.Int(m.Slot), "ip": pulumi.String(m.IP), "vmId": pulumi.Int(m.VMID),
-			"disk": pulumi.Int(m.Disk), "generation": pulumi.Int(m.Generation), "protected": pulumi.Bool(m.Protected), "data": pulumi.String(m.Data),
+			"disk": pulumi.Int(m.Disk), "generation": pulumi.Int(m.Generation), "protected": pulumi.Bool(m.Protected), "data": pulumi.String(m.Data), "keep": pulumi.Bool(m.Keep),
 			"vm": pulumi.String(topology.Digest(b.plan.Restarts(n))), "k3s": pulumi.String(topology.Digest(render.Restarts(b.plan, n))),
 		}
 	}
@@ -141,13 +148,13 @@ func (b *bootstrap) newMachines() (*machineSet, error) {
 	}
 	seeds := pulumi.Map{}
 	for _, n := range b.plan.Nodes {
-		if n.Template || n.Datastore != p.Datastore {
+		if !n.Existing && (n.Template || n.Datastore != p.Datastore) {
 			seeds[n.Name] = seed(b.template(n), n.Datastore)
 		}
 	}
 	var r machineSet
 	inputs := pulumi.Map{
-		"machines": machines, "seed": seed(b.args.Proxmox.TemplateID, p.Datastore), "seeds": seeds,
+		"machines": machines, "seed": seed(b.templateOfAll(), p.Datastore), "seeds": seeds,
 		"configuration": pulumi.ToStringMap(render.Configuration(b.plan)),
 	}
 	if len(b.args.leaves())+len(b.config)+len(b.plan.Spec.K3s.Manifests) > 0 {
@@ -201,15 +208,19 @@ func (b *bootstrap) newRelease(step topology.Step) (*release, error) {
 
 func (b *bootstrap) newContact(step topology.Step) (*firstContact, error) {
 	net, n, machine := b.plan.Spec.Network, step.Node, b.vms[step.Node.Name]
+	keys, network := b.publicKeys, fmt.Sprint(net.CIDR, net.Gateway, net.DNS, net.SearchDomain, n.MAC)
+	if n.Existing { // neither is the program's
+		keys, network = pulumi.ToStringArray(nil).ToStringArrayOutput(), ""
+	}
 	var c firstContact
 	return &c, b.register(resources.ContactToken, b.childName(step), pulumi.Map{
 		"node": pulumi.String(n.Name), "address": pulumi.String(n.IP), "instance": machine.Instance,
 		"vm": pulumi.Map{
 			"id": pulumi.Int(n.VMID), "proxmoxNode": machine.ProxmoxNode, "running": machine.Running,
-			"resource": pulumi.String(b.childName(topology.Step{Verb: topology.VM, Node: n})),
+			"resource": pulumi.String(b.childName(topology.Step{Verb: n.Origin(), Node: n})),
 		},
-		"toolkit": pulumi.String(render.Toolkit() + b.plan.Spec.Reapply), "authorizedKeys": b.publicKeys,
-		"network": pulumi.String(fmt.Sprint(net.CIDR, net.Gateway, net.DNS, net.SearchDomain, n.MAC)),
+		"toolkit": pulumi.String(render.Toolkit() + b.plan.Spec.Reapply), "authorizedKeys": keys,
+		"network": pulumi.String(network),
 	}, &c, append(b.ofVM(step), b.reaching(step)...)...)
 }
 
@@ -235,8 +246,21 @@ func (b *bootstrap) newAccess(step topology.Step) (pulumi.ProviderResource, erro
 	for _, n := range slices.Concat(b.plan.LoadBalancers(), b.plan.Servers()) {
 		base.Ways = append(base.Ways, resources.Way{Node: n.Name, Address: n.IP, LoadBalancer: n.Role == topology.LoadBalancer})
 	}
-	text := pulumi.All(b.identity.RecoveryBundle, b.args.SSH.PrivateKey, jumpKey, jumpHostKey).ApplyT(func(v []any) (string, error) {
+	for _, n := range b.plan.Nodes {
+		if n.SSHPort != s.SSH.Port {
+			base.Ports = maps.Clone(base.Ports)
+			if base.Ports == nil {
+				base.Ports = map[string]int{}
+			}
+			base.Ports[n.Name] = n.SSHPort
+		}
+		if n.Existing {
+			base.Existing = append(base.Existing, n.Name)
+		}
+	}
+	text := pulumi.All(b.identity.RecoveryBundle, b.args.SSH.PrivateKey, jumpKey, jumpHostKey, b.ownHostKeys()).ApplyT(func(v []any) (string, error) {
 		a := base
+		a.HostKeys, _ = v[4].(map[string]string)
 		bundle, err := pki.Decode(v[0].(string))
 		if err != nil {
 			return "", err
@@ -268,7 +292,7 @@ func (b *bootstrap) newStart(step topology.Step) (*start, error) {
 	var s start
 	return &s, b.register(resources.StartToken, b.childName(step), pulumi.Map{
 		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "adopted": b.identity.Adopted,
-		"node": pulumi.String(first.Name), "vm": pulumi.String(b.childName(topology.Step{Verb: topology.VM, Node: first})),
+		"node": pulumi.String(first.Name), "vm": pulumi.String(b.childName(topology.Step{Verb: first.Origin(), Node: first})),
 		"address": pulumi.String(first.IP),
 	}, &s, b.reaching(step)...)
 }
@@ -339,10 +363,7 @@ func (b *bootstrap) newOutputs() error {
 	})).(pulumi.StringOutput)
 	c.ClientCertificate = pulumi.Unsecret(pulumi.All(admin.Certificate, reached).ApplyT(func(v []any) string { return v[0].(string) })).(pulumi.StringOutput)
 	c.ClientKey = pulumi.ToSecret(pulumi.All(admin.Key, reached).ApplyT(func(v []any) string { return v[0].(string) })).(pulumi.StringOutput)
-	c.AnsibleInventory = pulumi.Unsecret(id.RecoveryBundle.ApplyT(func(text string) (string, error) { // host keys are derived from what is in it
-		bundle, err := pki.Decode(text)
-		return render.Inventory(b.plan, bundle), err
-	})).(pulumi.StringOutput)
+	c.AnsibleInventory = b.hostKeys.ApplyT(func(keys map[string]string) string { return render.Inventory(b.plan, keys) }).(pulumi.StringOutput)
 	c.CACertificate = id.CACertificate
 	c.RecoveryBundle = pulumi.ToSecret(id.RecoveryBundle).(pulumi.StringOutput)
 	var ends []any

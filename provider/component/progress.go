@@ -139,6 +139,8 @@ func doingWord(step topology.Step) string {
 	switch step.Verb {
 	case topology.VM:
 		return "creating"
+	case topology.Meet:
+		return "meeting"
 	case topology.Contact:
 		return "booting"
 	case topology.Prepare:

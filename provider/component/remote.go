@@ -2,6 +2,7 @@ package component
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/pulumi/pulumi-command/sdk/go/command"
 	"github.com/pulumi/pulumi-command/sdk/go/command/remote"
@@ -97,8 +98,8 @@ func (b *bootstrap) triggers(step topology.Step) pulumi.ArrayInput {
 
 // newHostKeys are the SSH host keys of all nodes: public, and known in every preview of a cluster that exists.
 func (b *bootstrap) newHostKeys() pulumi.StringMapOutput {
-	return pulumi.Unsecret(b.identity.RecoveryBundle.ApplyT(func(text string) (map[string]string, error) {
-		bundle, err := pki.Decode(text)
+	return pulumi.Unsecret(pulumi.All(b.identity.RecoveryBundle, b.ownHostKeys()).ApplyT(func(v []any) (map[string]string, error) {
+		bundle, err := pki.Decode(v[0].(string))
 		if err != nil {
 			return nil, err
 		}
@@ -106,26 +107,27 @@ func (b *bootstrap) newHostKeys() pulumi.StringMapOutput {
 		for _, n := range b.plan.Nodes {
 			keys[n.Name] = bundle.HostKey(n.Name).Public
 		}
+		own, _ := v[1].(map[string]string)
+		maps.Copy(keys, own)
 		return keys, nil
 	})).(pulumi.StringMapOutput)
 }
 
 // connection reaches a node by SSH, pinned to the host key that first contact gave it.
 func (b *bootstrap) connection(step topology.Step) remote.ConnectionArgs {
-	ssh := b.plan.Spec.SSH
+	ssh, node := b.plan.Spec.SSH, step.Node
+	if step.Verb == topology.Reach {
+		node = b.plan.Looks()
+	}
 	c := remote.ConnectionArgs{
 		Host:           pulumi.String(step.Node.IP),
-		Port:           pulumi.Float64(ssh.Port),
+		Port:           pulumi.Float64(node.SSHPort),
 		User:           pulumi.String(ssh.User),
 		PrivateKey:     pulumi.ToSecret(b.args.SSH.PrivateKey).(pulumi.StringOutput),
 		DialErrorLimit: pulumi.Int(dialErrorLimit),
 		PerDialTimeout: pulumi.Int(10),
 	}
-	node := step.Node.Name
-	if step.Verb == topology.Reach {
-		node = b.plan.Looks().Name
-	}
-	c.HostKey = b.hostKeys.MapIndex(pulumi.String(node))
+	c.HostKey = b.hostKeys.MapIndex(pulumi.String(node.Name))
 	if bastion := ssh.Bastion; bastion != nil {
 		c.Proxy = remote.ProxyConnectionArgs{
 			Host:           pulumi.String(bastion.Host),

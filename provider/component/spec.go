@@ -14,16 +14,18 @@ import (
 // Spec turns the args into plain values: the only place that knows both. An empty string counts as not given, so that
 // a stack's configuration can leave an input to its default.
 func (a K3sHaClusterArgs) Spec() topology.Spec {
+	p := value(a.Proxmox)
 	s := topology.Spec{
 		ClusterName: a.ClusterName,
 		Proxmox: topology.Proxmox{
-			Nodes: a.Proxmox.Nodes, TemplateNode: value(a.Proxmox.TemplateNode), Datastore: value(a.Proxmox.Datastore),
-			Bridge: value(a.Proxmox.Bridge), VLAN: value(a.Proxmox.VLAN), Firewall: value(a.Proxmox.Firewall),
-			Pool: value(a.Proxmox.Pool), Tags: a.Proxmox.Tags,
-			CloneLanes: value(a.Proxmox.CloneLanes), CloneRetries: value(a.Proxmox.CloneRetries), RestartTogether: value(a.Proxmox.RestartTogether), Spread: topology.Spread(value(a.Proxmox.Spread)),
+			Given: a.Proxmox != nil,
+			Nodes: p.Nodes, TemplateNode: value(p.TemplateNode), Datastore: value(p.Datastore),
+			Bridge: value(p.Bridge), VLAN: value(p.VLAN), Firewall: value(p.Firewall),
+			Pool: value(p.Pool), Tags: p.Tags,
+			CloneLanes: value(p.CloneLanes), CloneRetries: value(p.CloneRetries), RestartTogether: value(p.RestartTogether), Spread: topology.Spread(value(p.Spread)),
 		},
 		Network: topology.Network{
-			CIDR: a.Network.CIDR, Gateway: a.Network.Gateway, VIP: value(a.Network.VIP), Endpoint: value(a.Network.Endpoint),
+			CIDR: a.Network.CIDR, Gateway: value(a.Network.Gateway), VIP: value(a.Network.VIP), Endpoint: value(a.Network.Endpoint),
 			DNS: a.Network.DNS, SearchDomain: value(a.Network.SearchDomain),
 		},
 		Workers: make(map[string]topology.Pool, len(a.Workers)),
@@ -39,7 +41,7 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 	}
 	a.around(&s)
 	s.Reapply, s.K3s.Restart, s.K3s.Context = value(a.Reapply), value(a.K3s.Restart), value(a.K3s.Context)
-	if id, known := a.Proxmox.TemplateID.(pulumi.Int); known {
+	if id, known := p.TemplateID.(pulumi.Int); known {
 		s.Proxmox.TemplateID = int(id)
 	}
 	if e := a.K3s.Etcd; e != nil {
@@ -146,6 +148,8 @@ type shared struct {
 	FirstVMID    *int
 	Generation   *int
 	Nodes        map[string]NodeArgs
+	Machines     *Machines
+	Keep         *bool
 }
 
 // sized are those that slots have, too.
@@ -164,6 +168,29 @@ type sized struct {
 	Tags                []string
 }
 
+// Inputs that groups, and slots, have for machines of all kinds, by their fields. All others are for VMs, but for those of a role, which no
+// other group has.
+var (
+	ofGroups = []string{
+		"Count", "Slots", "FirstAddress", "Nodes", "Machines", "Keep", "First", "StartOver", "Others", "Taints", "Labels", "MaxUnavailable",
+		"VirtualRouterID", "AdvertInterval", "Preempt", "Interface", "Balance", "CheckInterval", "CheckFall", "CheckRise", "APIPort", "StatusPort", "ExtraLines", "Forward", "VIPs", "Stats", "External",
+	}
+	ofSlots = []string{"IP", "SSHPort", "HostKey"}
+)
+
+// given are the inputs that were given, by name, but for some fields.
+func given(args any, except ...string) []string {
+	var out []string
+	v := reflect.ValueOf(args)
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if name, _, _ := strings.Cut(f.Tag.Get("pulumi"), ","); !v.Field(i).IsZero() && !slices.Contains(except, f.Name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // take copies the fields of the same name.
 func take[T any](from any) T {
 	var out T
@@ -179,13 +206,15 @@ func group(args any) topology.Group {
 	g := topology.Group{
 		Count: s.Count, Slots: s.Slots, FirstAddress: value(s.FirstAddress), FirstVMID: value(s.FirstVMID), Generation: value(s.Generation),
 		Cores: value(z.Cores), Memory: value(z.Memory), Disk: value(z.Disk), Hardware: z.hardware(),
-		Nodes: make(map[string]topology.Override, len(s.Nodes)),
+		Nodes:    make(map[string]topology.Override, len(s.Nodes)),
+		Machines: string(value(s.Machines)), Keep: value(s.Keep), VMOnly: given(args, ofGroups...),
 	}
 	for slot, n := range s.Nodes {
 		z := take[sized](n)
 		g.Nodes[slot] = topology.Override{
 			IP: value(n.IP), MAC: strings.ToUpper(value(n.MAC)), VMID: value(n.VMID), ProxmoxNode: value(n.ProxmoxNode),
 			Cores: value(z.Cores), Memory: value(z.Memory), Disk: value(z.Disk), Generation: value(n.Generation), Hardware: z.hardware(),
+			SSHPort: value(n.SSHPort), HostKey: value(n.HostKey), VMOnly: given(n, ofSlots...),
 		}
 	}
 	return g

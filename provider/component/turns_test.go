@@ -56,7 +56,7 @@ func turnsOf(t *testing.T, s *site, change func(*topology.Spec)) *turns {
 	t.Helper()
 	count := 4
 	spec := topology.Spec{
-		ClusterName: "k3s", Proxmox: topology.Proxmox{Nodes: []string{"pve1"}}, K3s: topology.K3s{Version: "v1.31.6+k3s1"},
+		ClusterName: "k3s", Proxmox: topology.Proxmox{Given: true, Nodes: []string{"pve1"}}, K3s: topology.K3s{Version: "v1.31.6+k3s1"},
 		Workers: map[string]topology.Pool{"worker": {Group: topology.Group{Count: &count}}},
 	}
 	if change != nil {
@@ -241,7 +241,7 @@ func counted(changes int) resource.PropertyMap {
 func sent(k3s topology.K3s, servers topology.Servers, changes int) resource.PropertyMap {
 	count := 1
 	servers.Count = &count
-	spec := topology.ApplyDefaults(topology.Spec{ClusterName: "k3s", Proxmox: topology.Proxmox{Nodes: []string{"pve1"}}, K3s: k3s, Servers: servers})
+	spec := topology.ApplyDefaults(topology.Spec{ClusterName: "k3s", Proxmox: topology.Proxmox{Given: true, Nodes: []string{"pve1"}}, K3s: k3s, Servers: servers})
 	plan := topology.NewPlan(spec)
 	for _, step := range plan.Steps {
 		if step.Name() == "converge-k3s-server-01" {

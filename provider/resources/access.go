@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,24 +22,27 @@ import (
 // own as one secret text: the state then holds it once, and not with each node, and a node that goes is taken out with today's keys and not
 // with those that it came with. (One whose VM is replaced goes at the beginning of the update, with those of the update before.)
 type Access struct {
-	Cluster    string        `json:"cluster"`
-	VIP        string        `json:"vip"`
-	APIPort    int           `json:"apiPort"`
-	StatusPort int           `json:"statusPort"`
-	Servers    int           `json:"servers"` // how many the cluster is meant to have
-	Others     []string      `json:"others"`  // addresses of all servers
-	StartOver  string        `json:"startOver,omitempty"`
-	RestoreID  string        `json:"restoreId,omitempty"`
-	User       string        `json:"user"`
-	Port       int           `json:"port"`
-	PrivateKey string        `json:"privateKey"`
-	Jump       *contact.Host `json:"jump,omitempty"`
-	Ways       []Way         `json:"ways"` // the nodes through whose SSH the cluster can be reached, the likeliest first
-	Bundle     pki.Bundle    `json:"bundle"`
-	Drain      int           `json:"drainTimeout"` // seconds
-	DrainForce bool          `json:"drainForce,omitempty"`
-	Owner      string        `json:"owner"`              // the component, with its stack
-	Forwards   bool          `json:"forwards,omitempty"` // load balancers send more than the API to nodes
+	Cluster    string            `json:"cluster"`
+	VIP        string            `json:"vip"`
+	APIPort    int               `json:"apiPort"`
+	StatusPort int               `json:"statusPort"`
+	Servers    int               `json:"servers"` // how many the cluster is meant to have
+	Others     []string          `json:"others"`  // addresses of all servers
+	StartOver  string            `json:"startOver,omitempty"`
+	RestoreID  string            `json:"restoreId,omitempty"`
+	User       string            `json:"user"`
+	Port       int               `json:"port"`
+	PrivateKey string            `json:"privateKey"`
+	Jump       *contact.Host     `json:"jump,omitempty"`
+	Ports      map[string]int    `json:"ports,omitempty"`    // of SSH, by node, where it is another one
+	HostKeys   map[string]string `json:"hostKeys,omitempty"` // of machines that keep theirs, by node
+	Existing   []string          `json:"existing,omitempty"` // those machines
+	Ways       []Way             `json:"ways"`               // the nodes through whose SSH the cluster can be reached, the likeliest first
+	Bundle     pki.Bundle        `json:"bundle"`
+	Drain      int               `json:"drainTimeout"` // seconds
+	DrainForce bool              `json:"drainForce,omitempty"`
+	Owner      string            `json:"owner"`              // the component, with its stack
+	Forwards   bool              `json:"forwards,omitempty"` // load balancers send more than the API to nodes
 }
 
 // Way is a node that leads into the cluster's network.
@@ -68,7 +72,11 @@ func (a Access) Text() string {
 
 // host is a node that has been met: pinned to its host key.
 func (a Access) host(way Way) contact.Host {
-	return contact.Host{Address: way.Address, Port: a.Port, User: a.User, PrivateKey: a.PrivateKey, HostKey: a.Bundle.HostKey(way.Node).Public}
+	key, own := a.HostKeys[way.Node]
+	if !own {
+		key = a.Bundle.HostKey(way.Node).Public
+	}
+	return contact.Host{Address: way.Address, Port: cmp.Or(a.Ports[way.Node], a.Port), User: a.User, PrivateKey: a.PrivateKey, HostKey: key}
 }
 
 // toCluster is the access as package cluster takes it. A node that is spoken to anyway is the first way.

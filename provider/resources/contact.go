@@ -60,6 +60,11 @@ func (c Contact) Create(ctx context.Context, req infer.CreateRequest[ContactArgs
 		return resp, nil
 	}
 	in := req.Inputs
+	if in.VM.ID == 0 {
+		_, err := c.meet(ctx, in, true, stepWaits)
+		resp.Output = ContactState{Instance: in.Instance, Toolkit: in.Toolkit, Keys: in.Keys, Network: in.Network}
+		return resp, explained(in.Node, topology.Contact, err)
+	}
 	if !in.VM.Running {
 		return resp, fmt.Errorf("%s: contact: VM %d on Proxmox node %s is there, but does not run: an earlier update left it half-made (its tasks in Proxmox VE say why). "+
 			"Nothing is on it yet, so make it anew: pulumi up --replace '**::%s'", in.Node, in.VM.ID, in.VM.ProxmoxNode, in.VM.Resource)
@@ -86,11 +91,12 @@ func (c Contact) meet(ctx context.Context, in ContactArgs, met bool, waits conta
 		return "", err
 	}
 	host := access.host(Way{Node: in.Node, Address: in.Address})
-	if !met {
+	existing := slices.Contains(access.Existing, in.Node)
+	if !met && !existing {
 		host.HostKey = ""
 	}
 	script := render.ContactScript(render.ContactInput{
-		Node: in.Node, IP: in.Address, User: host.User, Port: host.Port, AuthorizedKeys: in.Keys, HostKey: access.Bundle.HostKey(in.Node),
+		Node: in.Node, IP: in.Address, User: host.User, Port: host.Port, AuthorizedKeys: in.Keys, HostKey: access.Bundle.HostKey(in.Node), Existing: existing,
 	})
 	return contact.Run(ctx, host, access.Jump, render.Command(host.User, render.Deadline(topology.Contact)), script, waits)
 }

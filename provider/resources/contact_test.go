@@ -66,7 +66,7 @@ func TestAMachineThatWasMetShowsItsHostKey(t *testing.T) {
 	} {
 		port, sent := machine(t, c.shows)
 		contact := Contact{&Config{access: &Access{User: "ubuntu", Port: port, PrivateKey: bundle.HostKey("user").Private, Bundle: bundle}}}
-		in := ContactArgs{Node: "k3s-lb-01", Address: "127.0.0.1", VM: ContactVM{Running: true}, Instance: "k3sha-1", Toolkit: "aa", Keys: []string{"ssh-ed25519 A"}}
+		in := ContactArgs{Node: "k3s-lb-01", Address: "127.0.0.1", VM: ContactVM{ID: 101, Running: true}, Instance: "k3sha-1", Toolkit: "aa", Keys: []string{"ssh-ed25519 A"}}
 		if c.first {
 			_, err = contact.Create(t.Context(), infer.CreateRequest[ContactArgs]{Inputs: in})
 		} else {

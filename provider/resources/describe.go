@@ -38,6 +38,7 @@ func (m *MachineArgs) Annotate(a infer.Annotator) {
 	a.Describe(&m.K3s, "A hash of what restarts k3s on it when it changes.\n\nChange: in place.")
 	a.Describe(&m.Protected, "Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.\n\nChange: in place.")
 	a.Describe(&m.Data, "Its data disks, a line each: name, GiB, whether it is kept.")
+	a.Describe(&m.Keep, "Whether k3s stays on it when it leaves.\n\nChange: in place.")
 	a.Describe(&m.Generation, "How often it was made anew.\n\nChange: a higher one makes it anew; a lower one is refused at preview.")
 }
 
@@ -64,6 +65,7 @@ func (m *MachineChange) Annotate(a infer.Annotator) {
 	a.Describe(&m.VMs, "Those whose VM restarts.")
 	a.Describe(&m.K3s, "Those on which k3s restarts.")
 	a.Describe(&m.Reloads, "Load balancers that take another configuration over as they run.")
+	a.Describe(&m.Uninstalls, "Machines that leave, and stay: k3s is taken off them.")
 }
 
 // Annotate describes what VMs are made from.
@@ -437,4 +439,34 @@ func (h *TemplateHost) Annotate(a infer.Annotator) {
 	a.Describe(&h.User, "Who logs in.")
 	a.Describe(&h.PrivateKey, "The private key that logs in.")
 	a.Describe(&h.HostKey, "The node's host key.")
+}
+
+// Annotate describes a machine that is there.
+func (e *ExistingMachine) Annotate(a infer.Annotator) {
+	a.Describe(e, "A machine that is there, as it was met: its id and its host key. A K3sHaCluster makes its own for groups with `machines: existing`; it is not meant for programs. When it goes, k3s' own script uninstalls k3s from the machine, unless it is to be kept.")
+}
+
+// Annotate describes how it is reached.
+func (e *ExistingMachineArgs) Annotate(a infer.Annotator) {
+	a.Describe(&e.Node, "Name of the node.")
+	a.Describe(&e.Role, "What it is for.")
+	a.Describe(&e.Address, "Its IPv4 address.\n\nChange: it is met there.")
+	a.Describe(&e.Port, "SSH port.\n\nChange: used from then on.")
+	a.Describe(&e.HostKey, "Its host key. Default: the one that it shows first.\n\nChange: it is met by that one.")
+	a.Describe(&e.Keep, "Whether k3s stays on it when it leaves.\n\nChange: counts from then on.")
+}
+
+// Annotate describes what it was when it was met.
+func (e *ExistingMachineState) Annotate(a infer.Annotator) {
+	a.Describe(&e.Node, "Name of the node.")
+	a.Describe(&e.Role, "What it is for.")
+	a.Describe(&e.Address, "Its IPv4 address.")
+	a.Describe(&e.Port, "SSH port.")
+	a.Describe(&e.Keep, "Whether k3s stays on it when it leaves.")
+	a.Describe(&e.Given, "The host key that was given; none if it was taken as it was shown.")
+	a.Describe(&e.HostKey, "Its host key.")
+	a.Describe(&e.MachineID, "Its /etc/machine-id.")
+	a.Describe(&e.Architecture, "`amd64` or `arm64`.")
+	a.Describe(&e.Meeting, "Made up: it tells this meeting from another one of the same machine.")
+	a.Describe(&e.Met, "False where a refresh has seen another machine than the one that was met.")
 }

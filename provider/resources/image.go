@@ -54,7 +54,7 @@ func (CloudImage) Create(ctx context.Context, req infer.CreateRequest[CloudImage
 	if !known {
 		return resp, fmt.Errorf("%q is not an image that is known by name", in.Image)
 	}
-	folder, file := image.Folder(in.Mirror, in.Version), image.FileOf(in.Version)
+	folder, file := image.At(in.Mirror, in.Version)
 	list, err := fetch(ctx, folder+"/"+image.Checksums)
 	if err != nil {
 		return resp, fmt.Errorf("image %s: its publisher's list of checksums cannot be had from here: %w; see imageVersion and imageMirror, or give url and sha256", in.Image, err)

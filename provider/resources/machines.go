@@ -56,6 +56,7 @@ type MachineArgs struct {
 	Generation int    `pulumi:"generation"`
 	Protected  bool   `pulumi:"protected,optional"`
 	Data       string `pulumi:"data,optional"`
+	Keep       bool   `pulumi:"keep,optional"` // k3s stays on it when it leaves
 	VM         string `pulumi:"vm"`
 	K3s        string `pulumi:"k3s"`
 }
@@ -67,6 +68,8 @@ type MachineChange struct {
 	VMs     []string `pulumi:"vms"`
 	K3s     []string `pulumi:"k3s"`
 	Reloads []string `pulumi:"reloads"`
+
+	Uninstalls []string `pulumi:"uninstalls,optional"`
 }
 
 // ClusterMachinesState is the VMs as the state keeps them.
@@ -98,7 +101,7 @@ var (
 func machines(args map[string]MachineArgs) map[string]topology.Machine {
 	out := make(map[string]topology.Machine, len(args))
 	for name, m := range args {
-		out[name] = topology.Machine{Role: topology.Role(m.Role), Path: m.Path, Slot: m.Slot, IP: m.IP, VMID: m.VMID, Disk: m.Disk, Generation: m.Generation, Protected: m.Protected, Data: m.Data, VM: m.VM, K3s: m.K3s}
+		out[name] = topology.Machine{Role: topology.Role(m.Role), Path: m.Path, Slot: m.Slot, IP: m.IP, VMID: m.VMID, Disk: m.Disk, Generation: m.Generation, Protected: m.Protected, Data: m.Data, Keep: m.Keep, VM: m.VM, K3s: m.K3s}
 	}
 	return out
 }
@@ -122,7 +125,7 @@ func hashes(texts map[string]string) map[string]string {
 
 // whole has no list that is not there.
 func (c MachineChange) whole() MachineChange {
-	for _, list := range []*[]string{&c.Joins, &c.Leaves, &c.VMs, &c.K3s, &c.Reloads} {
+	for _, list := range []*[]string{&c.Joins, &c.Leaves, &c.VMs, &c.K3s, &c.Reloads, &c.Uninstalls} {
 		if *list == nil {
 			*list = []string{}
 		}
@@ -186,7 +189,7 @@ func (ClusterMachines) Update(_ context.Context, req infer.UpdateRequest[Cluster
 		out.Renewed, out.Seed, out.Seeds = append([]string{}, old.Renewed...), old.Seed, old.Seeds // it may go on yet
 	}
 	if req.DryRun {
-		out.Change = MachineChange{Joins: change.Joins, Leaves: change.Leaves, VMs: change.VMs, K3s: change.K3s, Reloads: reloads(old, in)}
+		out.Change = MachineChange{Joins: change.Joins, Leaves: change.Leaves, VMs: change.VMs, K3s: change.K3s, Reloads: reloads(old, in), Uninstalls: change.Uninstalls}
 	}
 	out.Change = out.Change.whole()
 	return infer.UpdateResponse[ClusterMachinesState]{Output: out}, nil

@@ -4,6 +4,7 @@
 //	machines.go   what its VMs were last meant to be
 //	release.go    the release that its servers may start
 //	contact.go    the first contact with a VM
+//	existing.go   a machine that is there, in the place of a VM
 //	start.go      the one right to start the cluster
 //	seat.go       a machine's place in the cluster: taken before it joins, left when it goes
 //	absence.go    a node that is out of service for a moment, while it restarts
@@ -38,6 +39,8 @@ const (
 
 	CloudImageToken = "k3sha:index:CloudImage"
 	TemplateToken   = "k3sha:index:Template"
+
+	ExistingMachineToken = "k3sha:index:ExistingMachine"
 )
 
 // All lists the resources. Those that reach nodes or the cluster read the access from the provider's configuration.
@@ -46,6 +49,6 @@ func All(config *Config) []infer.InferredResource {
 		infer.Resource(ClusterIdentity{}), infer.Resource(ClusterMachines{}), infer.Resource(ClusterRelease{config}), infer.Resource(Contact{config}),
 		infer.Resource(ClusterStart{config}), infer.Resource(Seat{config}), infer.Resource(AdminCertificate{config}), infer.Resource(ClusterSettled{config}),
 		infer.Resource(ClusterSnapshot{config}), infer.Resource(ClusterBackup{config}), infer.Resource(ClusterRestore{config}), infer.Resource(ClusterBalanced{config}),
-		infer.Resource(CloudImage{}), infer.Resource(Template{}),
+		infer.Resource(CloudImage{}), infer.Resource(Template{}), infer.Resource(ExistingMachine{config}),
 	}
 }

@@ -70,6 +70,11 @@ export type Contact = import("./contact").Contact;
 export const Contact: typeof import("./contact").Contact = null as any;
 utilities.lazyLoad(exports, ["Contact"], () => require("./contact"));
 
+export { ExistingMachineArgs } from "./existingMachine";
+export type ExistingMachine = import("./existingMachine").ExistingMachine;
+export const ExistingMachine: typeof import("./existingMachine").ExistingMachine = null as any;
+utilities.lazyLoad(exports, ["ExistingMachine"], () => require("./existingMachine"));
+
 export { K3sHaClusterArgs } from "./k3sHaCluster";
 export type K3sHaCluster = import("./k3sHaCluster").K3sHaCluster;
 export const K3sHaCluster: typeof import("./k3sHaCluster").K3sHaCluster = null as any;
@@ -131,6 +136,8 @@ const _module = {
                 return new ClusterStart(name, <any>undefined, { urn })
             case "k3sha:index:Contact":
                 return new Contact(name, <any>undefined, { urn })
+            case "k3sha:index:ExistingMachine":
+                return new ExistingMachine(name, <any>undefined, { urn })
             case "k3sha:index:K3sHaCluster":
                 return new K3sHaCluster(name, <any>undefined, { urn })
             case "k3sha:index:Seat":

@@ -112,9 +112,6 @@ export class K3sHaCluster extends pulumi.ComponentResource {
             if (args?.network === undefined && !opts.urn) {
                 throw new Error("Missing required property 'network'");
             }
-            if (args?.proxmox === undefined && !opts.urn) {
-                throw new Error("Missing required property 'proxmox'");
-            }
             if (args?.ssh === undefined && !opts.urn) {
                 throw new Error("Missing required property 'ssh'");
             }
@@ -195,9 +192,9 @@ export interface K3sHaClusterArgs {
      */
     network: inputs.NetworkArgs;
     /**
-     * Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
+     * Where the VMs live. Left out where all machines are there (`machines: existing`). Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
      */
-    proxmox: inputs.ProxmoxArgs;
+    proxmox?: inputs.ProxmoxArgs;
     /**
      * Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
      *

@@ -110,6 +110,9 @@ func (l *Lab) Up(null bool) error {
 	if err := l.newS3CA(); err != nil {
 		return err
 	}
+	if err := l.newHostKey(); err != nil {
+		return err
+	}
 	if err := l.installPlugins(); err != nil {
 		return err
 	}
@@ -121,6 +124,9 @@ func (l *Lab) Up(null bool) error {
 		{"-n", ns, "link", "add", "br0", "type", "bridge"},
 		{"-n", ns, "addr", "add", Gateway + "/24", "dev", "br0"},
 		{"-n", ns, "link", "set", "br0", "up"},
+		{"-n", ns, "addr", "add", hosts["pve1"] + "/32", "dev", "br0"},
+		{"-n", ns, "addr", "add", hosts["pve2"] + "/32", "dev", "br0"},
+		{"-n", ns, "addr", "add", hosts["pve3"] + "/32", "dev", "br0"},
 	} {
 		if err := ip(args...); err != nil {
 			return err

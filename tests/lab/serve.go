@@ -27,6 +27,7 @@ func (l *Lab) Daemon(ctx context.Context, null bool) error {
 		driver = pve.NewNull()
 	}
 	api := pve.New(driver)
+	api.Fetch = l.fetchInside
 	cert, err := certificate()
 	if err != nil {
 		return err
@@ -39,11 +40,14 @@ func (l *Lab) Daemon(ctx context.Context, null bool) error {
 	if err != nil {
 		return err
 	}
-	errs := make(chan error, 7)
+	errs := make(chan error, 10)
 	if err := l.startS3(ctx, errs); err != nil {
 		return err
 	}
 	if err := l.serveOutside(errs); err != nil {
+		return err
+	}
+	if err := l.serveHosts(errs); err != nil {
 		return err
 	}
 	_ = os.Remove(l.socket())

@@ -11,8 +11,8 @@ func main() {
 	pulumi.Run(func(ctx *pulumi.Context) error {
 		k3s, err := k3sha.NewK3sHaCluster(ctx, "k3s", &k3sha.K3sHaClusterArgs{
 			ClusterName:   "k3s",
-			Proxmox:       k3sha.ProxmoxArgs{Nodes: []string{"pve1"}, TemplateId: pulumi.Int(9000)},
-			Network:       k3sha.NetworkArgs{Cidr: "192.168.1.0/24", Gateway: "192.168.1.1"},
+			Proxmox:       &k3sha.ProxmoxArgs{Nodes: []string{"pve1"}, TemplateId: pulumi.Int(9000)},
+			Network:       k3sha.NetworkArgs{Cidr: "192.168.1.0/24", Gateway: new("192.168.1.1")},
 			Servers:       &k3sha.ServersArgs{FirstAddress: new("192.168.1.201")},
 			Workers:       map[string]k3sha.WorkerPoolArgs{"worker": {Count: new(2), FirstAddress: new("192.168.1.211")}},
 			LoadBalancers: &k3sha.LoadBalancersArgs{External: &k3sha.ExternalArgs{Endpoint: "192.168.1.2"}},

@@ -26,9 +26,9 @@ func main() {
 		proxy := pulumi.String("http://proxy.example.org:3128")
 		k3s, err := k3sha.NewK3sHaCluster(ctx, "k3s", &k3sha.K3sHaClusterArgs{
 			ClusterName: "k3s",
-			Proxmox:     k3sha.ProxmoxArgs{Nodes: []string{"pve1"}, TemplateId: pulumi.Int(9000)},
+			Proxmox:     &k3sha.ProxmoxArgs{Nodes: []string{"pve1"}, TemplateId: pulumi.Int(9000)},
 			Network: k3sha.NetworkArgs{
-				Cidr: "192.168.1.0/24", Gateway: "192.168.1.1", Vip: new("192.168.1.220"), Endpoint: new("api.example.org"),
+				Cidr: "192.168.1.0/24", Gateway: new("192.168.1.1"), Vip: new("192.168.1.220"), Endpoint: new("api.example.org"),
 				Proxy: &k3sha.ProxyArgs{Http: proxy, Https: proxy, NoProxy: []string{".example.org"}},
 			},
 			Servers: &k3sha.ServersArgs{FirstAddress: new("192.168.1.201")},

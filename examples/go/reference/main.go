@@ -13,8 +13,8 @@ func main() {
 		type nodes = map[string]k3sha.NodeOverridesArgs
 		k3s, err := k3sha.NewK3sHaCluster(ctx, "k3s", &k3sha.K3sHaClusterArgs{
 			ClusterName: "k3s",
-			Proxmox:     k3sha.ProxmoxArgs{Nodes: []string{"pve1", "pve2", "pve3"}, TemplateId: pulumi.Int(9000), Pool: new("k3s")},
-			Network:     k3sha.NetworkArgs{Cidr: "192.168.1.0/24", Gateway: "192.168.1.1", Vip: new("192.168.1.220")},
+			Proxmox:     &k3sha.ProxmoxArgs{Nodes: []string{"pve1", "pve2", "pve3"}, TemplateId: pulumi.Int(9000), Pool: new("k3s")},
+			Network:     k3sha.NetworkArgs{Cidr: "192.168.1.0/24", Gateway: new("192.168.1.1"), Vip: new("192.168.1.220")},
 			Servers: &k3sha.ServersArgs{FirstAddress: new("192.168.1.201"), Taints: []string{"CriticalAddonsOnly=true:NoExecute"},
 				Nodes: nodes{"1": mac("BC:24:11:66:6F:07"), "2": mac("BC:24:11:02:57:C8"), "3": mac("BC:24:11:4F:A3:86")}},
 			Workers: map[string]k3sha.WorkerPoolArgs{"worker": {Count: new(2), FirstAddress: new("192.168.1.211"),

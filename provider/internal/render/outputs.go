@@ -6,13 +6,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/k3sha/pulumi-k3sha/provider/internal/pki"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
-// Inventory renders an inventory for Ansible. Host keys are pinned to those that the cluster gives its nodes.
-func Inventory(p topology.Plan, bundle pki.Bundle) string {
-	type host struct{ Name, IP, HostKey string }
+// Inventory renders an inventory for Ansible. Host keys are pinned to those of the nodes.
+func Inventory(p topology.Plan, keys map[string]string) string {
+	type host struct {
+		Name, IP, HostKey string
+		Port              int // 0: that of all
+	}
 	type group struct {
 		Name     string
 		Hosts    []host
@@ -21,7 +23,11 @@ func Inventory(p topology.Plan, bundle pki.Bundle) string {
 	hosts := func(nodes []topology.Node) []host {
 		var out []host
 		for _, n := range nodes {
-			out = append(out, host{n.Name, n.IP, bundle.HostKey(n.Name).Public})
+			h := host{Name: n.Name, IP: n.IP, HostKey: keys[n.Name]}
+			if n.SSHPort != p.Spec.SSH.Port {
+				h.Port = n.SSHPort
+			}
+			out = append(out, h)
 		}
 		return out
 	}

@@ -24,7 +24,7 @@ func ptr[T any](v T) *T { return &v }
 func cluster(change func(*topology.Spec)) topology.Plan {
 	s := topology.Spec{
 		ClusterName: "k3s",
-		Proxmox:     topology.Proxmox{Nodes: []string{"pve1"}},
+		Proxmox:     topology.Proxmox{Given: true, Nodes: []string{"pve1"}},
 		Network:     topology.Network{CIDR: "192.168.1.0/24", Gateway: "192.168.1.1", VIP: "192.168.1.220"},
 		Servers: topology.Servers{
 			Group:  topology.Group{FirstAddress: "192.168.1.201"},
@@ -109,16 +109,29 @@ func TestGoldenFiles(t *testing.T) {
 	bundle := pki.Bundle{Authorities: pki.Authorities{Server: pki.Pair{Key: "CA"}}}
 	golden(t, "kubeconfig-named", render.Kubeconfig(named.Spec, "CA", "CERT", "KEY"))
 	golden(t, "server-config-named", render.ServerConfig(named.Spec, named.Servers()[0], nil))
-	golden(t, "inventory", render.Inventory(three, bundle))
-	golden(t, "inventory-bastion", render.Inventory(named, bundle))
+	keys := func(p topology.Plan) map[string]string {
+		out := map[string]string{}
+		for _, n := range p.Nodes {
+			out[n.Name] = bundle.HostKey(n.Name).Public
+		}
+		return out
+	}
+	golden(t, "inventory", render.Inventory(three, keys(three)))
+	golden(t, "inventory-bastion", render.Inventory(named, keys(named)))
 	golden(t, "summary", render.Summary(forwarding, map[string]string{"k3s-server-01": "pve1", "k3s-worker-01": "pve2"}, "k3s-lb-02"))
 	golden(t, "summary-named", render.Summary(named, nil, ""))
 	outside := cluster(external)
 	golden(t, "server-config-external", render.ServerConfig(outside.Spec, outside.Servers()[1], nil))
 	golden(t, "worker-config-external", render.WorkerConfig(outside.Spec, outside.Workers()[0], nil))
 	golden(t, "kubeconfig-external", render.Kubeconfig(outside.Spec, "CA", "CERT", "KEY"))
-	golden(t, "inventory-external", render.Inventory(outside, bundle))
+	golden(t, "inventory-external", render.Inventory(outside, keys(outside)))
 	golden(t, "summary-external", render.Summary(outside, nil, ""))
+	there := cluster(func(s *topology.Spec) {
+		s.Proxmox.Given = true
+		s.Servers.Machines, s.Servers.Nodes = topology.ExistingMachines, map[string]topology.Override{"2": {IP: "192.168.1.77", SSHPort: 2222, HostKey: "ssh-ed25519 AAAA"}}
+	})
+	golden(t, "inventory-existing", render.Inventory(there, map[string]string{"k3s-server-02": "ssh-ed25519 AAAA"}))
+	golden(t, "summary-existing", render.Summary(there, nil, ""))
 	golden(t, "command", render.Command("ubuntu", 300)+"\n"+render.Command("root", 300)+"\n")
 }
 
@@ -174,6 +187,8 @@ func own() map[string]string {
 		"state": render.StateScript("k3s-lb-01", "192.168.1.220", 8405, render.Yield), "steer": render.SteerScript("k3s-lb-01", "k3s-server-01", false, true),
 		"reached": render.ReachedScript("k3s-server-01"), "arrive": render.ArriveScript("k3s-lb-01", "192.168.1.220", 6443),
 		"start": render.StartScript(render.StartInput{Node: "k3s-server-01", Cluster: "k3s", Authorities: map[string]string{"server-ca.crt": "CA"}}),
+		"meet":  render.MeetScript("k3s", "k3s-lb-01", "ab"), "leave machine": render.LeaveScript("k3s-lb-01", "load-balancer", "0123", "ab", true),
+		"make template": render.MakeTemplateScript(render.TemplateInput{Node: "pve1"}), "find template": render.FindTemplateScript(render.TemplateInput{}), "remove template": render.RemoveTemplateScript(render.TemplateInput{}),
 	}
 }
 

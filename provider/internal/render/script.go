@@ -95,7 +95,7 @@ func Deadline(v topology.Verb) int {
 	switch v {
 	case topology.Contact, topology.Prepare, topology.Converge:
 		return 900
-	case topology.VM, topology.Admit, topology.Release, topology.Access, topology.Start, topology.Reach, topology.Balance, topology.Settle:
+	case topology.VM, topology.Meet, topology.Admit, topology.Release, topology.Access, topology.Start, topology.Reach, topology.Balance, topology.Settle:
 	case topology.Restart:
 		return 400
 	case topology.Snapshot, topology.Backup, topology.Restore: // k3s gives S3 five minutes, and so much is read again
@@ -139,7 +139,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 		return []string{"lib.sh", "lib-packages.sh", "lib-disks.sh", "prepare-k3s.sh"}, append(append(vars,
 			variable{"K3S_VERSION", s.K3s.Version}, variable{"MIRROR", s.K3s.Mirror},
 			variable{"BINARY_SHA256", s.K3s.BinarySHA256}, variable{"SCRIPT_SHA256", s.K3s.ScriptSHA256}), fetched(s, n)...)
-	case topology.VM, topology.Contact, topology.Converge, topology.Admit, topology.Release, topology.Access, topology.Start:
+	case topology.VM, topology.Meet, topology.Contact, topology.Converge, topology.Admit, topology.Release, topology.Access, topology.Start:
 	case topology.Balance, topology.Settle, topology.Restart, topology.Snapshot, topology.Restore, topology.Backup:
 	}
 
@@ -155,7 +155,7 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"VIPS", vips(s)}, variable{"LB_ADDRESSES", addresses(p)}), statsVars(s, secrets)...)
 	case topology.Server:
 		return []string{"lib.sh", "lib-k3s.sh", "lib-etcd.sh", "converge-server.sh"}, append(slices.Concat(vars, k3s, aroundVars(s, secrets.Leaves), manifestVars(s, secrets), s3Vars(s, secrets)),
-			variable{"VIP_WAIT", "120"}, variable{"VM", s.Name + "-" + topology.StepName(topology.VM, n.Name)}, variable{"START", s.Servers.StartOver},
+			variable{"VIP_WAIT", "120"}, variable{"VM", s.Name + "-" + topology.StepName(n.Origin(), n.Name)}, variable{"START", s.Servers.StartOver},
 			variable{"TOKEN", secrets.Token}, variable{"AGENT_TOKEN", secrets.AgentToken},
 			variable{"CA", secrets.CA}, variable{"CA_HASH", secrets.CAHash},
 			variable{"JOIN", JoinConfig(s)}, variable{"CONFIG", ServerConfig(s, n, secrets.Leaves)}, variable{"K3S_UNIT", file("k3s-unit.conf")})
@@ -196,9 +196,13 @@ func last(p topology.Plan, n topology.Node) string {
 	return ""
 }
 
+// macs are the network cards of the load balancers; "" where some are machines that are there, of which nobody has said.
 func macs(p topology.Plan) string {
 	var out []string
 	for _, lb := range p.LoadBalancers() {
+		if lb.Existing {
+			return ""
+		}
 		out = append(out, strings.ToUpper(lb.MAC))
 	}
 	return strings.Join(out, "\n")

@@ -14,6 +14,7 @@ type Change struct {
 	VMs           []string // whose VM restarts
 	K3s           []string // on which k3s restarts
 	Reloads       []string // load balancers that take another configuration over as they run
+	Uninstalls    []string // of those that leave, machines that were there before, and stay
 	Restores      string   // the snapshot that the cluster goes back to
 }
 
@@ -39,6 +40,9 @@ func Compare(before, now map[string]Machine) Change {
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		if _, stays := now[name]; !stays {
 			c.Leaves = append(c.Leaves, name)
+			if m := before[name]; m.VMID == 0 && !m.Keep {
+				c.Uninstalls = append(c.Uninstalls, name)
+			}
 		}
 	}
 	return c
@@ -56,6 +60,7 @@ func (p Plan) Announce(c Change) string {
 		parts = append(parts, "goes back to the snapshot "+c.Restores+", for which k3s stops on all servers")
 	}
 	say("takes %s away", c.Leaves, short)
+	say("uninstalls k3s, or what balances, on %s, which stay", c.Uninstalls, short)
 	say("adds %s", c.Joins, p.grouped(" and ", false))
 	say("makes %s anew", c.Renewed, p.grouped(" and ", true))
 	if p.Spec.Proxmox.RestartTogether {

@@ -11,7 +11,7 @@ func TestAnnounce(t *testing.T) {
 	plan := func(change func(*Spec)) Plan {
 		two, many := 2, 300
 		s := Spec{
-			ClusterName: "k3s", Proxmox: Proxmox{Nodes: []string{"pve1"}},
+			ClusterName: "k3s", Proxmox: Proxmox{Given: true, Nodes: []string{"pve1"}},
 			Workers: map[string]Pool{"gpu": {Group: Group{Count: &two}}, "worker": {Group: Group{Count: &many}, MaxUnavailable: 30}},
 		}
 		change(&s)

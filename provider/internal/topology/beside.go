@@ -44,7 +44,9 @@ func CheckBeside(s, other Spec) []Problem {
 		if n.IP != "" {
 			ips[n.IP] = n.Name + " in cluster {other}"
 		}
-		macs[n.MAC], ids[n.VMID] = n.Name, n.Name
+		if !n.Existing {
+			macs[n.MAC], ids[n.VMID] = n.Name, n.Name
+		}
 	}
 	routers := map[int]bool{}
 	if other.LoadBalancers.External == nil {

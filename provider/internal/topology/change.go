@@ -17,6 +17,7 @@ type Machine struct {
 	Generation int
 	Protected  bool
 	Data       string // its data disks
+	Keep       bool   // k3s stays on it when it leaves
 	VM         string // a hash of what restarts its VM when it changes
 	K3s        string // and of what restarts k3s on it
 }
@@ -25,7 +26,7 @@ type Machine struct {
 func (p Plan) Machines() map[string]Machine {
 	out := make(map[string]Machine, len(p.Nodes))
 	for _, n := range p.Nodes {
-		out[n.Name] = Machine{Role: n.Role, Path: n.Path, Slot: n.Slot, IP: n.IP, VMID: n.VMID, Disk: n.Disk, Generation: n.Generation, Protected: *n.Protection, Data: keptData(n.DataDisks)}
+		out[n.Name] = Machine{Role: n.Role, Path: n.Path, Slot: n.Slot, IP: n.IP, VMID: n.VMID, Disk: n.Disk, Generation: n.Generation, Protected: *n.Protection, Data: keptData(n.DataDisks), Keep: n.Keep}
 	}
 	return out
 }
@@ -50,7 +51,9 @@ func CheckChange(before, now map[string]Machine) []Problem {
 		if m.IP != old.IP {
 			add(slot+"ip", "%s has %s, by which the others know it, so it cannot become %s; set it back", name, old.IP, m.IP)
 		}
-		if m.VMID != old.VMID {
+		if (m.VMID == 0) != (old.VMID == 0) {
+			add(m.Path+".machines", "%s is %s and would become %s, under the same name; set it back, and let a slot of another number come in its place", name, kindOf(old), kindOf(m))
+		} else if m.VMID != old.VMID {
 			add(slot+"vmId", "%s is VM %d, and would be destroyed to become %d; set it back", name, old.VMID, m.VMID)
 		}
 		if m.Generation < old.Generation {
@@ -64,6 +67,13 @@ func CheckChange(before, now map[string]Machine) []Problem {
 		add(now[only].Path+".generation", "%s is the only server, and the cluster is on it: make it three first (servers.count: 3), then make it anew", only)
 	}
 	return out
+}
+
+func kindOf(m Machine) string {
+	if m.VMID == 0 {
+		return "a machine that is there"
+	}
+	return fmt.Sprintf("VM %d", m.VMID)
 }
 
 // onlyServer is the server of a cluster that has one.

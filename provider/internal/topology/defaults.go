@@ -48,6 +48,8 @@ const (
 // ApplyDefaults returns the spec with everything filled in that was left out. Lists and maps
 // that it changes are new ones; the argument stays as it was.
 func ApplyDefaults(s Spec) Spec {
+	s.Servers.Existing = s.existing(s.Servers.Group)
+	s.LoadBalancers.Existing = s.existing(s.LoadBalancers.Group)
 	p := &s.Proxmox
 	setDefault(&p.Datastore, DefaultDatastore)
 	setDefault(&p.Bridge, DefaultBridge)
@@ -66,6 +68,7 @@ func ApplyDefaults(s Spec) Spec {
 	}
 	pools := make(map[string]Pool, len(s.Workers))
 	for name, pool := range s.Workers {
+		pool.Existing = s.existing(pool.Group)
 		groupDefaults(&pool.Group, 0, DefaultWorkerCores, DefaultWorkerMemory)
 		setDefault(&pool.MaxUnavailable, DefaultMaxUnavailable)
 		pools[name] = pool

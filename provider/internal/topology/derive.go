@@ -49,6 +49,11 @@ func (s Spec) Nodes() []Node {
 			n.override(o)
 			n.Hardware = o.over(g.over(s.Proxmox.hardware()))
 			n.Startup = n.Startup.inOrder(role)
+			n.SSHPort, n.HostKey = s.SSH.Port, o.HostKey
+			replace(&n.SSHPort, o.SSHPort)
+			if g.Existing {
+				n.exists(g)
+			}
 			nodes = append(nodes, n)
 		}
 	}
@@ -59,6 +64,13 @@ func (s Spec) Nodes() []Node {
 		add(Worker, pool, "workers."+pool, pool, w.Group, w.Taints, w.Labels)
 	}
 	return nodes
+}
+
+// exists takes from a node what only a VM of the program has.
+func (n *Node) exists(g Group) {
+	n.Existing, n.Keep = true, g.Keep
+	n.VMID, n.MAC, n.ProxmoxNode = 0, "", ""
+	n.Cores, n.Memory, n.Disk, n.Generation, n.DataDisks = 0, 0, 0, 0, nil
 }
 
 func (n *Node) override(o Override) {

@@ -8,6 +8,7 @@ type Verb string
 // The verbs, in the order in which a node goes through them.
 const (
 	VM       Verb = "vm"       // create the virtual machine
+	Meet     Verb = "meet"     // in the place of that: meet the machine that is there
 	Contact  Verb = "contact"  // wait for cloud-init, bring the SSH host key, authorized_keys and the parts of scripts
 	Prepare  Verb = "prepare"  // packages and downloads; changes nothing that runs
 	Admit    Verb = "admit"    // take the node's seat in the cluster; it is left when the node goes
@@ -29,6 +30,14 @@ const (
 	// Restart is no step: it is what an update of a VM or of k3s is to its node.
 	Restart Verb = "restart"
 )
+
+// Origin is what a node begins with.
+func (n Node) Origin() Verb {
+	if n.Existing {
+		return Meet
+	}
+	return VM
+}
 
 // Cluster stands for the cluster as a whole in the names of its own steps.
 const Cluster = "cluster"
@@ -68,14 +77,21 @@ type Plan struct {
 // through the same list, so a version rolls through servers one by one, then workers.
 func NewPlan(s Spec) Plan {
 	p := Plan{Spec: s, Nodes: s.Nodes()}
-	p.add(Access, Node{Name: Cluster})
+	var met []string
+	for _, n := range p.Nodes {
+		if n.Existing {
+			p.add(Meet, n)
+			met = append(met, StepName(Meet, n.Name))
+		}
+	}
+	p.add(Access, Node{Name: Cluster}, met...)
 	var saved []string
 	if s.Backup != nil && *s.Backup.Before {
 		p.add(Snapshot, Node{Name: Cluster}, StepName(Access, Cluster))
 		saved = []string{StepName(Snapshot, Cluster)}
 	}
 	for _, n := range p.createVMs(saved) {
-		p.add(Contact, n, StepName(VM, n.Name), StepName(Access, Cluster))
+		p.add(Contact, n, StepName(n.Origin(), n.Name), StepName(Access, Cluster))
 		p.add(Prepare, n, StepName(Contact, n.Name))
 	}
 	servers := p.Servers()
@@ -122,14 +138,18 @@ func NewPlan(s Spec) Plan {
 // createVMs puts the VMs in lanes, so that no more than proxmox.cloneLanes clones run at a time. Load balancers and the
 // first server stand at the front: everything else waits for them.
 func (p *Plan) createVMs(after []string) []Node {
-	lbs, servers := p.byRole(LoadBalancer), p.Servers()
-	order := slices.Concat(lbs, servers, p.byRole(Worker))
+	order := slices.Concat(p.byRole(LoadBalancer), p.Servers(), p.byRole(Worker))
 	lanes := p.Spec.Proxmox.CloneLanes
-	for i, n := range order {
-		step := Step{Verb: VM, Node: n, After: after}
-		if i >= lanes {
-			step.Behind = StepName(VM, order[i-lanes].Name)
+	var clones []Node
+	for _, n := range order {
+		if n.Existing { // met already, or it would have no key for its host
+			continue
 		}
+		step := Step{Verb: VM, Node: n, After: after}
+		if i := len(clones); i >= lanes {
+			step.Behind = StepName(VM, clones[i-lanes].Name)
+		}
+		clones = append(clones, n)
 		p.Steps = append(p.Steps, step)
 	}
 	return order

@@ -73,6 +73,7 @@ type Proxmox struct {
 	CloneRetries int
 	Spread       Spread
 	TemplateID   int // 0 while it is not known
+	Given        bool
 	// RestartTogether has VMs and k3s restart at once everywhere, without asking the cluster.
 	RestartTogether bool
 }
@@ -100,6 +101,10 @@ type Group struct {
 	Generation   int // a higher one makes the VMs anew, one after the other
 	Nodes        map[string]Override
 	DataDisks    []DataDisk
+	Machines     string   // ExistingMachines or ProxmoxMachines; "": what there is a proxmox for
+	Existing     bool     // its slots are machines that are there
+	Keep         bool     // k3s stays on those that leave
+	VMOnly       []string // inputs that were given, and mean nothing for machines that are there
 	Hardware
 }
 
@@ -113,6 +118,9 @@ type Override struct {
 	Memory      int
 	Disk        int
 	Generation  int
+	SSHPort     int      // of a machine that is there; 0: ssh.port
+	HostKey     string   // of a machine that is there; "": the one that it shows first
+	VMOnly      []string // as of a group
 	Hardware
 }
 
@@ -246,5 +254,9 @@ type Node struct {
 	Taints      []string
 	Labels      map[string]string
 	DataDisks   []DataDisk
+	Existing    bool // the machine is there: it is no VM of the program
+	SSHPort     int
+	HostKey     string
+	Keep        bool
 	Hardware
 }

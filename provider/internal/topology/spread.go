@@ -22,7 +22,7 @@ func (s Spec) Crowded() []Problem {
 		on := map[string][]string{}
 		path, all := "", 0
 		for _, n := range s.Nodes() {
-			if n.Role == role {
+			if n.Role == role && !n.Existing {
 				on[n.ProxmoxNode] = append(on[n.ProxmoxNode], n.Name)
 				path = n.Path
 				all++

@@ -1,7 +1,6 @@
 package topology
 
 import (
-	"fmt"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -60,45 +59,37 @@ const (
 
 // CloudImage is where a publisher has an image, and its list of checksums.
 type CloudImage struct {
-	Mirror    string // below which the folders are
-	Newest    string // the folder of the newest one
-	Dated     string // of one of a version, %s
-	File      string
-	Checksums string // the list's file
+	Mirror    string    // below which the folders are
+	Newest    [2]string // folder and file of the newest one
+	Dated     [2]string // of one of a version, which stands where %s is
+	Checksums string    // the list's file, in the same folder
 	Algorithm string
 }
 
 // CloudImages are those that are known by name, for amd64, which is what Proxmox VE runs on.
 var CloudImages = map[string]CloudImage{
 	"ubuntu-24.04": {
-		"https://cloud-images.ubuntu.com", "releases/noble/release", "releases/noble/release-%s", "ubuntu-24.04-server-cloudimg-amd64.img", "SHA256SUMS", "sha256",
+		"https://cloud-images.ubuntu.com",
+		[2]string{"releases/noble/release", "ubuntu-24.04-server-cloudimg-amd64.img"},
+		[2]string{"releases/noble/release-%s", "ubuntu-24.04-server-cloudimg-amd64.img"}, "SHA256SUMS", "sha256",
 	},
 	"debian-12": {
-		"https://cloud.debian.org", "images/cloud/bookworm/latest", "images/cloud/bookworm/%s", "debian-12-generic-amd64.qcow2", "SHA512SUMS", "sha512",
+		"https://cloud.debian.org",
+		[2]string{"images/cloud/bookworm/latest", "debian-12-generic-amd64.qcow2"},
+		[2]string{"images/cloud/bookworm/%s", "debian-12-generic-amd64-%s.qcow2"}, "SHA512SUMS", "sha512",
 	},
 }
 
-// Folder is the URL of the folder that has a version of an image.
-func (i CloudImage) Folder(mirror, version string) string {
+// At is where a version of an image is: the URL of its folder, and its file in there.
+func (i CloudImage) At(mirror, version string) (folder, file string) {
 	if mirror == "" {
 		mirror = i.Mirror
 	}
-	folder := i.Newest
+	folder, file = i.Newest[0], i.Newest[1]
 	if version != NewestImage {
-		folder = fmt.Sprintf(i.Dated, version)
-		if i.Algorithm == "sha512" { // Debian's files have the version in their names there; those of "latest" have not
-			return strings.TrimSuffix(mirror, "/") + "/" + folder
-		}
+		folder, file = strings.ReplaceAll(i.Dated[0], "%s", version), strings.ReplaceAll(i.Dated[1], "%s", version)
 	}
-	return strings.TrimSuffix(mirror, "/") + "/" + folder
-}
-
-// FileOf is the image's file in the folder of a version.
-func (i CloudImage) FileOf(version string) string {
-	if version != NewestImage && i.Algorithm == "sha512" {
-		return strings.TrimSuffix(i.File, ".qcow2") + "-" + version + ".qcow2"
-	}
-	return i.File
+	return strings.TrimSuffix(mirror, "/") + "/" + folder, file
 }
 
 // TemplateDefaults fills in what was left out.

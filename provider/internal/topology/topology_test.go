@@ -15,7 +15,7 @@ import (
 func reference() topology.Spec {
 	return topology.Spec{
 		ClusterName: "k3s",
-		Proxmox:     topology.Proxmox{Nodes: []string{"pve1", "pve2", "pve3"}},
+		Proxmox:     topology.Proxmox{Given: true, Nodes: []string{"pve1", "pve2", "pve3"}},
 		Network:     topology.Network{CIDR: "192.168.1.0/24", Gateway: "192.168.1.1", VIP: "192.168.1.220"},
 		Servers:     topology.Servers{Group: topology.Group{FirstAddress: "192.168.1.201"}},
 		Workers: map[string]topology.Pool{

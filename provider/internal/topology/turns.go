@@ -44,6 +44,9 @@ func (s Spec) MaxUnavailable(n Node) int {
 
 // Restarts are the settings whose change restarts a node's VM.
 func (p Plan) Restarts(n Node) string {
+	if n.Existing {
+		return ""
+	}
 	s := p.Spec
 	settings := map[string]string{
 		"cores": strconv.Itoa(n.Cores), "memory": strconv.Itoa(n.Memory), "disk": strconv.Itoa(n.Disk), "mac": n.MAC,

@@ -19,7 +19,10 @@ func (p Problem) String() string { return p.Path + ": " + p.Reason }
 func Validate(s Spec) []Problem {
 	v := &validator{spec: s, miscount: map[string]bool{}}
 	v.names()
-	v.proxmox()
+	v.machines()
+	if s.hasVMs() {
+		v.proxmox()
+	}
 	v.network()
 	v.counts()
 	v.labelsAndTaints()

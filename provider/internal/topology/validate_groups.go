@@ -55,7 +55,11 @@ func (v *validator) counts() {
 	}
 	if lbs := size(s.LoadBalancers.Group); s.LoadBalancers.External == nil && (lbs == 0 || lbs > maxLoadBalancers) {
 		v.miscount["loadBalancers"] = true
-		v.add(groupField("loadBalancers", s.LoadBalancers.Group), "%d load balancers cannot hold the VIP; use 1 to %d", lbs, maxLoadBalancers)
+		more := ""
+		if lbs == 0 { // measured: docs/opnsense.md
+			more = ", or name one of somebody else's in loadBalancers.external (a VIP on the servers themselves is no way: it is away for seconds whenever k3s restarts on the one that has it)"
+		}
+		v.add(groupField("loadBalancers", s.LoadBalancers.Group), "%d load balancers cannot hold the VIP; use 1 to %d%s", lbs, maxLoadBalancers, more)
 	}
 	if servers > 0 && !slices.Contains(s.Servers.slots(), s.Servers.First) {
 		v.add("servers.first", "slot %d is not one of the servers' slots %s; name one of them", s.Servers.First, joinInts(s.Servers.slots()))

@@ -36,6 +36,9 @@ func (v *validator) hardware() {
 	}
 	for _, path := range sortedKeys(groups) {
 		g := groups[path]
+		if g.Existing {
+			continue // none of it is given
+		}
 		v.hardwareOf(path, g.Hardware, g.Memory)
 		v.dataDisks(path, g.DataDisks)
 		for _, slot := range sortedKeys(g.Nodes) {

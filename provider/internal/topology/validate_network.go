@@ -18,7 +18,10 @@ func (v *validator) network() {
 	if v.prefix.IsValid() && v.nothingInside() {
 		v.prefix = netip.Prefix{} // one mistake, one line: the addresses are not at fault
 	}
-	gateway := v.lanAddress("network.gateway", n.Gateway, "the router's address", 1)
+	var gateway netip.Addr
+	if v.spec.hasVMs() || n.Gateway != "" {
+		gateway = v.lanAddress("network.gateway", n.Gateway, "the router's address", 1)
+	}
 	if v.spec.LoadBalancers.External == nil {
 		v.vip = v.lanAddress("network.vip", n.VIP, "a free address for the API", 220)
 		if v.vip.IsValid() && v.vip == gateway {

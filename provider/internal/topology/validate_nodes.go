@@ -61,6 +61,9 @@ func (v *validator) nodes() {
 		if override.MAC != "" {
 			macPath = own("mac")
 		}
+		if n.Existing {
+			continue
+		}
 		v.mac(macPath, n, macs)
 		if override.VMID != 0 {
 			idPath = own("vmId")

@@ -10,7 +10,7 @@ import (
 
 func TestValidateReportsEverythingAtOnce(t *testing.T) {
 	t.Parallel()
-	problems := topology.Validate(topology.ApplyDefaults(topology.Spec{SSH: topology.SSH{MissingKey: true}}))
+	problems := topology.Validate(topology.ApplyDefaults(topology.Spec{Proxmox: topology.Proxmox{Given: true}, SSH: topology.SSH{MissingKey: true}}))
 	var paths []string
 	for _, p := range problems {
 		paths = append(paths, p.Path)

@@ -95,8 +95,8 @@ type k3sHaClusterArgs struct {
 	LoadBalancers *LoadBalancers `pulumi:"loadBalancers"`
 	// The network that all nodes share.
 	Network Network `pulumi:"network"`
-	// Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
-	Proxmox Proxmox `pulumi:"proxmox"`
+	// Where the VMs live. Left out where all machines are there (`machines: existing`). Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
+	Proxmox *Proxmox `pulumi:"proxmox"`
 	// Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
 	//
 	// Change: in place.
@@ -129,8 +129,8 @@ type K3sHaClusterArgs struct {
 	LoadBalancers *LoadBalancersArgs
 	// The network that all nodes share.
 	Network NetworkArgs
-	// Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
-	Proxmox ProxmoxArgs
+	// Where the VMs live. Left out where all machines are there (`machines: existing`). Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
+	Proxmox *ProxmoxArgs
 	// Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
 	//
 	// Change: in place.

@@ -364,6 +364,174 @@ func (in *drainPtr) ToDrainPtrOutputWithContext(ctx context.Context) DrainPtrOut
 	return pulumi.ToOutputWithContext(ctx, in).(DrainPtrOutput)
 }
 
+// Where the machines of a group come from.
+type Machines string
+
+const (
+	// VMs on Proxmox VE, which are made, changed and destroyed.
+	MachinesProxmox = Machines("proxmox")
+	// Machines that are there, bare metal or anybody's VMs.
+	MachinesExisting = Machines("existing")
+)
+
+func (Machines) ElementType() reflect.Type {
+	return reflect.TypeOf((*Machines)(nil)).Elem()
+}
+
+func (e Machines) ToMachinesOutput() MachinesOutput {
+	return pulumi.ToOutput(e).(MachinesOutput)
+}
+
+func (e Machines) ToMachinesOutputWithContext(ctx context.Context) MachinesOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(MachinesOutput)
+}
+
+func (e Machines) ToMachinesPtrOutput() MachinesPtrOutput {
+	return e.ToMachinesPtrOutputWithContext(context.Background())
+}
+
+func (e Machines) ToMachinesPtrOutputWithContext(ctx context.Context) MachinesPtrOutput {
+	return Machines(e).ToMachinesOutputWithContext(ctx).ToMachinesPtrOutputWithContext(ctx)
+}
+
+func (e Machines) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e Machines) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e Machines) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e Machines) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type MachinesOutput struct{ *pulumi.OutputState }
+
+func (MachinesOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Machines)(nil)).Elem()
+}
+
+func (o MachinesOutput) ToMachinesOutput() MachinesOutput {
+	return o
+}
+
+func (o MachinesOutput) ToMachinesOutputWithContext(ctx context.Context) MachinesOutput {
+	return o
+}
+
+func (o MachinesOutput) ToMachinesPtrOutput() MachinesPtrOutput {
+	return o.ToMachinesPtrOutputWithContext(context.Background())
+}
+
+func (o MachinesOutput) ToMachinesPtrOutputWithContext(ctx context.Context) MachinesPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Machines) *Machines {
+		return &v
+	}).(MachinesPtrOutput)
+}
+
+func (o MachinesOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o MachinesOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e Machines) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o MachinesOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o MachinesOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e Machines) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type MachinesPtrOutput struct{ *pulumi.OutputState }
+
+func (MachinesPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Machines)(nil)).Elem()
+}
+
+func (o MachinesPtrOutput) ToMachinesPtrOutput() MachinesPtrOutput {
+	return o
+}
+
+func (o MachinesPtrOutput) ToMachinesPtrOutputWithContext(ctx context.Context) MachinesPtrOutput {
+	return o
+}
+
+func (o MachinesPtrOutput) Elem() MachinesOutput {
+	return o.ApplyT(func(v *Machines) Machines {
+		if v != nil {
+			return *v
+		}
+		var ret Machines
+		return ret
+	}).(MachinesOutput)
+}
+
+func (o MachinesPtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o MachinesPtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *Machines) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// MachinesInput is an input type that accepts values of the Machines enum
+// A concrete instance of `MachinesInput` can be one of the following:
+//
+//	MachinesProxmox
+//	MachinesExisting
+type MachinesInput interface {
+	pulumi.Input
+
+	ToMachinesOutput() MachinesOutput
+	ToMachinesOutputWithContext(context.Context) MachinesOutput
+}
+
+var machinesPtrType = reflect.TypeOf((**Machines)(nil)).Elem()
+
+type MachinesPtrInput interface {
+	pulumi.Input
+
+	ToMachinesPtrOutput() MachinesPtrOutput
+	ToMachinesPtrOutputWithContext(context.Context) MachinesPtrOutput
+}
+
+type machinesPtr string
+
+func MachinesPtr(v string) MachinesPtrInput {
+	return (*machinesPtr)(&v)
+}
+
+func (*machinesPtr) ElementType() reflect.Type {
+	return machinesPtrType
+}
+
+func (in *machinesPtr) ToMachinesPtrOutput() MachinesPtrOutput {
+	return pulumi.ToOutput(in).(MachinesPtrOutput)
+}
+
+func (in *machinesPtr) ToMachinesPtrOutputWithContext(ctx context.Context) MachinesPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(MachinesPtrOutput)
+}
+
 // What a machine of the cluster is for.
 type NodeRole string
 
@@ -708,6 +876,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*BalancePtrInput)(nil)).Elem(), Balance("random(2)"))
 	pulumi.RegisterInputType(reflect.TypeOf((*DrainInput)(nil)).Elem(), Drain("always"))
 	pulumi.RegisterInputType(reflect.TypeOf((*DrainPtrInput)(nil)).Elem(), Drain("always"))
+	pulumi.RegisterInputType(reflect.TypeOf((*MachinesInput)(nil)).Elem(), Machines("proxmox"))
+	pulumi.RegisterInputType(reflect.TypeOf((*MachinesPtrInput)(nil)).Elem(), Machines("proxmox"))
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeRoleInput)(nil)).Elem(), NodeRole("server"))
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeRolePtrInput)(nil)).Elem(), NodeRole("server"))
 	pulumi.RegisterInputType(reflect.TypeOf((*SpreadInput)(nil)).Elem(), Spread("require"))
@@ -716,6 +886,8 @@ func init() {
 	pulumi.RegisterOutputType(BalancePtrOutput{})
 	pulumi.RegisterOutputType(DrainOutput{})
 	pulumi.RegisterOutputType(DrainPtrOutput{})
+	pulumi.RegisterOutputType(MachinesOutput{})
+	pulumi.RegisterOutputType(MachinesPtrOutput{})
 	pulumi.RegisterOutputType(NodeRoleOutput{})
 	pulumi.RegisterOutputType(NodeRolePtrOutput{})
 	pulumi.RegisterOutputType(SpreadOutput{})

@@ -2414,6 +2414,14 @@ type LoadBalancers struct {
 	//
 	// Upstream: Keepalived's `interface`.
 	Interface *string `pulumi:"interface"`
+	// Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+	//
+	// Change: counts from then on.
+	Keep *bool `pulumi:"keep"`
+	// Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+	//
+	// Change: refused at preview, for slots that stay.
+	Machines *Machines `pulumi:"machines"`
 	// Memory of each in MiB. Default: 2048.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -2627,6 +2635,14 @@ type LoadBalancersArgs struct {
 	//
 	// Upstream: Keepalived's `interface`.
 	Interface *string `pulumi:"interface"`
+	// Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+	//
+	// Change: counts from then on.
+	Keep *bool `pulumi:"keep"`
+	// Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+	//
+	// Change: refused at preview, for slots that stay.
+	Machines *Machines `pulumi:"machines"`
 	// Memory of each in MiB. Default: 2048.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -2969,6 +2985,20 @@ func (o LoadBalancersOutput) Generation() pulumi.IntPtrOutput {
 // Upstream: Keepalived's `interface`.
 func (o LoadBalancersOutput) Interface() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *string { return v.Interface }).(pulumi.StringPtrOutput)
+}
+
+// Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+//
+// Change: counts from then on.
+func (o LoadBalancersOutput) Keep() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *bool { return v.Keep }).(pulumi.BoolPtrOutput)
+}
+
+// Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+//
+// Change: refused at preview, for slots that stay.
+func (o LoadBalancersOutput) Machines() MachinesPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *Machines { return v.Machines }).(MachinesPtrOutput)
 }
 
 // Memory of each in MiB. Default: 2048.
@@ -3414,6 +3444,30 @@ func (o LoadBalancersPtrOutput) Interface() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+//
+// Change: counts from then on.
+func (o LoadBalancersPtrOutput) Keep() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Keep
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+//
+// Change: refused at preview, for slots that stay.
+func (o LoadBalancersPtrOutput) Machines() MachinesPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *Machines {
+		if v == nil {
+			return nil
+		}
+		return v.Machines
+	}).(MachinesPtrOutput)
+}
+
 // Memory of each in MiB. Default: 2048.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -3632,6 +3686,10 @@ type Machine struct {
 	//
 	// Change: in place.
 	K3s string `pulumi:"k3s"`
+	// Whether k3s stays on it when it leaves.
+	//
+	// Change: in place.
+	Keep *bool `pulumi:"keep"`
 	// The input that holds its group.
 	Path string `pulumi:"path"`
 	// Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
@@ -3683,6 +3741,10 @@ type MachineArgs struct {
 	//
 	// Change: in place.
 	K3s pulumi.StringInput `pulumi:"k3s"`
+	// Whether k3s stays on it when it leaves.
+	//
+	// Change: in place.
+	Keep pulumi.BoolPtrInput `pulumi:"keep"`
 	// The input that holds its group.
 	Path pulumi.StringInput `pulumi:"path"`
 	// Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
@@ -3788,6 +3850,13 @@ func (o MachineOutput) K3s() pulumi.StringOutput {
 	return o.ApplyT(func(v Machine) string { return v.K3s }).(pulumi.StringOutput)
 }
 
+// Whether k3s stays on it when it leaves.
+//
+// Change: in place.
+func (o MachineOutput) Keep() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Machine) *bool { return v.Keep }).(pulumi.BoolPtrOutput)
+}
+
 // The input that holds its group.
 func (o MachineOutput) Path() pulumi.StringOutput {
 	return o.ApplyT(func(v Machine) string { return v.Path }).(pulumi.StringOutput)
@@ -3854,6 +3923,8 @@ type MachineChange struct {
 	Leaves []string `pulumi:"leaves"`
 	// Load balancers that take another configuration over as they run.
 	Reloads []string `pulumi:"reloads"`
+	// Machines that leave, and stay: k3s is taken off them.
+	Uninstalls []string `pulumi:"uninstalls"`
 	// Those whose VM restarts.
 	Vms []string `pulumi:"vms"`
 }
@@ -3879,6 +3950,8 @@ type MachineChangeArgs struct {
 	Leaves pulumi.StringArrayInput `pulumi:"leaves"`
 	// Load balancers that take another configuration over as they run.
 	Reloads pulumi.StringArrayInput `pulumi:"reloads"`
+	// Machines that leave, and stay: k3s is taken off them.
+	Uninstalls pulumi.StringArrayInput `pulumi:"uninstalls"`
 	// Those whose VM restarts.
 	Vms pulumi.StringArrayInput `pulumi:"vms"`
 }
@@ -3928,6 +4001,11 @@ func (o MachineChangeOutput) Leaves() pulumi.StringArrayOutput {
 // Load balancers that take another configuration over as they run.
 func (o MachineChangeOutput) Reloads() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v MachineChange) []string { return v.Reloads }).(pulumi.StringArrayOutput)
+}
+
+// Machines that leave, and stay: k3s is taken off them.
+func (o MachineChangeOutput) Uninstalls() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v MachineChange) []string { return v.Uninstalls }).(pulumi.StringArrayOutput)
 }
 
 // Those whose VM restarts.
@@ -4218,12 +4296,12 @@ type Network struct {
 	//
 	// Upstream: k3s' `tls-san`.
 	Endpoint *string `pulumi:"endpoint"`
-	// The router's address.
+	// The router's address. Required where there are VMs.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `initialization.ipConfigs`.
-	Gateway string `pulumi:"gateway"`
+	Gateway *string `pulumi:"gateway"`
 	// A proxy between nodes and the internet. Default: none.
 	Proxy *Proxy `pulumi:"proxy"`
 	// DNS search domain. Default: the template's, usually none.
@@ -4271,12 +4349,12 @@ type NetworkArgs struct {
 	//
 	// Upstream: k3s' `tls-san`.
 	Endpoint *string `pulumi:"endpoint"`
-	// The router's address.
+	// The router's address. Required where there are VMs.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 	//
 	// Upstream: `initialization.ipConfigs`.
-	Gateway string `pulumi:"gateway"`
+	Gateway *string `pulumi:"gateway"`
 	// A proxy between nodes and the internet. Default: none.
 	Proxy *ProxyArgs `pulumi:"proxy"`
 	// DNS search domain. Default: the template's, usually none.
@@ -4347,13 +4425,13 @@ func (o NetworkOutput) Endpoint() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Network) *string { return v.Endpoint }).(pulumi.StringPtrOutput)
 }
 
-// The router's address.
+// The router's address. Required where there are VMs.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
 //
 // Upstream: `initialization.ipConfigs`.
-func (o NetworkOutput) Gateway() pulumi.StringOutput {
-	return o.ApplyT(func(v Network) string { return v.Gateway }).(pulumi.StringOutput)
+func (o NetworkOutput) Gateway() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Network) *string { return v.Gateway }).(pulumi.StringPtrOutput)
 }
 
 // A proxy between nodes and the internet. Default: none.
@@ -4569,6 +4647,10 @@ type NodeOverrides struct {
 	//
 	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
 	Generation *int `pulumi:"generation"`
+	// SSH host key of a machine that is there, ed25519, as `ssh-keyscan -t ed25519` prints it, without the host. Default: the one that it shows first, to which it is pinned afterwards.
+	//
+	// Change: another key is another machine.
+	HostKey *string `pulumi:"hostKey"`
 	// IPv4 address. Default: the group's first address plus slot minus 1.
 	//
 	// Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -4609,6 +4691,10 @@ type NodeOverrides struct {
 	//
 	// Upstream: `scsiHardware`.
 	ScsiHardware *string `pulumi:"scsiHardware"`
+	// SSH port of a machine that is there. Default: `ssh.port`.
+	//
+	// Change: used from then on.
+	SshPort *int `pulumi:"sshPort"`
 	// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
 	//
 	// Change: in place.
@@ -4706,6 +4792,10 @@ type NodeOverridesArgs struct {
 	//
 	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
 	Generation *int `pulumi:"generation"`
+	// SSH host key of a machine that is there, ed25519, as `ssh-keyscan -t ed25519` prints it, without the host. Default: the one that it shows first, to which it is pinned afterwards.
+	//
+	// Change: another key is another machine.
+	HostKey *string `pulumi:"hostKey"`
 	// IPv4 address. Default: the group's first address plus slot minus 1.
 	//
 	// Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -4746,6 +4836,10 @@ type NodeOverridesArgs struct {
 	//
 	// Upstream: `scsiHardware`.
 	ScsiHardware *string `pulumi:"scsiHardware"`
+	// SSH port of a machine that is there. Default: `ssh.port`.
+	//
+	// Change: used from then on.
+	SshPort *int `pulumi:"sshPort"`
 	// When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
 	//
 	// Change: in place.
@@ -4909,6 +5003,13 @@ func (o NodeOverridesOutput) Generation() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v NodeOverrides) *int { return v.Generation }).(pulumi.IntPtrOutput)
 }
 
+// SSH host key of a machine that is there, ed25519, as `ssh-keyscan -t ed25519` prints it, without the host. Default: the one that it shows first, to which it is pinned afterwards.
+//
+// Change: another key is another machine.
+func (o NodeOverridesOutput) HostKey() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *string { return v.HostKey }).(pulumi.StringPtrOutput)
+}
+
 // IPv4 address. Default: the group's first address plus slot minus 1.
 //
 // Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -4968,6 +5069,13 @@ func (o NodeOverridesOutput) ProxmoxNode() pulumi.StringPtrOutput {
 // Upstream: `scsiHardware`.
 func (o NodeOverridesOutput) ScsiHardware() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v NodeOverrides) *string { return v.ScsiHardware }).(pulumi.StringPtrOutput)
+}
+
+// SSH port of a machine that is there. Default: `ssh.port`.
+//
+// Change: used from then on.
+func (o NodeOverridesOutput) SshPort() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *int { return v.SshPort }).(pulumi.IntPtrOutput)
 }
 
 // When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
@@ -5210,6 +5318,47 @@ func (i ProxmoxArgs) ToProxmoxOutputWithContext(ctx context.Context) ProxmoxOutp
 	return pulumi.ToOutputWithContext(ctx, i).(ProxmoxOutput)
 }
 
+func (i ProxmoxArgs) ToProxmoxPtrOutput() ProxmoxPtrOutput {
+	return i.ToProxmoxPtrOutputWithContext(context.Background())
+}
+
+func (i ProxmoxArgs) ToProxmoxPtrOutputWithContext(ctx context.Context) ProxmoxPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ProxmoxOutput).ToProxmoxPtrOutputWithContext(ctx)
+}
+
+// ProxmoxPtrInput is an input type that accepts ProxmoxArgs, ProxmoxPtr and ProxmoxPtrOutput values.
+// You can construct a concrete instance of `ProxmoxPtrInput` via:
+//
+//	        ProxmoxArgs{...}
+//
+//	or:
+//
+//	        nil
+type ProxmoxPtrInput interface {
+	pulumi.Input
+
+	ToProxmoxPtrOutput() ProxmoxPtrOutput
+	ToProxmoxPtrOutputWithContext(context.Context) ProxmoxPtrOutput
+}
+
+type proxmoxPtrType ProxmoxArgs
+
+func ProxmoxPtr(v *ProxmoxArgs) ProxmoxPtrInput {
+	return (*proxmoxPtrType)(v)
+}
+
+func (*proxmoxPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**Proxmox)(nil)).Elem()
+}
+
+func (i *proxmoxPtrType) ToProxmoxPtrOutput() ProxmoxPtrOutput {
+	return i.ToProxmoxPtrOutputWithContext(context.Background())
+}
+
+func (i *proxmoxPtrType) ToProxmoxPtrOutputWithContext(ctx context.Context) ProxmoxPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ProxmoxPtrOutput)
+}
+
 // Where the VMs live.
 type ProxmoxOutput struct{ *pulumi.OutputState }
 
@@ -5223,6 +5372,16 @@ func (o ProxmoxOutput) ToProxmoxOutput() ProxmoxOutput {
 
 func (o ProxmoxOutput) ToProxmoxOutputWithContext(ctx context.Context) ProxmoxOutput {
 	return o
+}
+
+func (o ProxmoxOutput) ToProxmoxPtrOutput() ProxmoxPtrOutput {
+	return o.ToProxmoxPtrOutputWithContext(context.Background())
+}
+
+func (o ProxmoxOutput) ToProxmoxPtrOutputWithContext(ctx context.Context) ProxmoxPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Proxmox) *Proxmox {
+		return &v
+	}).(ProxmoxPtrOutput)
 }
 
 // Bridge of the VMs' network device. Default: `vmbr0`.
@@ -5334,6 +5493,206 @@ func (o ProxmoxOutput) TemplateNode() pulumi.StringPtrOutput {
 // Upstream: `networkDevices[0].vlanId`.
 func (o ProxmoxOutput) Vlan() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Proxmox) *int { return v.Vlan }).(pulumi.IntPtrOutput)
+}
+
+type ProxmoxPtrOutput struct{ *pulumi.OutputState }
+
+func (ProxmoxPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Proxmox)(nil)).Elem()
+}
+
+func (o ProxmoxPtrOutput) ToProxmoxPtrOutput() ProxmoxPtrOutput {
+	return o
+}
+
+func (o ProxmoxPtrOutput) ToProxmoxPtrOutputWithContext(ctx context.Context) ProxmoxPtrOutput {
+	return o
+}
+
+func (o ProxmoxPtrOutput) Elem() ProxmoxOutput {
+	return o.ApplyT(func(v *Proxmox) Proxmox {
+		if v != nil {
+			return *v
+		}
+		var ret Proxmox
+		return ret
+	}).(ProxmoxOutput)
+}
+
+// Bridge of the VMs' network device. Default: `vmbr0`.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].bridge`.
+func (o ProxmoxPtrOutput) Bridge() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Proxmox) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Bridge
+	}).(pulumi.StringPtrOutput)
+}
+
+// How many clones run at a time. Parallel clones of one template run into lock timeouts on many storages. Default: 2.
+//
+// Change: in place.
+func (o ProxmoxPtrOutput) CloneLanes() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Proxmox) *int {
+		if v == nil {
+			return nil
+		}
+		return v.CloneLanes
+	}).(pulumi.IntPtrOutput)
+}
+
+// How often a clone is tried. Give 1 with plugins from v8 on: there a second try takes over a foreign VM that has the id. Default: 3.
+//
+// Change: ignored by VMs that exist; it seeds new ones.
+//
+// Upstream: `clone.retries`.
+func (o ProxmoxPtrOutput) CloneRetries() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Proxmox) *int {
+		if v == nil {
+			return nil
+		}
+		return v.CloneRetries
+	}).(pulumi.IntPtrOutput)
+}
+
+// Storage for disks and cloud-init drives. With several Proxmox nodes it must be shared, or exist under the same name on each. Default: `local-lvm`.
+//
+// Change: in place; Proxmox VE shuts the VM down, moves its disk and starts it, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[0].datastoreId`.
+func (o ProxmoxPtrOutput) Datastore() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Proxmox) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Datastore
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].firewall`.
+func (o ProxmoxPtrOutput) Firewall() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *Proxmox) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Firewall
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Proxmox nodes; slots are spread over them in turn.
+//
+// Change: ignored by VMs that exist; it seeds new ones.
+//
+// Upstream: `nodeName` of proxmoxve's VirtualMachine.
+func (o ProxmoxPtrOutput) Nodes() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Proxmox) []string {
+		if v == nil {
+			return nil
+		}
+		return v.Nodes
+	}).(pulumi.StringArrayOutput)
+}
+
+// Resource pool of the VMs; it must exist. Default: none.
+//
+// Change: in place.
+//
+// Upstream: `poolId`.
+func (o ProxmoxPtrOutput) Pool() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Proxmox) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Pool
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether an update restarts VMs wherever it has to at once, without asking the cluster or draining: for one that is down anyway. The API is away until they are back. (k3s itself restarts on one server at a time all the same, while the others carry on.) For one update; take it out again. Default: false.
+//
+// Change: changes nothing itself.
+func (o ProxmoxPtrOutput) RestartTogether() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *Proxmox) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.RestartTogether
+	}).(pulumi.BoolPtrOutput)
+}
+
+// What becomes of two servers, or two load balancers, that would share a Proxmox node although others of `nodes` have fewer: that node takes more with it than it must when it fails. VMs that exist are where they are. Default: `require`, an error at preview.
+//
+// Change: changes nothing itself.
+func (o ProxmoxPtrOutput) Spread() SpreadPtrOutput {
+	return o.ApplyT(func(v *Proxmox) *Spread {
+		if v == nil {
+			return nil
+		}
+		return v.Spread
+	}).(SpreadPtrOutput)
+}
+
+// Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none.
+//
+// Change: in place.
+//
+// Upstream: `tags`.
+func (o ProxmoxPtrOutput) Tags() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *Proxmox) []string {
+		if v == nil {
+			return nil
+		}
+		return v.Tags
+	}).(pulumi.StringArrayOutput)
+}
+
+// VM id of the template to clone: a cloud image with cloud-init, a virtio-scsi disk and a serial console, no guest agent needed. May be an output.
+//
+// Change: ignored by VMs that exist; it seeds new ones.
+//
+// Upstream: `clone.vmId`.
+func (o ProxmoxPtrOutput) TemplateId() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Proxmox) *int {
+		if v == nil {
+			return nil
+		}
+		return &v.TemplateId
+	}).(pulumi.IntPtrOutput)
+}
+
+// Proxmox node that has the template. Default: the first of `nodes`.
+//
+// Change: ignored by VMs that exist; it seeds new ones.
+//
+// Upstream: `clone.nodeName`.
+func (o ProxmoxPtrOutput) TemplateNode() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Proxmox) *string {
+		if v == nil {
+			return nil
+		}
+		return v.TemplateNode
+	}).(pulumi.StringPtrOutput)
+}
+
+// VLAN tag of the network device, 1 to 4094. Default: untagged.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `networkDevices[0].vlanId`.
+func (o ProxmoxPtrOutput) Vlan() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Proxmox) *int {
+		if v == nil {
+			return nil
+		}
+		return v.Vlan
+	}).(pulumi.IntPtrOutput)
 }
 
 // A proxy for what nodes fetch themselves: packages, k3s' release, images. It is not written into the system's own settings.
@@ -7175,12 +7534,20 @@ type Servers struct {
 	//
 	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
 	Generation *int `pulumi:"generation"`
+	// Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+	//
+	// Change: counts from then on.
+	Keep *bool `pulumi:"keep"`
 	// Labels of the servers. Default: none.
 	//
 	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-label`.
 	Labels map[string]string `pulumi:"labels"`
+	// Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+	//
+	// Change: refused at preview, for slots that stay.
+	Machines *Machines `pulumi:"machines"`
 	// Memory of each in MiB. Default: 4096.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -7338,12 +7705,20 @@ type ServersArgs struct {
 	//
 	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
 	Generation *int `pulumi:"generation"`
+	// Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+	//
+	// Change: counts from then on.
+	Keep *bool `pulumi:"keep"`
 	// Labels of the servers. Default: none.
 	//
 	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-label`.
 	Labels map[string]string `pulumi:"labels"`
+	// Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+	//
+	// Change: refused at preview, for slots that stay.
+	Machines *Machines `pulumi:"machines"`
 	// Memory of each in MiB. Default: 4096.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -7608,6 +7983,13 @@ func (o ServersOutput) Generation() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Servers) *int { return v.Generation }).(pulumi.IntPtrOutput)
 }
 
+// Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+//
+// Change: counts from then on.
+func (o ServersOutput) Keep() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v Servers) *bool { return v.Keep }).(pulumi.BoolPtrOutput)
+}
+
 // Labels of the servers. Default: none.
 //
 // Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
@@ -7615,6 +7997,13 @@ func (o ServersOutput) Generation() pulumi.IntPtrOutput {
 // Upstream: k3s' `node-label`.
 func (o ServersOutput) Labels() pulumi.StringMapOutput {
 	return o.ApplyT(func(v Servers) map[string]string { return v.Labels }).(pulumi.StringMapOutput)
+}
+
+// Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+//
+// Change: refused at preview, for slots that stay.
+func (o ServersOutput) Machines() MachinesPtrOutput {
+	return o.ApplyT(func(v Servers) *Machines { return v.Machines }).(MachinesPtrOutput)
 }
 
 // Memory of each in MiB. Default: 4096.
@@ -7934,6 +8323,18 @@ func (o ServersPtrOutput) Generation() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
+// Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+//
+// Change: counts from then on.
+func (o ServersPtrOutput) Keep() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *Servers) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Keep
+	}).(pulumi.BoolPtrOutput)
+}
+
 // Labels of the servers. Default: none.
 //
 // Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
@@ -7946,6 +8347,18 @@ func (o ServersPtrOutput) Labels() pulumi.StringMapOutput {
 		}
 		return v.Labels
 	}).(pulumi.StringMapOutput)
+}
+
+// Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+//
+// Change: refused at preview, for slots that stay.
+func (o ServersPtrOutput) Machines() MachinesPtrOutput {
+	return o.ApplyT(func(v *Servers) *Machines {
+		if v == nil {
+			return nil
+		}
+		return v.Machines
+	}).(MachinesPtrOutput)
 }
 
 // Memory of each in MiB. Default: 4096.
@@ -9848,12 +10261,20 @@ type WorkerPool struct {
 	//
 	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
 	Generation *int `pulumi:"generation"`
+	// Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+	//
+	// Change: counts from then on.
+	Keep *bool `pulumi:"keep"`
 	// Labels of the workers. Default: none.
 	//
 	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-label`.
 	Labels map[string]string `pulumi:"labels"`
+	// Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+	//
+	// Change: refused at preview, for slots that stay.
+	Machines *Machines `pulumi:"machines"`
 	// How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
 	//
 	// Change: changes nothing itself.
@@ -10003,12 +10424,20 @@ type WorkerPoolArgs struct {
 	//
 	// Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
 	Generation *int `pulumi:"generation"`
+	// Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+	//
+	// Change: counts from then on.
+	Keep *bool `pulumi:"keep"`
 	// Labels of the workers. Default: none.
 	//
 	// Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 	//
 	// Upstream: k3s' `node-label`.
 	Labels map[string]string `pulumi:"labels"`
+	// Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+	//
+	// Change: refused at preview, for slots that stay.
+	Machines *Machines `pulumi:"machines"`
 	// How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
 	//
 	// Change: changes nothing itself.
@@ -10236,6 +10665,13 @@ func (o WorkerPoolOutput) Generation() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v WorkerPool) *int { return v.Generation }).(pulumi.IntPtrOutput)
 }
 
+// Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+//
+// Change: counts from then on.
+func (o WorkerPoolOutput) Keep() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *bool { return v.Keep }).(pulumi.BoolPtrOutput)
+}
+
 // Labels of the workers. Default: none.
 //
 // Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
@@ -10243,6 +10679,13 @@ func (o WorkerPoolOutput) Generation() pulumi.IntPtrOutput {
 // Upstream: k3s' `node-label`.
 func (o WorkerPoolOutput) Labels() pulumi.StringMapOutput {
 	return o.ApplyT(func(v WorkerPool) map[string]string { return v.Labels }).(pulumi.StringMapOutput)
+}
+
+// Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+//
+// Change: refused at preview, for slots that stay.
+func (o WorkerPoolOutput) Machines() MachinesPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *Machines { return v.Machines }).(MachinesPtrOutput)
 }
 
 // How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
@@ -10399,6 +10842,7 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeOverridesInput)(nil)).Elem(), NodeOverridesArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeOverridesMapInput)(nil)).Elem(), NodeOverridesMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProxmoxInput)(nil)).Elem(), ProxmoxArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ProxmoxPtrInput)(nil)).Elem(), ProxmoxArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProxyInput)(nil)).Elem(), ProxyArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProxyPtrInput)(nil)).Elem(), ProxyArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*RegistriesInput)(nil)).Elem(), RegistriesArgs{})
@@ -10471,6 +10915,7 @@ func init() {
 	pulumi.RegisterOutputType(NodeOverridesOutput{})
 	pulumi.RegisterOutputType(NodeOverridesMapOutput{})
 	pulumi.RegisterOutputType(ProxmoxOutput{})
+	pulumi.RegisterOutputType(ProxmoxPtrOutput{})
 	pulumi.RegisterOutputType(ProxyOutput{})
 	pulumi.RegisterOutputType(ProxyPtrOutput{})
 	pulumi.RegisterOutputType(RegistriesOutput{})

@@ -643,6 +643,18 @@ export interface LoadBalancersArgs {
      */
     interface?: string;
     /**
+     * Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+     *
+     * Change: counts from then on.
+     */
+    keep?: boolean;
+    /**
+     * Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+     *
+     * Change: refused at preview, for slots that stay.
+     */
+    machines?: enums.Machines;
+    /**
      * Memory of each in MiB. Default: 2048.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -785,6 +797,12 @@ export interface MachineArgs {
      */
     k3s: pulumi.Input<string>;
     /**
+     * Whether k3s stays on it when it leaves.
+     *
+     * Change: in place.
+     */
+    keep?: pulumi.Input<boolean | undefined>;
+    /**
      * The input that holds its group.
      */
     path: pulumi.Input<string>;
@@ -891,13 +909,13 @@ export interface NetworkArgs {
      */
     endpoint?: string;
     /**
-     * The router's address.
+     * The router's address. Required where there are VMs.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      *
      * Upstream: `initialization.ipConfigs`.
      */
-    gateway: string;
+    gateway?: string;
     /**
      * A proxy between nodes and the internet. Default: none.
      */
@@ -995,6 +1013,12 @@ export interface NodeOverridesArgs {
      */
     generation?: number;
     /**
+     * SSH host key of a machine that is there, ed25519, as `ssh-keyscan -t ed25519` prints it, without the host. Default: the one that it shows first, to which it is pinned afterwards.
+     *
+     * Change: another key is another machine.
+     */
+    hostKey?: string;
+    /**
      * IPv4 address. Default: the group's first address plus slot minus 1.
      *
      * Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -1048,6 +1072,12 @@ export interface NodeOverridesArgs {
      * Upstream: `scsiHardware`.
      */
     scsiHardware?: string;
+    /**
+     * SSH port of a machine that is there. Default: `ssh.port`.
+     *
+     * Change: used from then on.
+     */
+    sshPort?: number;
     /**
      * When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
      *
@@ -1543,6 +1573,12 @@ export interface ServersArgs {
      */
     generation?: number;
     /**
+     * Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+     *
+     * Change: counts from then on.
+     */
+    keep?: boolean;
+    /**
      * Labels of the servers. Default: none.
      *
      * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
@@ -1550,6 +1586,12 @@ export interface ServersArgs {
      * Upstream: k3s' `node-label`.
      */
     labels?: {[key: string]: string};
+    /**
+     * Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+     *
+     * Change: refused at preview, for slots that stay.
+     */
+    machines?: enums.Machines;
     /**
      * Memory of each in MiB. Default: 4096.
      *
@@ -2029,6 +2071,12 @@ export interface WorkerPoolArgs {
      */
     generation?: number;
     /**
+     * Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+     *
+     * Change: counts from then on.
+     */
+    keep?: boolean;
+    /**
      * Labels of the workers. Default: none.
      *
      * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
@@ -2036,6 +2084,12 @@ export interface WorkerPoolArgs {
      * Upstream: k3s' `node-label`.
      */
     labels?: {[key: string]: string};
+    /**
+     * Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+     *
+     * Change: refused at preview, for slots that stay.
+     */
+    machines?: enums.Machines;
     /**
      * How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
      *

@@ -93,6 +93,12 @@ export interface Machine {
      */
     k3s: string;
     /**
+     * Whether k3s stays on it when it leaves.
+     *
+     * Change: in place.
+     */
+    keep?: boolean;
+    /**
      * The input that holds its group.
      */
     path: string;
@@ -144,6 +150,10 @@ export interface MachineChange {
      * Load balancers that take another configuration over as they run.
      */
     reloads: string[];
+    /**
+     * Machines that leave, and stay: k3s is taken off them.
+     */
+    uninstalls?: string[];
     /**
      * Those whose VM restarts.
      */

@@ -9,6 +9,7 @@ from enum import Enum
 __all__ = [
     'Balance',
     'Drain',
+    'Machines',
     'NodeRole',
     'Spread',
 ]
@@ -65,6 +66,21 @@ class Drain(_builtins.str, Enum):
     NEVER = "never"
     """
     Pods stay while k3s restarts; they go on running.
+    """
+
+
+@pulumi.type_token("k3sha:index:Machines")
+class Machines(_builtins.str, Enum):
+    """
+    Where the machines of a group come from.
+    """
+    PROXMOX = "proxmox"
+    """
+    VMs on Proxmox VE, which are made, changed and destroyed.
+    """
+    EXISTING = "existing"
+    """
+    Machines that are there, bare metal or anybody's VMs.
     """
 
 

@@ -2103,6 +2103,18 @@ class LoadBalancersArgsDict(TypedDict):
 
     Upstream: Keepalived's `interface`.
     """
+    keep: NotRequired[_builtins.bool]
+    """
+    Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+
+    Change: counts from then on.
+    """
+    machines: NotRequired['Machines']
+    """
+    Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+
+    Change: refused at preview, for slots that stay.
+    """
     memory: NotRequired[_builtins.int]
     """
     Memory of each in MiB. Default: 2048.
@@ -2237,6 +2249,8 @@ class LoadBalancersArgs:
                  forward: Optional[Sequence['ForwardArgs']] = None,
                  generation: Optional[_builtins.int] = None,
                  interface: Optional[_builtins.str] = None,
+                 keep: Optional[_builtins.bool] = None,
+                 machines: Optional['Machines'] = None,
                  memory: Optional[_builtins.int] = None,
                  nodes: Optional[Mapping[str, 'NodeOverridesArgs']] = None,
                  on_boot: Optional[_builtins.bool] = None,
@@ -2353,6 +2367,12 @@ class LoadBalancersArgs:
                Change: reloads the load balancers, one after the other; nothing else.
                
                Upstream: Keepalived's `interface`.
+        :param _builtins.bool keep: Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+               
+               Change: counts from then on.
+        :param 'Machines' machines: Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+               
+               Change: refused at preview, for slots that stay.
         :param _builtins.int memory: Memory of each in MiB. Default: 2048.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -2461,6 +2481,10 @@ class LoadBalancersArgs:
             pulumi.set(__self__, "generation", generation)
         if interface is not None:
             pulumi.set(__self__, "interface", interface)
+        if keep is not None:
+            pulumi.set(__self__, "keep", keep)
+        if machines is not None:
+            pulumi.set(__self__, "machines", machines)
         if memory is not None:
             pulumi.set(__self__, "memory", memory)
         if nodes is not None:
@@ -2834,6 +2858,34 @@ class LoadBalancersArgs:
 
     @_builtins.property
     @pulumi.getter
+    def keep(self) -> Optional[_builtins.bool]:
+        """
+        Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+
+        Change: counts from then on.
+        """
+        return pulumi.get(self, "keep")
+
+    @keep.setter
+    def keep(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "keep", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def machines(self) -> Optional['Machines']:
+        """
+        Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+
+        Change: refused at preview, for slots that stay.
+        """
+        return pulumi.get(self, "machines")
+
+    @machines.setter
+    def machines(self, value: Optional['Machines']):
+        pulumi.set(self, "machines", value)
+
+    @_builtins.property
+    @pulumi.getter
     def memory(self) -> Optional[_builtins.int]:
         """
         Memory of each in MiB. Default: 2048.
@@ -3117,6 +3169,12 @@ class MachineArgsDict(TypedDict):
     """
     Its data disks, a line each: name, GiB, whether it is kept.
     """
+    keep: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether k3s stays on it when it leaves.
+
+    Change: in place.
+    """
     protected: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
     Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
@@ -3137,6 +3195,7 @@ class MachineArgs:
                  vm: pulumi.Input[_builtins.str],
                  vm_id: pulumi.Input[_builtins.int],
                  data: pulumi.Input[Optional[_builtins.str]] = None,
+                 keep: pulumi.Input[Optional[_builtins.bool]] = None,
                  protected: pulumi.Input[Optional[_builtins.bool]] = None):
         """
         A VM of a cluster.
@@ -3163,6 +3222,9 @@ class MachineArgs:
                
                Change: refused at preview.
         :param pulumi.Input[_builtins.str] data: Its data disks, a line each: name, GiB, whether it is kept.
+        :param pulumi.Input[_builtins.bool] keep: Whether k3s stays on it when it leaves.
+               
+               Change: in place.
         :param pulumi.Input[_builtins.bool] protected: Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
                
                Change: in place.
@@ -3178,6 +3240,8 @@ class MachineArgs:
         pulumi.set(__self__, "vm_id", vm_id)
         if data is not None:
             pulumi.set(__self__, "data", data)
+        if keep is not None:
+            pulumi.set(__self__, "keep", keep)
         if protected is not None:
             pulumi.set(__self__, "protected", protected)
 
@@ -3312,6 +3376,20 @@ class MachineArgs:
     @data.setter
     def data(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "data", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def keep(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether k3s stays on it when it leaves.
+
+        Change: in place.
+        """
+        return pulumi.get(self, "keep")
+
+    @keep.setter
+    def keep(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "keep", value)
 
     @_builtins.property
     @pulumi.getter
@@ -3522,14 +3600,6 @@ class NetworkArgsDict(TypedDict):
 
     Upstream: `initialization.ipConfigs`.
     """
-    gateway: _builtins.str
-    """
-    The router's address.
-
-    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
-
-    Upstream: `initialization.ipConfigs`.
-    """
     dns: NotRequired[Sequence[_builtins.str]]
     """
     Name servers. Default: the gateway.
@@ -3545,6 +3615,14 @@ class NetworkArgsDict(TypedDict):
     Change: rolls through the servers one by one; the kubeconfig follows.
 
     Upstream: k3s' `tls-san`.
+    """
+    gateway: NotRequired[_builtins.str]
+    """
+    The router's address. Required where there are VMs.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `initialization.ipConfigs`.
     """
     proxy: NotRequired['ProxyArgsDict']
     """
@@ -3571,9 +3649,9 @@ class NetworkArgsDict(TypedDict):
 class NetworkArgs:
     def __init__(__self__, *,
                  cidr: _builtins.str,
-                 gateway: _builtins.str,
                  dns: Optional[Sequence[_builtins.str]] = None,
                  endpoint: Optional[_builtins.str] = None,
+                 gateway: Optional[_builtins.str] = None,
                  proxy: Optional['ProxyArgs'] = None,
                  search_domain: Optional[_builtins.str] = None,
                  vip: Optional[_builtins.str] = None):
@@ -3581,11 +3659,6 @@ class NetworkArgs:
         The network that all nodes share.
 
         :param _builtins.str cidr: The network, like `192.168.1.0/24`.
-               
-               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
-               
-               Upstream: `initialization.ipConfigs`.
-        :param _builtins.str gateway: The router's address.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
@@ -3600,6 +3673,11 @@ class NetworkArgs:
                Change: rolls through the servers one by one; the kubeconfig follows.
                
                Upstream: k3s' `tls-san`.
+        :param _builtins.str gateway: The router's address. Required where there are VMs.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `initialization.ipConfigs`.
         :param 'ProxyArgs' proxy: A proxy between nodes and the internet. Default: none.
         :param _builtins.str search_domain: DNS search domain. Default: the template's, usually none.
                
@@ -3613,11 +3691,12 @@ class NetworkArgs:
                Upstream: Keepalived's `virtual_ipaddress`, k3s' `server` and `tls-san`.
         """
         pulumi.set(__self__, "cidr", cidr)
-        pulumi.set(__self__, "gateway", gateway)
         if dns is not None:
             pulumi.set(__self__, "dns", dns)
         if endpoint is not None:
             pulumi.set(__self__, "endpoint", endpoint)
+        if gateway is not None:
+            pulumi.set(__self__, "gateway", gateway)
         if proxy is not None:
             pulumi.set(__self__, "proxy", proxy)
         if search_domain is not None:
@@ -3640,22 +3719,6 @@ class NetworkArgs:
     @cidr.setter
     def cidr(self, value: _builtins.str):
         pulumi.set(self, "cidr", value)
-
-    @_builtins.property
-    @pulumi.getter
-    def gateway(self) -> _builtins.str:
-        """
-        The router's address.
-
-        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
-
-        Upstream: `initialization.ipConfigs`.
-        """
-        return pulumi.get(self, "gateway")
-
-    @gateway.setter
-    def gateway(self, value: _builtins.str):
-        pulumi.set(self, "gateway", value)
 
     @_builtins.property
     @pulumi.getter
@@ -3688,6 +3751,22 @@ class NetworkArgs:
     @endpoint.setter
     def endpoint(self, value: Optional[_builtins.str]):
         pulumi.set(self, "endpoint", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def gateway(self) -> Optional[_builtins.str]:
+        """
+        The router's address. Required where there are VMs.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `initialization.ipConfigs`.
+        """
+        return pulumi.get(self, "gateway")
+
+    @gateway.setter
+    def gateway(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "gateway", value)
 
     @_builtins.property
     @pulumi.getter
@@ -3808,6 +3887,12 @@ class NodeOverridesArgsDict(TypedDict):
 
     Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
     """
+    host_key: NotRequired[_builtins.str]
+    """
+    SSH host key of a machine that is there, ed25519, as `ssh-keyscan -t ed25519` prints it, without the host. Default: the one that it shows first, to which it is pinned afterwards.
+
+    Change: another key is another machine.
+    """
     ip: NotRequired[_builtins.str]
     """
     IPv4 address. Default: the group's first address plus slot minus 1.
@@ -3862,6 +3947,12 @@ class NodeOverridesArgsDict(TypedDict):
 
     Upstream: `scsiHardware`.
     """
+    ssh_port: NotRequired[_builtins.int]
+    """
+    SSH port of a machine that is there. Default: `ssh.port`.
+
+    Change: used from then on.
+    """
     startup: NotRequired['StartupArgsDict']
     """
     When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
@@ -3915,6 +4006,7 @@ class NodeOverridesArgs:
                  disk: Optional[_builtins.int] = None,
                  firewall: Optional[_builtins.bool] = None,
                  generation: Optional[_builtins.int] = None,
+                 host_key: Optional[_builtins.str] = None,
                  ip: Optional[_builtins.str] = None,
                  mac: Optional[_builtins.str] = None,
                  memory: Optional[_builtins.int] = None,
@@ -3922,6 +4014,7 @@ class NodeOverridesArgs:
                  protection: Optional[_builtins.bool] = None,
                  proxmox_node: Optional[_builtins.str] = None,
                  scsi_hardware: Optional[_builtins.str] = None,
+                 ssh_port: Optional[_builtins.int] = None,
                  startup: Optional['StartupArgs'] = None,
                  tags: Optional[Sequence[_builtins.str]] = None,
                  template_id: pulumi.Input[Optional[_builtins.int]] = None,
@@ -3973,6 +4066,9 @@ class NodeOverridesArgs:
         :param _builtins.int generation: A number. A higher one makes the slot's VM anew from the template as it is then. Default: the group's.
                
                Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+        :param _builtins.str host_key: SSH host key of a machine that is there, ed25519, as `ssh-keyscan -t ed25519` prints it, without the host. Default: the one that it shows first, to which it is pinned afterwards.
+               
+               Change: another key is another machine.
         :param _builtins.str ip: IPv4 address. Default: the group's first address plus slot minus 1.
                
                Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -4006,6 +4102,9 @@ class NodeOverridesArgs:
                Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
                
                Upstream: `scsiHardware`.
+        :param _builtins.int ssh_port: SSH port of a machine that is there. Default: `ssh.port`.
+               
+               Change: used from then on.
         :param 'StartupArgs' startup: When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group's.
                
                Change: in place.
@@ -4050,6 +4149,8 @@ class NodeOverridesArgs:
             pulumi.set(__self__, "firewall", firewall)
         if generation is not None:
             pulumi.set(__self__, "generation", generation)
+        if host_key is not None:
+            pulumi.set(__self__, "host_key", host_key)
         if ip is not None:
             pulumi.set(__self__, "ip", ip)
         if mac is not None:
@@ -4064,6 +4165,8 @@ class NodeOverridesArgs:
             pulumi.set(__self__, "proxmox_node", proxmox_node)
         if scsi_hardware is not None:
             pulumi.set(__self__, "scsi_hardware", scsi_hardware)
+        if ssh_port is not None:
+            pulumi.set(__self__, "ssh_port", ssh_port)
         if startup is not None:
             pulumi.set(__self__, "startup", startup)
         if tags is not None:
@@ -4218,6 +4321,20 @@ class NodeOverridesArgs:
         pulumi.set(self, "generation", value)
 
     @_builtins.property
+    @pulumi.getter(name="hostKey")
+    def host_key(self) -> Optional[_builtins.str]:
+        """
+        SSH host key of a machine that is there, ed25519, as `ssh-keyscan -t ed25519` prints it, without the host. Default: the one that it shows first, to which it is pinned afterwards.
+
+        Change: another key is another machine.
+        """
+        return pulumi.get(self, "host_key")
+
+    @host_key.setter
+    def host_key(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "host_key", value)
+
+    @_builtins.property
     @pulumi.getter
     def ip(self) -> Optional[_builtins.str]:
         """
@@ -4326,6 +4443,20 @@ class NodeOverridesArgs:
     @scsi_hardware.setter
     def scsi_hardware(self, value: Optional[_builtins.str]):
         pulumi.set(self, "scsi_hardware", value)
+
+    @_builtins.property
+    @pulumi.getter(name="sshPort")
+    def ssh_port(self) -> Optional[_builtins.int]:
+        """
+        SSH port of a machine that is there. Default: `ssh.port`.
+
+        Change: used from then on.
+        """
+        return pulumi.get(self, "ssh_port")
+
+    @ssh_port.setter
+    def ssh_port(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "ssh_port", value)
 
     @_builtins.property
     @pulumi.getter
@@ -5831,6 +5962,12 @@ class ServersArgsDict(TypedDict):
 
     Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
     """
+    keep: NotRequired[_builtins.bool]
+    """
+    Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+
+    Change: counts from then on.
+    """
     labels: NotRequired[Mapping[str, _builtins.str]]
     """
     Labels of the servers. Default: none.
@@ -5838,6 +5975,12 @@ class ServersArgsDict(TypedDict):
     Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 
     Upstream: k3s' `node-label`.
+    """
+    machines: NotRequired['Machines']
+    """
+    Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+
+    Change: refused at preview, for slots that stay.
     """
     memory: NotRequired[_builtins.int]
     """
@@ -5951,7 +6094,9 @@ class ServersArgs:
                  first_address: Optional[_builtins.str] = None,
                  first_vm_id: Optional[_builtins.int] = None,
                  generation: Optional[_builtins.int] = None,
+                 keep: Optional[_builtins.bool] = None,
                  labels: Optional[Mapping[str, _builtins.str]] = None,
+                 machines: Optional['Machines'] = None,
                  memory: Optional[_builtins.int] = None,
                  nodes: Optional[Mapping[str, 'NodeOverridesArgs']] = None,
                  on_boot: Optional[_builtins.bool] = None,
@@ -6028,11 +6173,17 @@ class ServersArgs:
         :param _builtins.int generation: A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
                
                Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+        :param _builtins.bool keep: Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+               
+               Change: counts from then on.
         :param Mapping[str, _builtins.str] labels: Labels of the servers. Default: none.
                
                Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
                
                Upstream: k3s' `node-label`.
+        :param 'Machines' machines: Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+               
+               Change: refused at preview, for slots that stay.
         :param _builtins.int memory: Memory of each in MiB. Default: 4096.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -6117,8 +6268,12 @@ class ServersArgs:
             pulumi.set(__self__, "first_vm_id", first_vm_id)
         if generation is not None:
             pulumi.set(__self__, "generation", generation)
+        if keep is not None:
+            pulumi.set(__self__, "keep", keep)
         if labels is not None:
             pulumi.set(__self__, "labels", labels)
+        if machines is not None:
+            pulumi.set(__self__, "machines", machines)
         if memory is not None:
             pulumi.set(__self__, "memory", memory)
         if nodes is not None:
@@ -6362,6 +6517,20 @@ class ServersArgs:
 
     @_builtins.property
     @pulumi.getter
+    def keep(self) -> Optional[_builtins.bool]:
+        """
+        Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+
+        Change: counts from then on.
+        """
+        return pulumi.get(self, "keep")
+
+    @keep.setter
+    def keep(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "keep", value)
+
+    @_builtins.property
+    @pulumi.getter
     def labels(self) -> Optional[Mapping[str, _builtins.str]]:
         """
         Labels of the servers. Default: none.
@@ -6375,6 +6544,20 @@ class ServersArgs:
     @labels.setter
     def labels(self, value: Optional[Mapping[str, _builtins.str]]):
         pulumi.set(self, "labels", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def machines(self) -> Optional['Machines']:
+        """
+        Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+
+        Change: refused at preview, for slots that stay.
+        """
+        return pulumi.get(self, "machines")
+
+    @machines.setter
+    def machines(self, value: Optional['Machines']):
+        pulumi.set(self, "machines", value)
 
     @_builtins.property
     @pulumi.getter
@@ -7772,6 +7955,12 @@ class WorkerPoolArgsDict(TypedDict):
 
     Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
     """
+    keep: NotRequired[_builtins.bool]
+    """
+    Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+
+    Change: counts from then on.
+    """
     labels: NotRequired[Mapping[str, _builtins.str]]
     """
     Labels of the workers. Default: none.
@@ -7779,6 +7968,12 @@ class WorkerPoolArgsDict(TypedDict):
     Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
 
     Upstream: k3s' `node-label`.
+    """
+    machines: NotRequired['Machines']
+    """
+    Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+
+    Change: refused at preview, for slots that stay.
     """
     max_unavailable: NotRequired[_builtins.int]
     """
@@ -7885,7 +8080,9 @@ class WorkerPoolArgs:
                  first_address: Optional[_builtins.str] = None,
                  first_vm_id: Optional[_builtins.int] = None,
                  generation: Optional[_builtins.int] = None,
+                 keep: Optional[_builtins.bool] = None,
                  labels: Optional[Mapping[str, _builtins.str]] = None,
+                 machines: Optional['Machines'] = None,
                  max_unavailable: Optional[_builtins.int] = None,
                  memory: Optional[_builtins.int] = None,
                  nodes: Optional[Mapping[str, 'NodeOverridesArgs']] = None,
@@ -7958,11 +8155,17 @@ class WorkerPoolArgs:
         :param _builtins.int generation: A number. A higher one makes the VMs of the group anew, from the template as it is then (also another `templateId`), one after the other: each leaves the cluster, drained, and another one joins in its place. Default: 0.
                
                Change: a higher one replaces VMs, one of a group at a time; a lower one is refused at preview.
+        :param _builtins.bool keep: Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+               
+               Change: counts from then on.
         :param Mapping[str, _builtins.str] labels: Labels of the workers. Default: none.
                
                Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
                
                Upstream: k3s' `node-label`.
+        :param 'Machines' machines: Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+               
+               Change: refused at preview, for slots that stay.
         :param _builtins.int max_unavailable: How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: 1.
                
                Change: changes nothing itself.
@@ -8042,8 +8245,12 @@ class WorkerPoolArgs:
             pulumi.set(__self__, "first_vm_id", first_vm_id)
         if generation is not None:
             pulumi.set(__self__, "generation", generation)
+        if keep is not None:
+            pulumi.set(__self__, "keep", keep)
         if labels is not None:
             pulumi.set(__self__, "labels", labels)
+        if machines is not None:
+            pulumi.set(__self__, "machines", machines)
         if max_unavailable is not None:
             pulumi.set(__self__, "max_unavailable", max_unavailable)
         if memory is not None:
@@ -8271,6 +8478,20 @@ class WorkerPoolArgs:
 
     @_builtins.property
     @pulumi.getter
+    def keep(self) -> Optional[_builtins.bool]:
+        """
+        Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s' own script uninstalls it, and the preview says so.
+
+        Change: counts from then on.
+        """
+        return pulumi.get(self, "keep")
+
+    @keep.setter
+    def keep(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "keep", value)
+
+    @_builtins.property
+    @pulumi.getter
     def labels(self) -> Optional[Mapping[str, _builtins.str]]:
         """
         Labels of the workers. Default: none.
@@ -8284,6 +8505,20 @@ class WorkerPoolArgs:
     @labels.setter
     def labels(self, value: Optional[Mapping[str, _builtins.str]]):
         pulumi.set(self, "labels", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def machines(self) -> Optional['Machines']:
+        """
+        Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else's is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+
+        Change: refused at preview, for slots that stay.
+        """
+        return pulumi.get(self, "machines")
+
+    @machines.setter
+    def machines(self, value: Optional['Machines']):
+        pulumi.set(self, "machines", value)
 
     @_builtins.property
     @pulumi.getter(name="maxUnavailable")

@@ -25,10 +25,10 @@ class K3sHaClusterArgs:
                  cluster_name: _builtins.str,
                  k3s: 'K3sArgs',
                  network: 'NetworkArgs',
-                 proxmox: 'ProxmoxArgs',
                  ssh: 'SshArgs',
                  backup: Optional['BackupArgs'] = None,
                  load_balancers: Optional['LoadBalancersArgs'] = None,
+                 proxmox: Optional['ProxmoxArgs'] = None,
                  reapply: Optional[_builtins.str] = None,
                  restore: Optional['RestoreArgs'] = None,
                  servers: Optional['ServersArgs'] = None,
@@ -41,12 +41,12 @@ class K3sHaClusterArgs:
                Change: refused at preview.
         :param 'K3sArgs' k3s: What is installed on servers and workers, and how it is configured.
         :param 'NetworkArgs' network: The network that all nodes share.
-        :param 'ProxmoxArgs' proxmox: Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
         :param 'SshArgs' ssh: How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.
         :param 'BackupArgs' backup: Snapshots of etcd: when, how many, where. Default: k3s' own, each 12 hours, the last five, on the servers themselves.
                
                Change: rolls through the servers one by one.
         :param 'LoadBalancersArgs' load_balancers: The load balancers: HAProxy, and Keepalived for the VIP, or an external one. Default: 2 of them.
+        :param 'ProxmoxArgs' proxmox: Where the VMs live. Left out where all machines are there (`machines: existing`). Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
         :param _builtins.str reapply: Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
                
                Change: in place.
@@ -59,12 +59,13 @@ class K3sHaClusterArgs:
         pulumi.set(__self__, "cluster_name", cluster_name)
         pulumi.set(__self__, "k3s", k3s)
         pulumi.set(__self__, "network", network)
-        pulumi.set(__self__, "proxmox", proxmox)
         pulumi.set(__self__, "ssh", ssh)
         if backup is not None:
             pulumi.set(__self__, "backup", backup)
         if load_balancers is not None:
             pulumi.set(__self__, "load_balancers", load_balancers)
+        if proxmox is not None:
+            pulumi.set(__self__, "proxmox", proxmox)
         if reapply is not None:
             pulumi.set(__self__, "reapply", reapply)
         if restore is not None:
@@ -114,18 +115,6 @@ class K3sHaClusterArgs:
 
     @_builtins.property
     @pulumi.getter
-    def proxmox(self) -> 'ProxmoxArgs':
-        """
-        Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
-        """
-        return pulumi.get(self, "proxmox")
-
-    @proxmox.setter
-    def proxmox(self, value: 'ProxmoxArgs'):
-        pulumi.set(self, "proxmox", value)
-
-    @_builtins.property
-    @pulumi.getter
     def ssh(self) -> 'SshArgs':
         """
         How nodes are reached. The first contact gives a node its host key, derived from the cluster's identity; every later connection is pinned to it, also when another machine has taken the node's place.
@@ -161,6 +150,18 @@ class K3sHaClusterArgs:
     @load_balancers.setter
     def load_balancers(self, value: Optional['LoadBalancersArgs']):
         pulumi.set(self, "load_balancers", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def proxmox(self) -> Optional['ProxmoxArgs']:
+        """
+        Where the VMs live. Left out where all machines are there (`machines: existing`). Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
+        """
+        return pulumi.get(self, "proxmox")
+
+    @proxmox.setter
+    def proxmox(self, value: Optional['ProxmoxArgs']):
+        pulumi.set(self, "proxmox", value)
 
     @_builtins.property
     @pulumi.getter
@@ -254,7 +255,7 @@ class K3sHaCluster(pulumi.ComponentResource):
         :param Union['K3sArgs', 'K3sArgsDict'] k3s: What is installed on servers and workers, and how it is configured.
         :param Union['LoadBalancersArgs', 'LoadBalancersArgsDict'] load_balancers: The load balancers: HAProxy, and Keepalived for the VIP, or an external one. Default: 2 of them.
         :param Union['NetworkArgs', 'NetworkArgsDict'] network: The network that all nodes share.
-        :param Union['ProxmoxArgs', 'ProxmoxArgsDict'] proxmox: Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
+        :param Union['ProxmoxArgs', 'ProxmoxArgsDict'] proxmox: Where the VMs live. Left out where all machines are there (`machines: existing`). Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
         :param _builtins.str reapply: Any new word has every step run again on every node: what somebody has changed by hand there (a configuration, a unit that was disabled) is put right. What is right stays as it is, and nothing that is right restarts. Default: none.
                
                Change: in place.
@@ -329,8 +330,6 @@ class K3sHaCluster(pulumi.ComponentResource):
             if network is None and not opts.urn:
                 raise TypeError("Missing required property 'network'")
             __props__.__dict__["network"] = network
-            if proxmox is None and not opts.urn:
-                raise TypeError("Missing required property 'proxmox'")
             __props__.__dict__["proxmox"] = proxmox
             __props__.__dict__["reapply"] = reapply
             __props__.__dict__["restore"] = restore

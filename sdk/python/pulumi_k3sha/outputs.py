@@ -198,6 +198,7 @@ class Machine(dict):
                  vm: _builtins.str,
                  vm_id: _builtins.int,
                  data: Optional[_builtins.str] = None,
+                 keep: Optional[_builtins.bool] = None,
                  protected: Optional[_builtins.bool] = None):
         """
         A VM of a cluster.
@@ -224,6 +225,9 @@ class Machine(dict):
                
                Change: refused at preview.
         :param _builtins.str data: Its data disks, a line each: name, GiB, whether it is kept.
+        :param _builtins.bool keep: Whether k3s stays on it when it leaves.
+               
+               Change: in place.
         :param _builtins.bool protected: Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
                
                Change: in place.
@@ -239,6 +243,8 @@ class Machine(dict):
         pulumi.set(__self__, "vm_id", vm_id)
         if data is not None:
             pulumi.set(__self__, "data", data)
+        if keep is not None:
+            pulumi.set(__self__, "keep", keep)
         if protected is not None:
             pulumi.set(__self__, "protected", protected)
 
@@ -336,6 +342,16 @@ class Machine(dict):
 
     @_builtins.property
     @pulumi.getter
+    def keep(self) -> Optional[_builtins.bool]:
+        """
+        Whether k3s stays on it when it leaves.
+
+        Change: in place.
+        """
+        return pulumi.get(self, "keep")
+
+    @_builtins.property
+    @pulumi.getter
     def protected(self) -> Optional[_builtins.bool]:
         """
         Whether Proxmox VE refuses to destroy it. Taken away or made anew, a protected one is refused at preview.
@@ -355,7 +371,8 @@ class MachineChange(dict):
                  k3s: Sequence[_builtins.str],
                  leaves: Sequence[_builtins.str],
                  reloads: Sequence[_builtins.str],
-                 vms: Sequence[_builtins.str]):
+                 vms: Sequence[_builtins.str],
+                 uninstalls: Optional[Sequence[_builtins.str]] = None):
         """
         What an update does to the machines of a cluster.
 
@@ -364,12 +381,15 @@ class MachineChange(dict):
         :param Sequence[_builtins.str] leaves: Those that go.
         :param Sequence[_builtins.str] reloads: Load balancers that take another configuration over as they run.
         :param Sequence[_builtins.str] vms: Those whose VM restarts.
+        :param Sequence[_builtins.str] uninstalls: Machines that leave, and stay: k3s is taken off them.
         """
         pulumi.set(__self__, "joins", joins)
         pulumi.set(__self__, "k3s", k3s)
         pulumi.set(__self__, "leaves", leaves)
         pulumi.set(__self__, "reloads", reloads)
         pulumi.set(__self__, "vms", vms)
+        if uninstalls is not None:
+            pulumi.set(__self__, "uninstalls", uninstalls)
 
     @_builtins.property
     @pulumi.getter
@@ -410,6 +430,14 @@ class MachineChange(dict):
         Those whose VM restarts.
         """
         return pulumi.get(self, "vms")
+
+    @_builtins.property
+    @pulumi.getter
+    def uninstalls(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Machines that leave, and stay: k3s is taken off them.
+        """
+        return pulumi.get(self, "uninstalls")
 
 
 @pulumi.output_type

@@ -22,6 +22,9 @@ func (s *Server) authenticate(r *http.Request) (string, *apiError) {
 // may says whether a token has a privilege on a path. The nearest path with an entry decides; a VM in a pool has the pool's
 // entries too.
 func (s *Server) may(user, path, privilege string) bool {
+	if user == RootUser {
+		return true
+	}
 	acl := s.tokens[user].ACL
 	for at := path; ; at = parent(at) {
 		found := false

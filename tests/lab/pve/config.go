@@ -198,6 +198,18 @@ func (c *call) drive(v *vm, key, value string) (string, *apiError) {
 	if volume == "cloudinit" || strings.HasSuffix(volume, "-cloudinit") {
 		return fmt.Sprintf("%s:vm-%d-cloudinit,media=cdrom", storageName, v.id), nil
 	}
+	if source, imported := options["import-from"]; imported {
+		f, err := c.image(v.node, source)
+		if err != nil {
+			return "", err
+		}
+		if err := c.s.check(c.user, "/storage/"+storageName, "Datastore.AllocateSpace"); err != nil {
+			return "", err
+		}
+		delete(options, "import-from")
+		options["file"], options["size"] = fmt.Sprintf("%s:vm-%d-disk-0", storageName, v.id), human(f.virtualSize())
+		return drive(nil, options), nil
+	}
 	if gib := atoi(volume); gib > 0 { // a new one
 		number := 1
 		for strings.Contains(fmt.Sprint(v.config), fmt.Sprintf("vm-%d-disk-%d", v.id, number)) {

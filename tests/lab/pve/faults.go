@@ -54,6 +54,7 @@ func (s *Server) match(method, path string) *Fault {
 //	POST /kill       {"id":201}: the guest loses power
 //	POST /remove     {"id":201}: somebody deletes the VM by hand
 //	POST /agent      {"id":201,"up":true}: the guest agent answers
+//	POST /host       a HostCall: what root does at a host's own shell
 //	POST /reset      no faults, empty log
 //	GET  /log        the requests since the last reset
 //	GET  /vms        the VMs, with "restart" where pending values wait for one
@@ -191,6 +192,19 @@ func (s *Server) Control() http.Handler {
 	post("/reset", func(func(any) error) error {
 		s.faults, s.log = nil, nil
 		return nil
+	})
+	mux.HandleFunc("POST /host", func(w http.ResponseWriter, r *http.Request) {
+		var h HostCall
+		err := json.NewDecoder(r.Body).Decode(&h)
+		var data any
+		if err == nil {
+			data, err = s.host(h)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(data)
 	})
 	mux.HandleFunc("GET /log", func(w http.ResponseWriter, _ *http.Request) {
 		s.mu.Lock()

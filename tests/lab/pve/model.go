@@ -119,7 +119,11 @@ type Server struct {
 	faults   []*Fault
 	log      []Request
 	pid      int
-	instant  bool // tasks take no time
+	instant  bool                       // tasks take no time
+	files    map[string]map[string]file // on storages
+
+	// Fetch gets what a storage is to download; without it nothing can be reached.
+	Fetch func(url string) ([]byte, error)
 }
 
 type storage struct {
@@ -161,7 +165,7 @@ func New(driver Driver) *Server {
 			"ceph":      {content: "images", shared: true, slow: 2500 * time.Millisecond},
 		},
 		deaf: map[int]bool{}, bridges: map[string]bool{"vmbr0": true, "vmbr1": true}, memory: 65536, cores: 32,
-		vms: map[int]*vm{}, pools: map[string]string{"k3s": ""}, agents: map[int]bool{}, tasks: map[string]*task{}, tokens: map[string]*Token{},
+		vms: map[int]*vm{}, pools: map[string]string{"k3s": ""}, agents: map[int]bool{}, files: map[string]map[string]file{}, tasks: map[string]*task{}, tokens: map[string]*Token{},
 		pid: 1000,
 	}
 	s.tokens["root@pam!lab"] = &Token{Secret: "00000000-0000-0000-0000-000000000000", ACL: []ACL{{Path: "/", Privileges: []string{"*"}}}}

@@ -236,11 +236,16 @@ func (c *call) nodeCall() (any, *apiError) {
 	switch c.path[2] {
 	case "tasks":
 		return c.taskCall()
+	case "query-url-metadata":
+		return c.metadata(node)
 	case "storage":
 		return c.storageCall()
 	case "qemu":
 		if len(c.path) < 4 {
-			return nil, c.notImplemented() // creating VMs without a template is not part of this path
+			if c.method == http.MethodPost {
+				return c.create(node)
+			}
+			return nil, c.notImplemented()
 		}
 		return c.vmCall(node, atoi(c.path[3]))
 	}
@@ -269,8 +274,12 @@ func (c *call) storageCall() (any, *apiError) {
 	if st == nil {
 		return nil, fail(500, "storage '%s' does not exist", name)
 	}
-	path := "/storage/" + name
+	path, node := "/storage/"+name, c.path[1]
 	switch {
+	case c.method == http.MethodPost && c.at(4) == "download-url":
+		return c.download(node, name)
+	case c.method == http.MethodDelete && c.at(4) == "content":
+		return c.removeContent(node, name, strings.Join(c.path[5:], "/"))
 	case c.method == http.MethodGet && c.at(4) == "status":
 		if err := c.s.check(c.user, path, "Datastore.Audit"); err != nil {
 			return nil, err
@@ -285,6 +294,9 @@ func (c *call) storageCall() (any, *apiError) {
 			return nil, err
 		}
 		volume := strings.Join(c.path[5:], "/")
+		if f, found := c.s.filesOf(node, name)[strings.TrimPrefix(volume, name+":")]; found {
+			return map[string]any{"path": isoDir + volume[strings.LastIndex(volume, "/")+1:], "format": "iso", "size": len(f.data), "used": len(f.data)}, nil
+		}
 		for _, v := range c.s.vms {
 			for key, value := range v.config {
 				if isDrive(key) && strings.HasPrefix(value+",", volume+",") {
@@ -295,7 +307,7 @@ func (c *call) storageCall() (any, *apiError) {
 		}
 		return nil, fail(500, "no such logical volume pve/%s", strings.TrimPrefix(volume, name+":"))
 	case c.method == http.MethodGet && c.at(4) == "content":
-		return []any{}, nil
+		return c.contents(node, name)
 	}
 	return nil, c.notImplemented()
 }

@@ -57,10 +57,7 @@ func (c *call) vmCall(node string, id int) (any, *apiError) {
 	case "DELETE ":
 		return c.destroy(v)
 	case "POST template":
-		if err := c.s.checkVM(c.user, v, "VM.Allocate"); err != nil {
-			return nil, err
-		}
-		return c.task(v, "qmtemplate", func() error { v.template = true; v.config["template"] = "1"; return nil }), nil
+		return c.becomeTemplate(v)
 	case "POST move_disk":
 		return c.moveDisk(v)
 	case "POST migrate":

@@ -1,11 +1,12 @@
 # First contact: waits for cloud-init, brings the parts of all later scripts, the keys that let somebody in, and the machine's host key. When
 # parts or keys change it comes again.
+: "${EXISTING:=}"
 lock
 # booted: cloud-init has ended, without errors. Its own way of waiting reads all of its configuration again four times a second, which is
 # seconds of a small machine's boot: it is asked when it has not ended like that for long, or has ended in another way.
 booted() { grep -q '"errors": \[\]' /run/cloud-init/result.json 2>/dev/null; }
 ended() { [ -e /run/cloud-init/result.json ] || [ -e /run/cloud-init/disabled ]; }
-if command -v cloud-init >/dev/null; then
+if [ -z "$EXISTING" ] && command -v cloud-init >/dev/null; then
 	wait_until 120 ended || true
 	rc=0
 	booted || timeout 540 cloud-init status --wait >/dev/null 2>&1 || rc=$?
@@ -22,7 +23,7 @@ if command -v cloud-init >/dev/null; then
 '
 fi
 name=$(cat /proc/sys/kernel/hostname)
-[ "${name%%.*}" = "$NODE" ] ||
+[ -n "$EXISTING" ] || [ "${name%%.*}" = "$NODE" ] ||
 	die "the machine at $NODE_IP calls itself $name; either its cloud-init did not run or another machine has that address"
 mkdir -p "$(dirname "$TOOLKIT_DIR")"
 rm -rf "$TOOLKIT_DIR.k3sha-new" "$TOOLKIT_DIR.k3sha-old"
@@ -31,6 +32,8 @@ printf '%s' "$TOOLKIT" | base64 -d | tar -x -C "$TOOLKIT_DIR.k3sha-new"
 if [ -d "$TOOLKIT_DIR" ]; then mv "$TOOLKIT_DIR" "$TOOLKIT_DIR.k3sha-old"; fi
 mv "$TOOLKIT_DIR.k3sha-new" "$TOOLKIT_DIR"
 rm -rf "$TOOLKIT_DIR.k3sha-old"
+
+[ -z "$EXISTING" ] || exit 0 # who may log in, and by which key it is known, is the machine's own business
 
 # The user's authorized_keys: exactly the given keys. sshd reads as the user: folder and file must be the user's before they are in place.
 home=$(getent passwd "$SSH_USER" | cut -d: -f6)

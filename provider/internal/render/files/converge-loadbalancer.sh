@@ -36,6 +36,18 @@ if [ -z "$interface" ]; then
 elif [ ! -e "/sys/class/net/$interface" ]; then
 	die "there is no interface $interface; there are: $(cd /sys/class/net && echo *); set loadBalancers.interface to one of them, or leave it out"
 fi
+# Machines that are there have network cards of their own: the others are asked for theirs.
+if [ -z "$LB_MACS" ]; then
+	LB_MACS=$(
+		for address in $LB_ADDRESSES; do
+			if [ "$address" = "$NODE_IP" ]; then
+				cat "/sys/class/net/$interface/address"
+			else
+				arping -c 1 -w 2 -I "$interface" "$address" | sed -n 's/^[^[]*\[\([^]]*\)\].*/\1/p'
+			fi
+		done | tr a-f A-F | sort -u
+	)
+fi
 put 0755 /usr/local/lib/k3sha/lb-check "$(cat "$LB_CHECK")
 "
 mkdir -p /etc/systemd/system/keepalived.service.d

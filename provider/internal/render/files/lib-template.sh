@@ -13,7 +13,7 @@ template_state() {
 	name=$(printf '%s\n' "$config" | sed -n 's/^name: //p')
 	case $(printf '%s\n' "$config" | sed -n 's/^description: //p') in
 	"$BEGUN"*) echo begun ;;
-	"$DONE"*) if printf '%s\n' "$config" | grep -qx 'template: 1'; then echo done; else echo begun; fi ;;
+	"$DONE"*) if printf '%s\n' "$config" | grep -qx 'template: 1'; then echo 'done'; else echo begun; fi ;;
 	"k3sha template "*) echo "a template, $name, that was made by this package from something else" ;;
 	*) echo "$name, which was not made here" ;;
 	esac

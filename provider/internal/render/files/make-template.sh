@@ -4,16 +4,15 @@ lock_template() {
 	exec 9>/run/lock/k3sha-template.lock
 	flock -w 600 9 || die "another template has been made on this host for 600 s; wait for it, then run pulumi up again"
 }
-command -v qm >/dev/null && command -v pvesm >/dev/null || die "this host has no qm and pvesm; give the address of the Proxmox node itself in host.address"
+command -v qm >/dev/null || die "this host has no qm, so it is no Proxmox node; give the address of the Proxmox node itself in host.address"
 here=$(hostname | cut -d. -f1)
 [ "$here" = "$PVE_NODE" ] || die "this host is Proxmox node $here, and the template is to be on $PVE_NODE; give the address of $PVE_NODE in host.address"
 lock_template
-trap 'die "did not end in time and was stopped; run pulumi up again to go on"' TERM
 
 state=$(template_state)
 case $state in
 none) ;;
-done) exit 0 ;;
+"done") exit 0 ;;
 begun) qm destroy "$ID" >/dev/null || die "cannot take away what was left of an earlier try, VM $ID; see qm destroy $ID" ;;
 *) die "VM $ID exists already, $state; give another vmId, or take that one away first" ;;
 esac

@@ -2,7 +2,7 @@
 state=$(template_state)
 case $state in
 none) ;;
-begun | done)
+begun | "done")
 	out=$(qm destroy "$ID" 2>&1) || die "qm destroy $ID failed: $(printf '%s\n' "$out" | tail -n 3); a linked clone of it needs it"
 	;;
 *) echo "$NODE: VM $ID is $state; it is left alone" ;;

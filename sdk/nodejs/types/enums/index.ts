@@ -58,6 +58,22 @@ export const Drain = {
  */
 export type Drain = (typeof Drain)[keyof typeof Drain];
 
+export const Machines = {
+    /**
+     * VMs on Proxmox VE, which are made, changed and destroyed.
+     */
+    Proxmox: "proxmox",
+    /**
+     * Machines that are there, bare metal or anybody's VMs.
+     */
+    Existing: "existing",
+} as const;
+
+/**
+ * Where the machines of a group come from.
+ */
+export type Machines = (typeof Machines)[keyof typeof Machines];
+
 export const NodeRole = {
     /**
      * Runs k3s' control plane and an etcd member.

@@ -66,6 +66,13 @@ func command(ctx context.Context, args []string) error {
 		return err
 	}
 	l := lab.Open(env("LAB_NAME", "lab"), build)
+	if handled, err := lab.HostTool(l, os.Args); handled {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(255)
+		}
+		return nil
+	}
 	verb, rest := "", []string{}
 	if len(args) > 0 {
 		verb, rest = args[0], args[1:]

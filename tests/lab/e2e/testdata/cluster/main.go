@@ -15,8 +15,8 @@ func main() {
 		}
 		_, err := k3sha.NewK3sHaCluster(ctx, "k3s", &k3sha.K3sHaClusterArgs{
 			ClusterName: "k3s",
-			Proxmox:     k3sha.ProxmoxArgs{Nodes: []string{"pve1"}, TemplateId: pulumi.Int(9000), CloneLanes: new(config.RequireInt(ctx, "cloneLanes"))},
-			Network:     k3sha.NetworkArgs{Cidr: "10.10.0.0/16", Gateway: "10.10.0.1", Vip: "10.10.0.2"},
+			Proxmox:     &k3sha.ProxmoxArgs{Nodes: []string{"pve1"}, TemplateId: pulumi.Int(9000), CloneLanes: new(config.RequireInt(ctx, "cloneLanes"))},
+			Network:     k3sha.NetworkArgs{Cidr: "10.10.0.0/16", Gateway: "10.10.0.1", Vip: new("10.10.0.2")},
 			Servers:     &k3sha.ServersArgs{FirstAddress: new("10.10.1.1"), FirstVmId: new(9900)},
 			Workers: map[string]k3sha.WorkerPoolArgs{"worker": {
 				Count: new(config.RequireInt(ctx, "workers")), FirstAddress: new("10.10.10.1"), FirstVmId: new(10000), MaxUnavailable: new(30),

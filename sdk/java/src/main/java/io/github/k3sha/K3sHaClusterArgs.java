@@ -109,18 +109,18 @@ public final class K3sHaClusterArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
+     * Where the VMs live. Left out where all machines are there (`machines: existing`). Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
      * 
      */
-    @Import(name="proxmox", required=true)
-    private ProxmoxArgs proxmox;
+    @Import(name="proxmox")
+    private @Nullable ProxmoxArgs proxmox;
 
     /**
-     * @return Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
+     * @return Where the VMs live. Left out where all machines are there (`machines: existing`). Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
      * 
      */
-    public ProxmoxArgs proxmox() {
-        return this.proxmox;
+    public Optional<ProxmoxArgs> proxmox() {
+        return Optional.ofNullable(this.proxmox);
     }
 
     /**
@@ -300,12 +300,12 @@ public final class K3sHaClusterArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param proxmox Where the VMs live. Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
+         * @param proxmox Where the VMs live. Left out where all machines are there (`machines: existing`). Credentials are not here: the proxmoxve provider of the stack has them, or the one passed in `providers`.
          * 
          * @return builder
          * 
          */
-        public Builder proxmox(ProxmoxArgs proxmox) {
+        public Builder proxmox(@Nullable ProxmoxArgs proxmox) {
             $.proxmox = proxmox;
             return this;
         }
@@ -378,9 +378,6 @@ public final class K3sHaClusterArgs extends com.pulumi.resources.ResourceArgs {
             }
             if ($.network == null) {
                 throw new MissingRequiredPropertyException("K3sHaClusterArgs", "network");
-            }
-            if ($.proxmox == null) {
-                throw new MissingRequiredPropertyException("K3sHaClusterArgs", "proxmox");
             }
             if ($.ssh == null) {
                 throw new MissingRequiredPropertyException("K3sHaClusterArgs", "ssh");

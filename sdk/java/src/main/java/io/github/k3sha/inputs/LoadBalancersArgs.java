@@ -6,6 +6,7 @@ package io.github.k3sha.inputs;
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import io.github.k3sha.enums.Balance;
+import io.github.k3sha.enums.Machines;
 import io.github.k3sha.inputs.ExternalArgs;
 import io.github.k3sha.inputs.ForwardArgs;
 import io.github.k3sha.inputs.NodeOverridesArgs;
@@ -514,6 +515,44 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s&#39; own script uninstalls it, and the preview says so.
+     * 
+     * Change: counts from then on.
+     * 
+     */
+    @Import(name="keep")
+    private @Nullable Boolean keep;
+
+    /**
+     * @return Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s&#39; own script uninstalls it, and the preview says so.
+     * 
+     * Change: counts from then on.
+     * 
+     */
+    public Optional<Boolean> keep() {
+        return Optional.ofNullable(this.keep);
+    }
+
+    /**
+     * Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else&#39;s is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+     * 
+     * Change: refused at preview, for slots that stay.
+     * 
+     */
+    @Import(name="machines")
+    private @Nullable Machines machines;
+
+    /**
+     * @return Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else&#39;s is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+     * 
+     * Change: refused at preview, for slots that stay.
+     * 
+     */
+    public Optional<Machines> machines() {
+        return Optional.ofNullable(this.machines);
+    }
+
+    /**
      * Memory of each in MiB. Default: 2048.
      * 
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -859,6 +898,8 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         this.forward = $.forward;
         this.generation = $.generation;
         this.interface_ = $.interface_;
+        this.keep = $.keep;
+        this.machines = $.machines;
         this.memory = $.memory;
         this.nodes = $.nodes;
         this.onBoot = $.onBoot;
@@ -1233,6 +1274,32 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder interface_(@Nullable String interface_) {
             $.interface_ = interface_;
+            return this;
+        }
+
+        /**
+         * @param keep Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s&#39; own script uninstalls it, and the preview says so.
+         * 
+         * Change: counts from then on.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder keep(@Nullable Boolean keep) {
+            $.keep = keep;
+            return this;
+        }
+
+        /**
+         * @param machines Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else&#39;s is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+         * 
+         * Change: refused at preview, for slots that stay.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder machines(@Nullable Machines machines) {
+            $.machines = machines;
             return this;
         }
 

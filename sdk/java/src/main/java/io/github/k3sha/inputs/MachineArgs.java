@@ -114,6 +114,25 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Whether k3s stays on it when it leaves.
+     * 
+     * Change: in place.
+     * 
+     */
+    @Import(name="keep")
+    private @Nullable Output<Boolean> keep;
+
+    /**
+     * @return Whether k3s stays on it when it leaves.
+     * 
+     * Change: in place.
+     * 
+     */
+    public Optional<Output<Boolean>> keep() {
+        return Optional.ofNullable(this.keep);
+    }
+
+    /**
      * The input that holds its group.
      * 
      */
@@ -223,6 +242,7 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
         this.generation = $.generation;
         this.ip = $.ip;
         this.k3s = $.k3s;
+        this.keep = $.keep;
         this.path = $.path;
         this.protected_ = $.protected_;
         this.role = $.role;
@@ -368,6 +388,31 @@ public final class MachineArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder k3s(String k3s) {
             return k3s(Output.of(k3s));
+        }
+
+        /**
+         * @param keep Whether k3s stays on it when it leaves.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder keep(@Nullable Output<Boolean> keep) {
+            $.keep = keep;
+            return this;
+        }
+
+        /**
+         * @param keep Whether k3s stays on it when it leaves.
+         * 
+         * Change: in place.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder keep(Boolean keep) {
+            return keep(Output.of(keep));
         }
 
         /**

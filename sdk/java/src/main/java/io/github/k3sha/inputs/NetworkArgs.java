@@ -91,26 +91,26 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * The router&#39;s address.
+     * The router&#39;s address. Required where there are VMs.
      * 
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `initialization.ipConfigs`.
      * 
      */
-    @Import(name="gateway", required=true)
-    private String gateway;
+    @Import(name="gateway")
+    private @Nullable String gateway;
 
     /**
-     * @return The router&#39;s address.
+     * @return The router&#39;s address. Required where there are VMs.
      * 
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
      * 
      * Upstream: `initialization.ipConfigs`.
      * 
      */
-    public String gateway() {
-        return this.gateway;
+    public Optional<String> gateway() {
+        return Optional.ofNullable(this.gateway);
     }
 
     /**
@@ -264,7 +264,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param gateway The router&#39;s address.
+         * @param gateway The router&#39;s address. Required where there are VMs.
          * 
          * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
          * 
@@ -273,7 +273,7 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
          * @return builder
          * 
          */
-        public Builder gateway(String gateway) {
+        public Builder gateway(@Nullable String gateway) {
             $.gateway = gateway;
             return this;
         }
@@ -322,9 +322,6 @@ public final class NetworkArgs extends com.pulumi.resources.ResourceArgs {
         public NetworkArgs build() {
             if ($.cidr == null) {
                 throw new MissingRequiredPropertyException("NetworkArgs", "cidr");
-            }
-            if ($.gateway == null) {
-                throw new MissingRequiredPropertyException("NetworkArgs", "gateway");
             }
             return $;
         }

@@ -227,6 +227,25 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * SSH host key of a machine that is there, ed25519, as `ssh-keyscan -t ed25519` prints it, without the host. Default: the one that it shows first, to which it is pinned afterwards.
+     * 
+     * Change: another key is another machine.
+     * 
+     */
+    @Import(name="hostKey")
+    private @Nullable String hostKey;
+
+    /**
+     * @return SSH host key of a machine that is there, ed25519, as `ssh-keyscan -t ed25519` prints it, without the host. Default: the one that it shows first, to which it is pinned afterwards.
+     * 
+     * Change: another key is another machine.
+     * 
+     */
+    public Optional<String> hostKey() {
+        return Optional.ofNullable(this.hostKey);
+    }
+
+    /**
      * IPv4 address. Default: the group&#39;s first address plus slot minus 1.
      * 
      * Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -384,6 +403,25 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * SSH port of a machine that is there. Default: `ssh.port`.
+     * 
+     * Change: used from then on.
+     * 
+     */
+    @Import(name="sshPort")
+    private @Nullable Integer sshPort;
+
+    /**
+     * @return SSH port of a machine that is there. Default: `ssh.port`.
+     * 
+     * Change: used from then on.
+     * 
+     */
+    public Optional<Integer> sshPort() {
+        return Optional.ofNullable(this.sshPort);
+    }
+
+    /**
      * When Proxmox VE starts the VM with its host, and stops it; `{}` is load balancers first, then servers, then workers. Proxmox VE lets only those set it who may change the host: the token needs `Sys.Modify` on `/` for it. Default: the group&#39;s.
      * 
      * Change: in place.
@@ -510,6 +548,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
         this.disk = $.disk;
         this.firewall = $.firewall;
         this.generation = $.generation;
+        this.hostKey = $.hostKey;
         this.ip = $.ip;
         this.mac = $.mac;
         this.memory = $.memory;
@@ -517,6 +556,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
         this.protection = $.protection;
         this.proxmoxNode = $.proxmoxNode;
         this.scsiHardware = $.scsiHardware;
+        this.sshPort = $.sshPort;
         this.startup = $.startup;
         this.tags = $.tags;
         this.templateId = $.templateId;
@@ -676,6 +716,19 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param hostKey SSH host key of a machine that is there, ed25519, as `ssh-keyscan -t ed25519` prints it, without the host. Default: the one that it shows first, to which it is pinned afterwards.
+         * 
+         * Change: another key is another machine.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder hostKey(@Nullable String hostKey) {
+            $.hostKey = hostKey;
+            return this;
+        }
+
+        /**
          * @param ip IPv4 address. Default: the group&#39;s first address plus slot minus 1.
          * 
          * Change: refused at preview for a node that exists; take its slot out, and bring it back with the new value.
@@ -775,6 +828,19 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder scsiHardware(@Nullable String scsiHardware) {
             $.scsiHardware = scsiHardware;
+            return this;
+        }
+
+        /**
+         * @param sshPort SSH port of a machine that is there. Default: `ssh.port`.
+         * 
+         * Change: used from then on.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder sshPort(@Nullable Integer sshPort) {
+            $.sshPort = sshPort;
             return this;
         }
 

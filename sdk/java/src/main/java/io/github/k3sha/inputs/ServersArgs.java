@@ -5,6 +5,7 @@ package io.github.k3sha.inputs;
 
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
+import io.github.k3sha.enums.Machines;
 import io.github.k3sha.inputs.DataDiskArgs;
 import io.github.k3sha.inputs.NodeOverridesArgs;
 import io.github.k3sha.inputs.StartupArgs;
@@ -329,6 +330,25 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s&#39; own script uninstalls it, and the preview says so.
+     * 
+     * Change: counts from then on.
+     * 
+     */
+    @Import(name="keep")
+    private @Nullable Boolean keep;
+
+    /**
+     * @return Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s&#39; own script uninstalls it, and the preview says so.
+     * 
+     * Change: counts from then on.
+     * 
+     */
+    public Optional<Boolean> keep() {
+        return Optional.ofNullable(this.keep);
+    }
+
+    /**
      * Labels of the servers. Default: none.
      * 
      * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
@@ -349,6 +369,25 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Map<String,String>> labels() {
         return Optional.ofNullable(this.labels);
+    }
+
+    /**
+     * Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else&#39;s is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+     * 
+     * Change: refused at preview, for slots that stay.
+     * 
+     */
+    @Import(name="machines")
+    private @Nullable Machines machines;
+
+    /**
+     * @return Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else&#39;s is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+     * 
+     * Change: refused at preview, for slots that stay.
+     * 
+     */
+    public Optional<Machines> machines() {
+        return Optional.ofNullable(this.machines);
     }
 
     /**
@@ -647,7 +686,9 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         this.firstAddress = $.firstAddress;
         this.firstVmId = $.firstVmId;
         this.generation = $.generation;
+        this.keep = $.keep;
         this.labels = $.labels;
+        this.machines = $.machines;
         this.memory = $.memory;
         this.nodes = $.nodes;
         this.onBoot = $.onBoot;
@@ -894,6 +935,19 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param keep Whether k3s stays, and runs on, on machines that are there when they leave the cluster, or the cluster is destroyed; they are taken out of Kubernetes and etcd all the same. Default: false, k3s&#39; own script uninstalls it, and the preview says so.
+         * 
+         * Change: counts from then on.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder keep(@Nullable Boolean keep) {
+            $.keep = keep;
+            return this;
+        }
+
+        /**
          * @param labels Labels of the servers. Default: none.
          * 
          * Change: nodes that have registered get them through the API, nothing restarts; what somebody else has set stays.
@@ -905,6 +959,19 @@ public final class ServersArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder labels(@Nullable Map<String,String> labels) {
             $.labels = labels;
+            return this;
+        }
+
+        /**
+         * @param machines Where the machines of the group come from: `proxmox` makes VMs; with `existing` each slot is a machine that is there, Debian or Ubuntu, amd64 or arm64, which `ssh.user` can log in to and become root on. Everything else that is for VMs is left out then. Such a machine keeps its name, its host key and its authorized_keys; one that already has k3s, or HAProxy, of somebody else&#39;s is refused. One that was installed anew since is noticed by `pulumi up --refresh`, and joins again. Default: `proxmox` if there is `proxmox`, else `existing`.
+         * 
+         * Change: refused at preview, for slots that stay.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder machines(@Nullable Machines machines) {
+            $.machines = machines;
             return this;
         }
 

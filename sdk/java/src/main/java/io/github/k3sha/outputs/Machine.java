@@ -48,6 +48,13 @@ public final class Machine {
      */
     private String k3s;
     /**
+     * @return Whether k3s stays on it when it leaves.
+     * 
+     * Change: in place.
+     * 
+     */
+    private @Nullable Boolean keep;
+    /**
      * @return The input that holds its group.
      * 
      */
@@ -129,6 +136,15 @@ public final class Machine {
         return this.k3s;
     }
     /**
+     * @return Whether k3s stays on it when it leaves.
+     * 
+     * Change: in place.
+     * 
+     */
+    public Optional<Boolean> keep() {
+        return Optional.ofNullable(this.keep);
+    }
+    /**
      * @return The input that holds its group.
      * 
      */
@@ -191,6 +207,7 @@ public final class Machine {
         private Integer generation;
         private String ip;
         private String k3s;
+        private @Nullable Boolean keep;
         private String path;
         private @Nullable Boolean protected_;
         private String role;
@@ -205,6 +222,7 @@ public final class Machine {
     	      this.generation = defaults.generation;
     	      this.ip = defaults.ip;
     	      this.k3s = defaults.k3s;
+    	      this.keep = defaults.keep;
     	      this.path = defaults.path;
     	      this.protected_ = defaults.protected_;
     	      this.role = defaults.role;
@@ -249,6 +267,12 @@ public final class Machine {
               throw new MissingRequiredPropertyException("Machine", "k3s");
             }
             this.k3s = k3s;
+            return this;
+        }
+        @CustomType.Setter
+        public Builder keep(@Nullable Boolean keep) {
+
+            this.keep = keep;
             return this;
         }
         @CustomType.Setter
@@ -304,6 +328,7 @@ public final class Machine {
             _resultValue.generation = generation;
             _resultValue.ip = ip;
             _resultValue.k3s = k3s;
+            _resultValue.keep = keep;
             _resultValue.path = path;
             _resultValue.protected_ = protected_;
             _resultValue.role = role;

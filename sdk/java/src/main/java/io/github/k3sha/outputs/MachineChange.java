@@ -8,6 +8,7 @@ import com.pulumi.exceptions.MissingRequiredPropertyException;
 import java.lang.String;
 import java.util.List;
 import java.util.Objects;
+import javax.annotation.Nullable;
 
 @CustomType
 public final class MachineChange {
@@ -31,6 +32,11 @@ public final class MachineChange {
      * 
      */
     private List<String> reloads;
+    /**
+     * @return Machines that leave, and stay: k3s is taken off them.
+     * 
+     */
+    private @Nullable List<String> uninstalls;
     /**
      * @return Those whose VM restarts.
      * 
@@ -67,6 +73,13 @@ public final class MachineChange {
         return this.reloads;
     }
     /**
+     * @return Machines that leave, and stay: k3s is taken off them.
+     * 
+     */
+    public List<String> uninstalls() {
+        return this.uninstalls == null ? List.of() : this.uninstalls;
+    }
+    /**
      * @return Those whose VM restarts.
      * 
      */
@@ -87,6 +100,7 @@ public final class MachineChange {
         private List<String> k3s;
         private List<String> leaves;
         private List<String> reloads;
+        private @Nullable List<String> uninstalls;
         private List<String> vms;
         public Builder() {}
         public Builder(MachineChange defaults) {
@@ -95,6 +109,7 @@ public final class MachineChange {
     	      this.k3s = defaults.k3s;
     	      this.leaves = defaults.leaves;
     	      this.reloads = defaults.reloads;
+    	      this.uninstalls = defaults.uninstalls;
     	      this.vms = defaults.vms;
         }
 
@@ -143,6 +158,15 @@ public final class MachineChange {
             return reloads(List.of(reloads));
         }
         @CustomType.Setter
+        public Builder uninstalls(@Nullable List<String> uninstalls) {
+
+            this.uninstalls = uninstalls;
+            return this;
+        }
+        public Builder uninstalls(String... uninstalls) {
+            return uninstalls(List.of(uninstalls));
+        }
+        @CustomType.Setter
         public Builder vms(List<String> vms) {
             if (vms == null) {
               throw new MissingRequiredPropertyException("MachineChange", "vms");
@@ -159,6 +183,7 @@ public final class MachineChange {
             _resultValue.k3s = k3s;
             _resultValue.leaves = leaves;
             _resultValue.reloads = reloads;
+            _resultValue.uninstalls = uninstalls;
             _resultValue.vms = vms;
             return _resultValue;
         }

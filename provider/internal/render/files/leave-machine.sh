@@ -1,0 +1,17 @@
+# Takes the cluster off a machine that leaves it and stays, by k3s' own script. One that was installed anew has nothing of it, and one
+# that was met again since is another meeting's to leave.
+[ "$(cat /etc/machine-id)" = "$MACHINE_ID" ] || exit 0
+[ "$(cut -d' ' -f3 /var/lib/k3sha/member 2>/dev/null)" = "$MEETING" ] || exit 0
+if [ -z "$KEEP" ]; then
+	for script in /usr/local/bin/k3s-uninstall.sh /usr/local/bin/k3s-agent-uninstall.sh; do
+		[ ! -x $script ] || timeout 240 $script >/run/k3sha-uninstall.log 2>&1 || die "$script failed: $(tail -n 3 /run/k3sha-uninstall.log); see what is left there, then run pulumi up again"
+	done
+	if [ "$ROLE" = load-balancer ]; then
+		systemctl disable -q --now keepalived haproxy 2>/dev/null || true
+		rm -rf /etc/haproxy/k3sha /etc/haproxy/haproxy.cfg /etc/keepalived/keepalived.conf /etc/keepalived/k3sha-* /etc/systemd/system/haproxy.service.d/k3sha.conf /etc/systemd/system/keepalived.service.d/k3sha.conf
+	fi
+	rm -rf /etc/systemd/system/k3s.service.d/k3sha.conf /usr/local/lib/k3sha /var/lib/k3sha
+	systemctl daemon-reload
+else
+	rm -f /var/lib/k3sha/member
+fi

@@ -1,0 +1,72 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// bareRestart restarts k3s on a node by hand, and waits for as little as anybody would before the next one: its API answers, it votes in etcd, and
+// its kubelet has renewed its lease since.
+func (p *place) bareRestart(node, address string) {
+	p.t.Helper()
+	unit := "k3s"
+	if strings.Contains(node, "-worker-") {
+		unit = "k3s-agent"
+	}
+	renewed := func() string {
+		out, _ := p.tryKubectl("get", "lease", "-n", "kube-node-lease", node, "-o", "jsonpath={.spec.renewTime}")
+		return out
+	}
+	before := renewed()
+	p.in(node, "", "systemctl", "restart", unit)
+	again := renewed()
+	p.eventually(node+" serves again", 90*time.Second, func() bool {
+		if unit == "k3s" {
+			code := p.in(node, "", "curl", "-sk", "-o", "/dev/null", "--max-time", "2", "-w", "%{http_code}", "https://"+address+":6443/readyz")
+			if code != "200" && code != "401" {
+				return false
+			}
+		}
+		now := renewed()
+		return now != before && now != again && now != ""
+	})
+}
+
+// TestLongRegistries compares a change of registries, which k3s reads at its start alone, with bare restarts of the same nodes in turns, in one run.
+func TestLongRegistries(t *testing.T) {
+	p := newPlace(t, newLab(t, "registries", false), "registries")
+	p.up()
+	p.cluster(release, kubernetesNodes()...)
+	start := time.Now()
+	p.up()
+	nothing := time.Since(start)
+	var bare, ours []time.Duration
+	for i := range 2 {
+		start = time.Now()
+		for n, node := range kubernetesNodes() {
+			address := fmt.Sprintf("192.168.1.%d", 201+n)
+			if n > 2 {
+				address = fmt.Sprintf("192.168.1.%d", 208+n)
+			}
+			p.bareRestart(node, address)
+		}
+		bare = append(bare, time.Since(start))
+		p.program("        disable: [traefik, servicelb]\n", fmt.Sprintf("        disable: [traefik, servicelb]\n        registries: {mirrors: {docker.io: {endpoint: [\"https://mirror%d.example.org\"]}}}\n", i))
+		s := p.service(func() {
+			start = time.Now()
+			p.up()
+			ours = append(ours, time.Since(start)-nothing)
+		})
+		p.within(s, time.Second)
+		if s.Failed > 0 {
+			t.Error(s)
+		}
+	}
+	least := func(a []time.Duration) time.Duration { return min(a[0], a[1]) }
+	t.Logf("registries changed: %v beyond an update that changes nothing (%s); bare restarts of five nodes in turns: %v", ours, nothing, bare)
+	if over := least(ours) - least(bare); over > time.Duration(loaded*5*float64(time.Second)) {
+		t.Errorf("%s more than bare restarts", over)
+	}
+}
