@@ -74,6 +74,11 @@ func (m *mocks) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 		out["smbios"] = resource.NewObjectProperty(resource.PropertyMap{"serial": resource.NewStringProperty("k3sha-of-" + args.Name)})
 	case strings.Contains(args.Name, "-converge-k3s-server-"):
 		out["stdout"] = resource.NewStringProperty(map[string]string{"1": "2027-03-01T00:00:00Z", "2": "", "3": "2027-01-31T12:00:00Z"}[args.Name[len(args.Name)-1:]])
+	case strings.HasSuffix(args.TypeToken, "ExistingMachine"):
+		out["machineId"], out["hostKey"] = resource.NewStringProperty("id of "+args.Name), resource.NewStringProperty("key of "+args.Name)
+		if strings.Contains(args.Name, "twins-server-") {
+			out["machineId"] = resource.NewStringProperty("0123")
+		}
 	case strings.HasSuffix(args.TypeToken, ":CloudImage"):
 		out["url"], out["checksum"], out["algorithm"] = resource.NewStringProperty("https://example.org/of-its-list"), resource.NewStringProperty("abcdef0123456789"), resource.NewStringProperty("sha512")
 	case strings.Contains(args.TypeToken, "Command"):

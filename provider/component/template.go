@@ -64,22 +64,22 @@ type CloudImageTemplate struct {
 }
 
 // Spec turns the inputs into plain values, with defaults.
-func (a CloudImageTemplateArgs) Spec(name string) topology.Template {
-	t := topology.Template{
-		Node: a.Node, VMID: value(a.VMID), Name: value(a.Name), Image: value(a.Image), ImageVersion: value(a.ImageVersion), ImageMirror: value(a.ImageMirror),
-		URL: value(a.URL), SHA256: strings.ToLower(value(a.SHA256)), ImageDatastore: value(a.ImageDatastore), Datastore: value(a.Datastore),
-		Bridge: value(a.Bridge), VLAN: value(a.VLAN), Memory: value(a.Memory), SCSI: value(a.SCSIHardware),
-		Disk:      topology.FirstDisk{Discard: value(a.Discard), SSD: value(a.SSD), IOThread: value(a.IOThread), Cache: value(a.Cache), Backup: a.Backup},
-		CIUpgrade: value(a.CIUpgrade), Pool: value(a.Pool), Tags: a.Tags,
-		Host: topology.TemplateHost{Address: a.Host.Address, Port: value(a.Host.Port), User: value(a.Host.User)},
+func (t CloudImageTemplateArgs) Spec(name string) topology.Template {
+	out := topology.Template{
+		Node: t.Node, VMID: value(t.VMID), Name: value(t.Name), Image: value(t.Image), ImageVersion: value(t.ImageVersion), ImageMirror: value(t.ImageMirror),
+		URL: value(t.URL), SHA256: strings.ToLower(value(t.SHA256)), ImageDatastore: value(t.ImageDatastore), Datastore: value(t.Datastore),
+		Bridge: value(t.Bridge), VLAN: value(t.VLAN), Memory: value(t.Memory), SCSI: value(t.SCSIHardware),
+		Disk:      topology.FirstDisk{Discard: value(t.Discard), SSD: value(t.SSD), IOThread: value(t.IOThread), Cache: value(t.Cache), Backup: t.Backup},
+		CIUpgrade: value(t.CIUpgrade), Pool: value(t.Pool), Tags: t.Tags,
+		Host: topology.TemplateHost{Address: t.Host.Address, Port: value(t.Host.Port), User: value(t.Host.User)},
 	}
-	if a.Host.PrivateKey == nil {
-		t.Host.Missing = append(t.Host.Missing, "privateKey")
+	if t.Host.PrivateKey == nil {
+		out.Host.Missing = append(out.Host.Missing, "privateKey")
 	}
-	if a.Host.HostKey == nil {
-		t.Host.Missing = append(t.Host.Missing, "hostKey")
+	if t.Host.HostKey == nil {
+		out.Host.Missing = append(out.Host.Missing, "hostKey")
 	}
-	return topology.TemplateDefaults(t, name)
+	return topology.TemplateDefaults(out, name)
 }
 
 // CheckTemplateInputs finds everything that is wrong with a template's inputs as they came over the wire, in one list.

@@ -59,6 +59,14 @@ export class ExistingMachine extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly machineId: pulumi.Output<string>;
     /**
+     * Made up: it tells this meeting from another one of the same machine.
+     */
+    declare public /*out*/ readonly meeting: pulumi.Output<string>;
+    /**
+     * False where a refresh has seen another machine than the one that was met.
+     */
+    declare public /*out*/ readonly met: pulumi.Output<boolean>;
+    /**
      * Name of the node.
      */
     declare public readonly node: pulumi.Output<string>;
@@ -103,6 +111,8 @@ export class ExistingMachine extends pulumi.CustomResource {
             resourceInputs["architecture"] = undefined /*out*/;
             resourceInputs["givenHostKey"] = undefined /*out*/;
             resourceInputs["machineId"] = undefined /*out*/;
+            resourceInputs["meeting"] = undefined /*out*/;
+            resourceInputs["met"] = undefined /*out*/;
         } else {
             resourceInputs["address"] = undefined /*out*/;
             resourceInputs["architecture"] = undefined /*out*/;
@@ -110,6 +120,8 @@ export class ExistingMachine extends pulumi.CustomResource {
             resourceInputs["hostKey"] = undefined /*out*/;
             resourceInputs["keep"] = undefined /*out*/;
             resourceInputs["machineId"] = undefined /*out*/;
+            resourceInputs["meeting"] = undefined /*out*/;
+            resourceInputs["met"] = undefined /*out*/;
             resourceInputs["node"] = undefined /*out*/;
             resourceInputs["port"] = undefined /*out*/;
             resourceInputs["role"] = undefined /*out*/;
@@ -126,13 +138,13 @@ export interface ExistingMachineArgs {
     /**
      * Its IPv4 address.
      *
-     * Change: it is another machine.
+     * Change: it is met there.
      */
     address: pulumi.Input<string>;
     /**
      * Its host key. Default: the one that it shows first.
      *
-     * Change: another one is another machine.
+     * Change: it is met by that one.
      */
     hostKey?: pulumi.Input<string | undefined>;
     /**

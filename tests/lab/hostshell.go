@@ -72,19 +72,19 @@ func (l *Lab) HostKey() (string, error) {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))), nil
 }
 
-// serveHosts is the shell of every Proxmox node, for who has the lab's key.
-func (l *Lab) serveHosts(errs chan<- error) error {
+// hostConfig lets in who has the lab's key.
+func (l *Lab) hostConfig() (*ssh.ServerConfig, error) {
 	signer, err := l.hostSigner()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	own, err := os.ReadFile(l.KeyFile())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	key, err := ssh.ParsePrivateKey(own)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	config := &ssh.ServerConfig{PublicKeyCallback: func(c ssh.ConnMetadata, offered ssh.PublicKey) (*ssh.Permissions, error) {
 		if c.User() != "root" || string(offered.Marshal()) != string(key.PublicKey().Marshal()) {
@@ -93,6 +93,25 @@ func (l *Lab) serveHosts(errs chan<- error) error {
 		return &ssh.Permissions{}, nil
 	}}
 	config.AddHostKey(signer)
+	return config, nil
+}
+
+// hostAt is the Proxmox node that has an address; "" if it is a VM's.
+func hostAt(address string) string {
+	for node, own := range hosts {
+		if own == address {
+			return node
+		}
+	}
+	return ""
+}
+
+// serveHosts is the shell of every Proxmox node.
+func (l *Lab) serveHosts(errs chan<- error) error {
+	config, err := l.hostConfig()
+	if err != nil {
+		return err
+	}
 	for node, address := range hosts {
 		listener, err := l.listen(address + ":22")
 		if err != nil {
@@ -148,8 +167,9 @@ func (l *Lab) hostSession(offered ssh.NewChannel, node string) {
 
 // hostRun runs a command as a host's shell does, with the tools of Proxmox VE before all others.
 func (l *Lab) hostRun(channel ssh.Channel, node, command string) int {
-	cmd := exec.Command("/bin/sh", "-c", command)
-	cmd.Env = []string{"PATH=" + l.state("host/bin") + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LAB_NAME=" + l.Name, "LAB_BUILD=" + l.Build, "PVE_NODE=" + node}
+	// They are where every PATH looks first, for this command alone.
+	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", `mount --bind "$0" /usr/local/sbin && exec /bin/sh -c "$1"`, l.state("host/bin"), command)
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LAB_NAME=" + l.Name, "LAB_BUILD=" + l.Build, "LAB_NODE=" + node}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = channel, channel, channel.Stderr()
 	var exit *exec.ExitError
 	switch err := cmd.Run(); {

@@ -14,7 +14,7 @@ import (
 
 // HostTool is one of Proxmox VE's own programs at a host's shell, by the name that this program was called by; handled is false for any other.
 func HostTool(l *Lab, args []string) (handled bool, err error) {
-	node := os.Getenv("PVE_NODE")
+	node := os.Getenv("LAB_NODE")
 	switch name := filepath.Base(args[0]); {
 	case node == "" || !slices.Contains(hostTools, name):
 		return false, nil

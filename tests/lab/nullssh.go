@@ -32,7 +32,7 @@ func (l *Lab) SetAnswers(answers ...Answer) error {
 // nullNetworks are routed to the lab itself when it has no guests.
 var nullNetworks = []string{"192.168.1.128/25", "10.10.0.0/16"}
 
-// serveSSH is every VM's SSH server at once. It lets everybody in and runs nothing; only the host key that a script gives to a VM is
+// serveSSH is every VM's SSH server at once, and those of the Proxmox nodes. It lets everybody in and runs nothing; only the host key that a script gives to a VM is
 // shown there from then on.
 func (l *Lab) serveSSH(listener net.Listener) error {
 	_, private, err := ed25519.GenerateKey(rand.Reader)
@@ -43,6 +43,10 @@ func (l *Lab) serveSSH(listener net.Listener) error {
 	if err != nil {
 		return err
 	}
+	host, err := l.hostConfig()
+	if err != nil {
+		return err
+	}
 	var given sync.Map // signers by address
 	for {
 		conn, err := listener.Accept()
@@ -50,6 +54,10 @@ func (l *Lab) serveSSH(listener net.Listener) error {
 			return err
 		}
 		address, _, _ := net.SplitHostPort(conn.LocalAddr().String())
+		if node := hostAt(address); node != "" {
+			go l.serveHost(conn, host, node)
+			continue
+		}
 		config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return &ssh.Permissions{}, nil }}
 		if key, found := given.Load(address); found {
 			config.AddHostKey(key.(ssh.Signer))

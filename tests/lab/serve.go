@@ -47,9 +47,6 @@ func (l *Lab) Daemon(ctx context.Context, null bool) error {
 	if err := l.serveOutside(errs); err != nil {
 		return err
 	}
-	if err := l.serveHosts(errs); err != nil {
-		return err
-	}
 	_ = os.Remove(l.socket())
 	control, err := net.Listen("unix", l.socket())
 	if err != nil {
@@ -71,6 +68,8 @@ func (l *Lab) Daemon(ctx context.Context, null bool) error {
 			}
 		}
 		go func() { errs <- l.serveSSH(machines) }()
+	} else if err := l.serveHosts(errs); err != nil {
+		return err
 	}
 	go func() {
 		errs <- server(api).Serve(tls.NewListener(proxmox, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}))

@@ -122,15 +122,27 @@ func TestBalanced(t *testing.T) {
 		"in turn":        {turns, pool, servers, []string{"k3s-server-01", "k3s-server-02", "k3s-server-03"}, ""},
 		"fewest":         {fewest, pool, servers, []string{"k3s-server-01", "k3s-server-02", "k3s-server-03"}, ""},
 		"a stranger too": {turns, append([]string{stranger}, pool...), servers, []string{"k3s-server-01", "k3s-server-02", "k3s-server-03"}, ""},
-		"one is missing": {turns, pool[:2], servers, []string{"k3s-server-01", "k3s-server-02"},
-			`^the external load balancer at 127\.0\.0\.1:\d+ \(loadBalancers\.external\.endpoint\) does not lead to k3s-server-03 \(127\.0\.0\.1:\d+\), in \d+ connections over 1 s; see that it is in the pool, that its check passes \(HTTPS GET /readyz, 200 or 401\), and that connections are spread by something else than the client's address; mend that, then run pulumi up again$`},
+		"one is missing": {
+			turns, pool[:2], servers,
+			[]string{"k3s-server-01", "k3s-server-02"},
+			`^the external load balancer at 127\.0\.0\.1:\d+ \(loadBalancers\.external\.endpoint\) does not lead to k3s-server-03 \(127\.0\.0\.1:\d+\), in \d+ connections over 1 s; see that it is in the pool, that its check passes \(HTTPS GET /readyz, 200 or 401\), and that connections are spread by something else than the client's address; mend that, then run pulumi up again$`,
+		},
 		"always the same": {turns, pool[:1], servers, []string{"k3s-server-01"}, `does not lead to k3s-server-02 \(.*\), k3s-server-03 \(.*\), in`},
-		"one of another cluster": {turns, []string{foreign, pool[1], pool[2]}, servers, []string{"k3s-server-02", "k3s-server-03"},
-			`does not lead to k3s-server-01 .*; \d+ connections failed: the certificate there is not this cluster's: the load balancer must pass TLS through as it is \(TCP mode, no offloading\), to this cluster's servers; see that`},
+		"one of another cluster": {
+			turns,
+			[]string{foreign, pool[1], pool[2]},
+			servers,
+			[]string{"k3s-server-02", "k3s-server-03"},
+			`does not lead to k3s-server-01 .*; \d+ connections failed: the certificate there is not this cluster's: the load balancer must pass TLS through as it is \(TCP mode, no offloading\), to this cluster's servers; see that`,
+		},
 		"TLS ends there": {turns, []string{foreign}, servers, nil, `^nothing comes through the external load balancer at .* in \d+ connections over 1 s: the certificate there is not this cluster's: .*; mend that, then run pulumi up again$`},
 		"an empty pool":  {turns, []string{""}, servers, nil, `^nothing comes through .*: connections are closed before TLS is agreed on: no server in the pool passes its check, or the PROXY protocol is on; mend`},
-		"a server that is away": {turns, pool, map[string]string{"k3s-server-01": fmt.Sprintf("127.0.0.1:%d", closedPort(t))}, nil,
-			`^k3s-server-01: its API at 127\.0\.0\.1:\d+ does not answer: .*; bring it back, then run pulumi up again$`},
+		"a server that is away": {
+			turns, pool,
+			map[string]string{"k3s-server-01": fmt.Sprintf("127.0.0.1:%d", closedPort(t))},
+			nil,
+			`^k3s-server-01: its API at 127\.0\.0\.1:\d+ does not answer: .*; bring it back, then run pulumi up again$`,
+		},
 		"two that say the same": {turns, pool, map[string]string{"k3s-server-01": pool[0], "k3s-server-02": twin}, nil, `^k3s-server-01 and k3s-server-02 call themselves 10\.0\.0\.1:6443 both`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -71,12 +71,14 @@ var CloudImages = map[string]CloudImage{
 	"ubuntu-24.04": {
 		"https://cloud-images.ubuntu.com",
 		[2]string{"releases/noble/release", "ubuntu-24.04-server-cloudimg-amd64.img"},
-		[2]string{"releases/noble/release-%s", "ubuntu-24.04-server-cloudimg-amd64.img"}, "SHA256SUMS", "sha256",
+		[2]string{"releases/noble/release-%s", "ubuntu-24.04-server-cloudimg-amd64.img"},
+		"SHA256SUMS", "sha256",
 	},
 	"debian-12": {
 		"https://cloud.debian.org",
 		[2]string{"images/cloud/bookworm/latest", "debian-12-generic-amd64.qcow2"},
-		[2]string{"images/cloud/bookworm/%s", "debian-12-generic-amd64-%s.qcow2"}, "SHA512SUMS", "sha512",
+		[2]string{"images/cloud/bookworm/%s", "debian-12-generic-amd64-%s.qcow2"},
+		"SHA512SUMS", "sha512",
 	},
 }
 

@@ -28,6 +28,10 @@ type ExistingMachine struct {
 	Keep pulumi.BoolPtrOutput `pulumi:"keep"`
 	// Its /etc/machine-id.
 	MachineId pulumi.StringOutput `pulumi:"machineId"`
+	// Made up: it tells this meeting from another one of the same machine.
+	Meeting pulumi.StringOutput `pulumi:"meeting"`
+	// False where a refresh has seen another machine than the one that was met.
+	Met pulumi.BoolOutput `pulumi:"met"`
 	// Name of the node.
 	Node pulumi.StringOutput `pulumi:"node"`
 	// SSH port.
@@ -90,11 +94,11 @@ func (ExistingMachineState) ElementType() reflect.Type {
 type existingMachineArgs struct {
 	// Its IPv4 address.
 	//
-	// Change: it is another machine.
+	// Change: it is met there.
 	Address string `pulumi:"address"`
 	// Its host key. Default: the one that it shows first.
 	//
-	// Change: another one is another machine.
+	// Change: it is met by that one.
 	HostKey *string `pulumi:"hostKey"`
 	// Whether k3s stays on it when it leaves.
 	//
@@ -114,11 +118,11 @@ type existingMachineArgs struct {
 type ExistingMachineArgs struct {
 	// Its IPv4 address.
 	//
-	// Change: it is another machine.
+	// Change: it is met there.
 	Address pulumi.StringInput
 	// Its host key. Default: the one that it shows first.
 	//
-	// Change: another one is another machine.
+	// Change: it is met by that one.
 	HostKey pulumi.StringPtrInput
 	// Whether k3s stays on it when it leaves.
 	//
@@ -249,6 +253,16 @@ func (o ExistingMachineOutput) Keep() pulumi.BoolPtrOutput {
 // Its /etc/machine-id.
 func (o ExistingMachineOutput) MachineId() pulumi.StringOutput {
 	return o.ApplyT(func(v *ExistingMachine) pulumi.StringOutput { return v.MachineId }).(pulumi.StringOutput)
+}
+
+// Made up: it tells this meeting from another one of the same machine.
+func (o ExistingMachineOutput) Meeting() pulumi.StringOutput {
+	return o.ApplyT(func(v *ExistingMachine) pulumi.StringOutput { return v.Meeting }).(pulumi.StringOutput)
+}
+
+// False where a refresh has seen another machine than the one that was met.
+func (o ExistingMachineOutput) Met() pulumi.BoolOutput {
+	return o.ApplyT(func(v *ExistingMachine) pulumi.BoolOutput { return v.Met }).(pulumi.BoolOutput)
 }
 
 // Name of the node.

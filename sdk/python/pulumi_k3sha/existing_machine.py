@@ -30,7 +30,7 @@ class ExistingMachineArgs:
 
         :param pulumi.Input[_builtins.str] address: Its IPv4 address.
                
-               Change: it is another machine.
+               Change: it is met there.
         :param pulumi.Input[_builtins.str] node: Name of the node.
         :param pulumi.Input[_builtins.int] port: SSH port.
                
@@ -38,7 +38,7 @@ class ExistingMachineArgs:
         :param pulumi.Input[_builtins.str] role: What it is for.
         :param pulumi.Input[_builtins.str] host_key: Its host key. Default: the one that it shows first.
                
-               Change: another one is another machine.
+               Change: it is met by that one.
         :param pulumi.Input[_builtins.bool] keep: Whether k3s stays on it when it leaves.
                
                Change: counts from then on.
@@ -58,7 +58,7 @@ class ExistingMachineArgs:
         """
         Its IPv4 address.
 
-        Change: it is another machine.
+        Change: it is met there.
         """
         return pulumi.get(self, "address")
 
@@ -110,7 +110,7 @@ class ExistingMachineArgs:
         """
         Its host key. Default: the one that it shows first.
 
-        Change: another one is another machine.
+        Change: it is met by that one.
         """
         return pulumi.get(self, "host_key")
 
@@ -153,10 +153,10 @@ class ExistingMachine(pulumi.CustomResource):
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] address: Its IPv4 address.
                
-               Change: it is another machine.
+               Change: it is met there.
         :param pulumi.Input[_builtins.str] host_key: Its host key. Default: the one that it shows first.
                
-               Change: another one is another machine.
+               Change: it is met by that one.
         :param pulumi.Input[_builtins.bool] keep: Whether k3s stays on it when it leaves.
                
                Change: counts from then on.
@@ -222,6 +222,8 @@ class ExistingMachine(pulumi.CustomResource):
             __props__.__dict__["architecture"] = None
             __props__.__dict__["given_host_key"] = None
             __props__.__dict__["machine_id"] = None
+            __props__.__dict__["meeting"] = None
+            __props__.__dict__["met"] = None
         super(ExistingMachine, __self__).__init__(
             'k3sha:index:ExistingMachine',
             resource_name,
@@ -250,6 +252,8 @@ class ExistingMachine(pulumi.CustomResource):
         __props__.__dict__["host_key"] = None
         __props__.__dict__["keep"] = None
         __props__.__dict__["machine_id"] = None
+        __props__.__dict__["meeting"] = None
+        __props__.__dict__["met"] = None
         __props__.__dict__["node"] = None
         __props__.__dict__["port"] = None
         __props__.__dict__["role"] = None
@@ -302,6 +306,22 @@ class ExistingMachine(pulumi.CustomResource):
         Its /etc/machine-id.
         """
         return pulumi.get(self, "machine_id")
+
+    @_builtins.property
+    @pulumi.getter
+    def meeting(self) -> pulumi.Output[_builtins.str]:
+        """
+        Made up: it tells this meeting from another one of the same machine.
+        """
+        return pulumi.get(self, "meeting")
+
+    @_builtins.property
+    @pulumi.getter
+    def met(self) -> pulumi.Output[_builtins.bool]:
+        """
+        False where a refresh has seen another machine than the one that was met.
+        """
+        return pulumi.get(self, "met")
 
     @_builtins.property
     @pulumi.getter

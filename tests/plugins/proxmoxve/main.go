@@ -6,9 +6,10 @@
 package main
 
 import (
+	"context"
 	_ "embed"
 
-	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfbridge"
+	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/pf/tfbridge"
 
 	"github.com/k3sha/pulumi-k3sha/tests/plugins/proxmoxve/bridge"
 )
@@ -17,5 +18,5 @@ import (
 var metadata []byte
 
 func main() {
-	tfbridge.Main("proxmoxve", bridge.Version, bridge.Provider(metadata), schema)
+	tfbridge.MainWithMuxer(context.Background(), "proxmoxve", bridge.Provider(metadata), schema)
 }

@@ -1,38 +1,44 @@
-// Package bridge maps the real bpg provider's VM resource to the tokens of proxmoxve v6.
+// Package bridge maps the real bpg provider's VM resource, and its download of files, to the tokens of proxmoxve v6.
 package bridge
 
 import (
+	"context"
+
+	framework "github.com/bpg/terraform-provider-proxmox/fwprovider"
 	bpg "github.com/bpg/terraform-provider-proxmox/proxmoxtf/provider"
+	pf "github.com/pulumi/pulumi-terraform-bridge/v3/pkg/pf/tfbridge"
 	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfbridge"
+	shim "github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfshim"
 	shimv2 "github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfshim/sdk-v2"
 )
 
 // Version is what the plugin reports: the version that the component asks for.
 const Version = "6.18.1"
 
-// Provider is bpg's SDKv2 provider with the resources that the tests use.
+// Provider is both halves of bpg's provider, as the released plugin has them, with the resources that the tests use.
 func Provider(metadata []byte) tfbridge.ProviderInfo {
-	upstream := bpg.ProxmoxVirtualEnvironment()
+	upstream := pf.MuxShimWithPF(context.Background(), shimv2.NewProvider(bpg.ProxmoxVirtualEnvironment()), framework.New(Version)())
 	info := tfbridge.ProviderInfo{
-		P:            shimv2.NewProvider(upstream),
+		P:            upstream,
 		Name:         "proxmoxve",
 		Version:      Version,
 		Description:  "Test build of the Proxmox VE provider.",
 		License:      "Apache-2.0",
 		MetadataInfo: tfbridge.NewProviderMetadata(metadata),
 		Resources: map[string]*tfbridge.ResourceInfo{
-			"proxmox_virtual_environment_vm":   {Tok: tfbridge.MakeResource("proxmoxve", "VM", "VirtualMachine"), Fields: fields},
-			"proxmox_virtual_environment_pool": {Tok: tfbridge.MakeResource("proxmoxve", "Permission", "Pool")},
+			"proxmox_virtual_environment_vm":            {Tok: tfbridge.MakeResource("proxmoxve", "VM", "VirtualMachine"), Fields: fields},
+			"proxmox_virtual_environment_pool":          {Tok: tfbridge.MakeResource("proxmoxve", "Permission", "Pool")},
+			"proxmox_virtual_environment_download_file": {Tok: tfbridge.MakeResource("proxmoxve", "Download", "File")},
 		},
 	}
-	for name := range upstream.ResourcesMap {
+	ignore := func(name string) { info.IgnoreMappings = append(info.IgnoreMappings, name) }
+	upstream.ResourcesMap().Range(func(name string, _ shim.Resource) bool {
 		if info.Resources[name] == nil {
-			info.IgnoreMappings = append(info.IgnoreMappings, name)
+			ignore(name)
 		}
-	}
-	for name := range upstream.DataSourcesMap {
-		info.IgnoreMappings = append(info.IgnoreMappings, name)
-	}
+		return true
+	})
+	upstream.DataSourcesMap().Range(func(name string, _ shim.Resource) bool { ignore(name); return true })
 	info.SetAutonaming(255, "-")
 	return info
 }

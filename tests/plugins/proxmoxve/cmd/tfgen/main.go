@@ -4,9 +4,9 @@
 package main
 
 import (
-	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfgen"
+	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/pf/tfgen"
 
 	"github.com/k3sha/pulumi-k3sha/tests/plugins/proxmoxve/bridge"
 )
 
-func main() { tfgen.Main("proxmoxve", bridge.Version, bridge.Provider([]byte("{}"))) }
+func main() { tfgen.MainWithMuxer("proxmoxve", bridge.Provider([]byte("{}"))) }

@@ -106,6 +106,34 @@ public class ExistingMachine extends com.pulumi.resources.CustomResource {
         return this.machineId;
     }
     /**
+     * Made up: it tells this meeting from another one of the same machine.
+     * 
+     */
+    @Export(name="meeting", refs={String.class}, tree="[0]")
+    private Output<String> meeting;
+
+    /**
+     * @return Made up: it tells this meeting from another one of the same machine.
+     * 
+     */
+    public Output<String> meeting() {
+        return this.meeting;
+    }
+    /**
+     * False where a refresh has seen another machine than the one that was met.
+     * 
+     */
+    @Export(name="met", refs={Boolean.class}, tree="[0]")
+    private Output<Boolean> met;
+
+    /**
+     * @return False where a refresh has seen another machine than the one that was met.
+     * 
+     */
+    public Output<Boolean> met() {
+        return this.met;
+    }
+    /**
      * Name of the node.
      * 
      */

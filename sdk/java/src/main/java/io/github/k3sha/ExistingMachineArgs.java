@@ -21,7 +21,7 @@ public final class ExistingMachineArgs extends com.pulumi.resources.ResourceArgs
     /**
      * Its IPv4 address.
      * 
-     * Change: it is another machine.
+     * Change: it is met there.
      * 
      */
     @Import(name="address", required=true)
@@ -30,7 +30,7 @@ public final class ExistingMachineArgs extends com.pulumi.resources.ResourceArgs
     /**
      * @return Its IPv4 address.
      * 
-     * Change: it is another machine.
+     * Change: it is met there.
      * 
      */
     public Output<String> address() {
@@ -40,7 +40,7 @@ public final class ExistingMachineArgs extends com.pulumi.resources.ResourceArgs
     /**
      * Its host key. Default: the one that it shows first.
      * 
-     * Change: another one is another machine.
+     * Change: it is met by that one.
      * 
      */
     @Import(name="hostKey")
@@ -49,7 +49,7 @@ public final class ExistingMachineArgs extends com.pulumi.resources.ResourceArgs
     /**
      * @return Its host key. Default: the one that it shows first.
      * 
-     * Change: another one is another machine.
+     * Change: it is met by that one.
      * 
      */
     public Optional<Output<String>> hostKey() {
@@ -156,7 +156,7 @@ public final class ExistingMachineArgs extends com.pulumi.resources.ResourceArgs
         /**
          * @param address Its IPv4 address.
          * 
-         * Change: it is another machine.
+         * Change: it is met there.
          * 
          * @return builder
          * 
@@ -169,7 +169,7 @@ public final class ExistingMachineArgs extends com.pulumi.resources.ResourceArgs
         /**
          * @param address Its IPv4 address.
          * 
-         * Change: it is another machine.
+         * Change: it is met there.
          * 
          * @return builder
          * 
@@ -181,7 +181,7 @@ public final class ExistingMachineArgs extends com.pulumi.resources.ResourceArgs
         /**
          * @param hostKey Its host key. Default: the one that it shows first.
          * 
-         * Change: another one is another machine.
+         * Change: it is met by that one.
          * 
          * @return builder
          * 
@@ -194,7 +194,7 @@ public final class ExistingMachineArgs extends com.pulumi.resources.ResourceArgs
         /**
          * @param hostKey Its host key. Default: the one that it shows first.
          * 
-         * Change: another one is another machine.
+         * Change: it is met by that one.
          * 
          * @return builder
          * 
