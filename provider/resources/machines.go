@@ -177,9 +177,11 @@ func (ClusterMachines) Update(_ context.Context, req infer.UpdateRequest[Cluster
 	}
 	for name, m := range in.Machines {
 		count := old.K3sChanges[name]
-		whom := map[topology.Role]string{topology.Server: SentToServers, topology.Worker: SentToWorkers}[topology.Role(m.Role)]
-		if before, existed := old.Machines[name]; existed && (before.K3s != m.K3s || in.Sent[whom] != old.Sent[whom]) {
+		if before, existed := old.Machines[name]; existed && (before.K3s != m.K3s || sentAnew(old, in, m)) {
 			count++
+			if !slices.Contains(change.K3s, name) && !slices.Contains(change.Renewed, name) {
+				change.K3s = append(change.K3s, name) // what it is sent may be secret, that it restarts is not
+			}
 		}
 		if count > 0 {
 			out.K3sChanges[name] = count
@@ -188,11 +190,18 @@ func (ClusterMachines) Update(_ context.Context, req infer.UpdateRequest[Cluster
 	if reflect.DeepEqual(old.Machines, in.Machines) {
 		out.Renewed, out.Seed, out.Seeds = append([]string{}, old.Renewed...), old.Seed, old.Seeds // it may go on yet
 	}
+	slices.Sort(change.K3s)
 	if req.DryRun {
 		out.Change = MachineChange{Joins: change.Joins, Leaves: change.Leaves, VMs: change.VMs, K3s: change.K3s, Reloads: reloads(old, in), Uninstalls: change.Uninstalls}
 	}
 	out.Change = out.Change.whole()
 	return infer.UpdateResponse[ClusterMachinesState]{Output: out}, nil
+}
+
+// sentAnew says whether a machine is sent something else besides its configuration, for which k3s restarts.
+func sentAnew(old ClusterMachinesState, in ClusterMachinesArgs, m MachineArgs) bool {
+	whom := map[topology.Role]string{topology.Server: SentToServers, topology.Worker: SentToWorkers}[topology.Role(m.Role)]
+	return in.Sent[whom] != old.Sent[whom]
 }
 
 // reloads are the load balancers that take another configuration over as they run.

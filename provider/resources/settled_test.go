@@ -91,6 +91,17 @@ func TestWhatIsSentCounts(t *testing.T) {
 		if err != nil || !maps.Equal(updated.Output.K3sChanges, c.k3s) || updated.Output.ManifestChanges != c.manifests {
 			t.Errorf("%d: %v, %d, %v; want %v, %d", i, updated.Output.K3sChanges, updated.Output.ManifestChanges, err, c.k3s, c.manifests)
 		}
+		// A preview says on whom k3s restarts for it.
+		var restarts []string
+		for name, count := range c.k3s {
+			if count > state.K3sChanges[name] {
+				restarts = append(restarts, name)
+			}
+		}
+		slices.Sort(restarts)
+		if dry, err := (ClusterMachines{}).Update(t.Context(), infer.UpdateRequest[ClusterMachinesArgs, ClusterMachinesState]{Inputs: inputs, State: state, DryRun: true}); err != nil || !slices.Equal(dry.Output.Change.K3s, restarts) {
+			t.Errorf("%d: the preview says %v, %v; want %v", i, dry.Output.Change.K3s, err, restarts)
+		}
 		state = updated.Output
 	}
 }

@@ -171,6 +171,11 @@ func (p *place) registrations() map[string]registration {
 		}
 		all[nameOf(step.URN)] = r
 	}
+	for name, r := range all { // who depends on a component does so on its parts, which some languages say, too
+		whole := slices.Clone(r.Dependencies)
+		r.Dependencies = slices.DeleteFunc(r.Dependencies, func(d string) bool { return slices.Contains(whole, all[d].Parent) })
+		all[name] = r
+	}
 	return all
 }
 
