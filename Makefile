@@ -141,7 +141,7 @@ bench-preview: build $(B)/bin/langhost ## preview and up of hundreds of workers,
 .PHONY: bench-life
 bench-life: build $(B)/bin/langhost ## machines lost and replaced, servers more and fewer; beside the version before, whose commit is BEFORE
 	tests/plugin-of.sh $(BEFORE) $(B)/before
-	cd tests/lab && LAB_BEFORE=$(B)/before go test -count=1 -timeout 90m -run 'TestBenchLife|TestBenchRolls|TestLongLife' -v ./e2e/
+	cd tests/lab && LAB_BEFORE=$(B)/before go test -count=1 -timeout 90m -run 'TestBenchLife|TestBenchRolls|TestBenchRegistries|TestLongLife' -v ./e2e/
 
 # The commit of the version before identities, instances and seats.
 BEFORE := 3911a38

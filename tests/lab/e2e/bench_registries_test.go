@@ -34,8 +34,9 @@ func (p *place) bareRestart(node, address string) {
 	})
 }
 
-// TestLongRegistries compares a change of registries, which k3s reads at its start alone, with bare restarts of the same nodes in turns, in one run.
-func TestLongRegistries(t *testing.T) {
+// TestBenchRegistries is what make bench-life prints of a change of registries, which k3s reads at its start alone, beside bare restarts of the
+// same nodes in turns. Machines are noisy, so no figure fails it.
+func TestBenchRegistries(t *testing.T) {
 	p := newPlace(t, newLab(t, "registries", false), "registries")
 	p.up()
 	p.cluster(release, kubernetesNodes()...)
@@ -66,7 +67,5 @@ func TestLongRegistries(t *testing.T) {
 	}
 	least := func(a []time.Duration) time.Duration { return min(a[0], a[1]) }
 	t.Logf("registries changed: %v beyond an update that changes nothing (%s); bare restarts of five nodes in turns: %v", ours, nothing, bare)
-	if over := least(ours) - least(bare); over > time.Duration(loaded*5*float64(time.Second)) {
-		t.Errorf("%s more than bare restarts", over)
-	}
+	t.Logf("%.1f s more than bare restarts", (least(ours) - least(bare)).Seconds())
 }
