@@ -42,16 +42,10 @@ func (b *bootstrap) meet(step topology.Step) error {
 func (b *bootstrap) newSSH() error {
 	s := b.plan.Spec
 	base := resources.Access{Cluster: s.ClusterName, User: s.SSH.User, Port: s.SSH.Port}
-	jumpKey, jumpHostKey := pulumi.String("").ToStringOutput(), pulumi.String("").ToStringOutput()
-	if s.SSH.Bastion != nil {
-		jumpKey, jumpHostKey = b.args.SSH.Bastion.PrivateKey.ToStringOutput(), b.args.SSH.Bastion.HostKey.ToStringOutput()
-	}
-	text := pulumi.All(b.args.SSH.PrivateKey, jumpKey, jumpHostKey).ApplyT(func(v []any) string {
+	text := pulumi.All(b.args.SSH.PrivateKey, b.jump()).ApplyT(func(v []any) string {
 		a := base
 		a.PrivateKey = v[0].(string)
-		if j := s.SSH.Bastion; j != nil {
-			a.Jump = &contact.Host{Address: j.Host, Port: j.Port, User: j.User, PrivateKey: v[1].(string), HostKey: v[2].(string)}
-		}
+		a.Jump, _ = v[1].(*contact.Host)
 		return a.Text()
 	})
 	var r pulumi.ProviderResourceState

@@ -234,12 +234,6 @@ func (b *bootstrap) newAccess(step topology.Step) (pulumi.ProviderResource, erro
 		StartOver: s.Servers.StartOver, RestoreID: b.restoreID(), User: s.SSH.User, Port: s.SSH.Port, Drain: s.K3s.DrainTimeout, DrainForce: s.K3s.DrainForce,
 		Owner: b.ctx.Project() + "/" + b.ctx.Stack() + "/" + b.name, Forwards: s.LoadBalancers.Forwards(),
 	}
-	var jump *contact.Host
-	jumpKey, jumpHostKey := pulumi.String("").ToStringOutput(), pulumi.String("").ToStringOutput()
-	if j := s.SSH.Bastion; j != nil {
-		jump = &contact.Host{Address: j.Host, Port: j.Port, User: j.User}
-		jumpKey, jumpHostKey = b.args.SSH.Bastion.PrivateKey.ToStringOutput(), b.args.SSH.Bastion.HostKey.ToStringOutput()
-	}
 	for _, n := range b.plan.Servers() {
 		base.Others = append(base.Others, n.IP)
 	}
@@ -258,25 +252,35 @@ func (b *bootstrap) newAccess(step topology.Step) (pulumi.ProviderResource, erro
 			base.Existing = append(base.Existing, n.Name)
 		}
 	}
-	text := pulumi.All(b.identity.RecoveryBundle, b.args.SSH.PrivateKey, jumpKey, jumpHostKey, b.ownHostKeys()).ApplyT(func(v []any) (string, error) {
+	text := pulumi.All(b.identity.RecoveryBundle, b.args.SSH.PrivateKey, b.jump(), b.ownHostKeys()).ApplyT(func(v []any) (string, error) {
 		a := base
-		a.HostKeys, _ = v[4].(map[string]string)
+		a.HostKeys, _ = v[3].(map[string]string)
 		bundle, err := pki.Decode(v[0].(string))
 		if err != nil {
 			return "", err
 		}
 		a.Bundle, a.PrivateKey = bundle, v[1].(string)
-		if jump != nil {
-			through := *jump
-			through.PrivateKey, through.HostKey = v[2].(string), v[3].(string)
-			a.Jump = &through
-		}
+		a.Jump, _ = v[2].(*contact.Host)
 		return a.Text(), nil
 	})
 	b.accessText = pulumi.ToSecret(text).(pulumi.StringOutput)
 	var r pulumi.ProviderResourceState
 	err := b.register("pulumi:providers:"+Package, b.childName(step), pulumi.Map{resources.AccessKey: b.accessText}, &r, pulumi.DependsOn(b.predecessors(step)))
 	return &r, err
+}
+
+// jump is the jump host, nil where there is none.
+func (b *bootstrap) jump() pulumi.Output {
+	j, key, hostKey := b.plan.Spec.SSH.Bastion, pulumi.String("").ToStringOutput(), pulumi.String("").ToStringOutput()
+	if j != nil {
+		key, hostKey = b.args.SSH.Bastion.PrivateKey.ToStringOutput(), b.args.SSH.Bastion.HostKey.ToStringOutput()
+	}
+	return pulumi.All(key, hostKey).ApplyT(func(v []any) *contact.Host {
+		if j == nil {
+			return nil
+		}
+		return &contact.Host{Address: j.Host, Port: j.Port, User: j.User, PrivateKey: v[0].(string), HostKey: v[1].(string)}
+	})
 }
 
 // reaching are the options of a resource that reaches nodes or the cluster.
