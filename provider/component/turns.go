@@ -157,6 +157,7 @@ func (t *turns) before(args *pulumi.ResourceHookArgs) error {
 		<-t.groups[n.Name].turns
 		return err
 	}
+	absence.Proven = verb == topology.Converge
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.away[n.Name] = absence

@@ -26,6 +26,7 @@ type site struct {
 	lost   error            // why the next one does not come back
 	dead   string           // the node that was lost before
 	holder string
+	proven bool // of the last that came back
 }
 
 func (s *site) note(text string) {
@@ -47,7 +48,8 @@ func (s *site) Pause(_ context.Context, n topology.Node, drain bool) (resources.
 	return resources.Absence{Dead: n.Name == s.dead}, s.refuse[n.Name]
 }
 
-func (s *site) Resume(_ context.Context, _ resources.Absence, failed bool) error {
+func (s *site) Resume(_ context.Context, absence resources.Absence, failed bool) error {
+	s.proven = absence.Proven
 	s.note("resume" + map[bool]string{true: " after a failure"}[failed])
 	return s.lost
 }
@@ -277,6 +279,25 @@ func TestRestartsOfK3s(t *testing.T) {
 		if got := s.did(); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
+	}
+}
+
+// A step that restarts k3s waits itself until the new process has shown life; after a restart of a VM somebody has to.
+func TestWhoWaitsForASignOfLife(t *testing.T) {
+	t.Parallel()
+	s := &site{}
+	turns := turnsOf(t, s, nil)
+	if err := turns.begin("prod-vm-k3s-server-01"); err != nil {
+		t.Fatal(err)
+	}
+	if err := turns.end("prod-vm-k3s-server-01"); err != nil || s.proven {
+		t.Errorf("a restart of a VM: proven %t (%v)", s.proven, err)
+	}
+	if err := turns.before(&pulumi.ResourceHookArgs{Name: "prod-converge-k3s-server-01", OldInputs: stdin("v1.31.6+k3s1", "a"), NewInputs: stdin("v1.31.6+k3s1", "b")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := turns.end("prod-converge-k3s-server-01"); err != nil || !s.proven {
+		t.Errorf("a restart of k3s: proven %t (%v)", s.proven, err)
 	}
 }
 

@@ -21,6 +21,8 @@ type Absence struct {
 	serves bool   // it did something before
 	// Dead says that the node was lost before its absence: that it is not back afterwards is nothing new.
 	Dead bool
+	// Proven says that what has restarted k3s waits itself until the new process has shown life: nobody has to wait for the next sign of it.
+	Proven bool
 }
 
 // stateWaits fit a machine that should answer now.
@@ -224,8 +226,11 @@ func (a Access) Resume(ctx context.Context, absence Absence, failed bool) error 
 	}
 	defer c.Close()
 	resume := c.Resume
-	if failed {
+	switch {
+	case failed:
 		resume = c.Recover
+	case absence.Proven:
+		resume = func(ctx context.Context, name, _ string) error { return c.Settle(ctx, name) }
 	}
 	if err := resume(ctx, n.Name, absence.boot); err != nil {
 		return fmt.Errorf("%s: restart: %w", n.Name, err)
