@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	p "github.com/pulumi/pulumi-go-provider"
@@ -91,7 +92,7 @@ func (b ClusterBalanced) Read(ctx context.Context, req infer.ReadRequest[Cluster
 	if err != nil {
 		return resp, err
 	}
-	if found, err := access.toCluster().Balanced(ctx, req.Inputs.at(), glanceWait); err == nil || len(found) > 0 {
+	if found, _, err := access.toCluster().Balanced(ctx, req.Inputs.at(), glanceWait); err == nil || len(found) > 0 {
 		resp.State.Servers = found
 	}
 	return resp, nil
@@ -106,8 +107,13 @@ func (b ClusterBalanced) look(ctx context.Context, in ClusterBalancedArgs, dry b
 	if err != nil {
 		return out, err
 	}
-	if _, err := access.toCluster().Balanced(ctx, in.at(), balanceWait); err != nil {
+	reached, away, err := access.toCluster().Balanced(ctx, in.at(), balanceWait)
+	if err != nil {
 		return out, fmt.Errorf("%s: %s: %w", access.Cluster, topology.Balance, err)
+	}
+	out.Servers = reached
+	if len(away) > 0 { // the next update looks again
+		p.GetLogger(ctx).Warning(fmt.Sprintf("%s: %s: whether the external load balancer leads to %s is not known", access.Cluster, topology.Balance, strings.Join(away, ", ")))
 	}
 	return out, nil
 }

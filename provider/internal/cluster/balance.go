@@ -21,26 +21,27 @@ import (
 const (
 	perRound = 12                     // connections that are open at the same time: a balancer that counts them then takes another server
 	rounds   = 500 * time.Millisecond // between rounds
+	meetWait = 20 * time.Second       // for a server that may be on its way up
 )
 
 // Balanced looks through a load balancer that this package has not set up. Connections are made through it, from each server in turn, until
 // every server has answered one, by a certificate of the cluster. Servers are given as where they take connections themselves, by name. It
-// returns those that have answered, and what keeps the others away.
-func (a Access) Balanced(ctx context.Context, servers map[string]string, within time.Duration) ([]string, error) {
+// returns those that have answered, and what keeps the others away. Servers whose own API is away are left out: nobody could lead to them.
+func (a Access) Balanced(ctx context.Context, servers map[string]string, within time.Duration) (reached, away []string, err error) {
 	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	look, err := a.newLook(limited)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer look.close()
-	if err := look.meet(limited, servers); err != nil {
-		return nil, err
+	if servers, away, err = look.meet(limited, servers); err != nil {
+		return nil, away, err
 	}
 	for limited.Err() == nil {
 		look.round(limited)
 		if len(look.missing(servers)) == 0 {
-			return slices.Sorted(maps.Keys(servers)), nil
+			return slices.Sorted(maps.Keys(servers)), away, nil
 		}
 		select {
 		case <-limited.Done():
@@ -48,9 +49,9 @@ func (a Access) Balanced(ctx context.Context, servers map[string]string, within 
 		}
 	}
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("stopped while looking through the load balancer of cluster %s: %w", a.Cluster, context.Cause(ctx))
+		return nil, away, fmt.Errorf("stopped while looking through the load balancer of cluster %s: %w", a.Cluster, context.Cause(ctx))
 	}
-	return slices.Sorted(maps.Keys(look.reached)), look.failure(servers, within)
+	return slices.Sorted(maps.Keys(look.reached)), away, look.failure(servers, within)
 }
 
 // look is what has been seen through a load balancer.
@@ -104,21 +105,46 @@ func (l *look) close() {
 	}
 }
 
-// meet asks each server at its own address what it calls itself.
-func (l *look) meet(ctx context.Context, servers map[string]string) error {
+// meet asks each server at its own address what it calls itself. It returns those that answer, and says why the others do not.
+func (l *look) meet(ctx context.Context, servers map[string]string) (there map[string]string, away []string, err error) {
+	there = map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
-		client := l.client(l.sources[0], servers[name], "kubernetes.default.svc")
-		id, err := ask(ctx, client)
-		client.CloseIdleConnections()
+		id, err := l.askOne(ctx, servers[name])
 		if err != nil {
-			return fmt.Errorf("%s: its API at %s does not answer: %w; bring it back, then run pulumi up again", name, servers[name], err)
+			away = append(away, fmt.Sprintf("%s (its API at %s does not answer: %v)", name, servers[name], err))
+			continue
 		}
 		if other := l.names[id]; other != "" {
-			return fmt.Errorf("%s and %s call themselves %s both, so they cannot be told apart; see advertise-address in k3s.serverConfig", other, name, id)
+			return nil, away, fmt.Errorf("%s and %s call themselves %s both, so they cannot be told apart; see advertise-address in k3s.serverConfig", other, name, id)
 		}
-		l.names[id] = name
+		l.names[id], there[name] = name, servers[name]
 	}
-	return nil
+	if len(there) == 0 {
+		return nil, away, fmt.Errorf("no server answers by itself: %s; bring one back, then run pulumi up again", strings.Join(away, ", "))
+	}
+	return there, away, nil
+}
+
+func (l *look) askOne(ctx context.Context, address string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, meetWait)
+	defer cancel()
+	client := l.client(l.sources[0], address, "kubernetes.default.svc")
+	defer client.CloseIdleConnections()
+	var last error
+	for {
+		id, err := ask(ctx, client)
+		switch {
+		case err == nil:
+			return id, nil
+		case ctx.Err() == nil || last == nil: // what the end of the time cut off says nothing
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			return "", last
+		case <-time.After(rounds):
+		}
+	}
 }
 
 // round makes connections that are all open at the same time.

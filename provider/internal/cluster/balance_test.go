@@ -141,7 +141,7 @@ func TestBalanced(t *testing.T) {
 			turns, pool,
 			map[string]string{"k3s-server-01": fmt.Sprintf("127.0.0.1:%d", closedPort(t))},
 			nil,
-			`^k3s-server-01: its API at 127\.0\.0\.1:\d+ does not answer: .*; bring it back, then run pulumi up again$`,
+			`^no server answers by itself: k3s-server-01 \(its API at 127\.0\.0\.1:\d+ does not answer: .*\); bring one back, then run pulumi up again$`,
 		},
 		"two that say the same": {turns, pool, map[string]string{"k3s-server-01": pool[0], "k3s-server-02": twin}, nil, `^k3s-server-01 and k3s-server-02 call themselves 10\.0\.0\.1:6443 both`},
 	} {
@@ -156,7 +156,7 @@ func TestBalanced(t *testing.T) {
 			if c.want == "" {
 				within = 20 * time.Second
 			}
-			reached, err := access.Balanced(t.Context(), c.servers, within)
+			reached, _, err := access.Balanced(t.Context(), c.servers, within)
 			if !slices.Equal(reached, c.reached) {
 				t.Errorf("reached %q, want %q", reached, c.reached)
 			}
@@ -165,15 +165,25 @@ func TestBalanced(t *testing.T) {
 			}
 		})
 	}
+	t.Run("one of them is away", func(t *testing.T) {
+		t.Parallel()
+		to, done := turns(pool[0], pool[1])
+		access := Access{Cluster: "k3s", VIP: "127.0.0.1", APIPort: balancer(t, to, done), ServerCA: server.Certificate, ClientCA: client, Ways: []Way{{"k3s-server-01", node.host, pool[0]}}}
+		without := map[string]string{"k3s-server-01": pool[0], "k3s-server-02": pool[1], "k3s-server-03": fmt.Sprintf("127.0.0.1:%d", closedPort(t))}
+		reached, away, err := access.Balanced(t.Context(), without, 40*time.Second)
+		if err != nil || !slices.Equal(reached, []string{"k3s-server-01", "k3s-server-02"}) || len(away) != 1 || !strings.HasPrefix(away[0], "k3s-server-03 (its API at 127.0.0.1:") {
+			t.Errorf("reached %v, away %v (%v)", reached, away, err)
+		}
+	})
 	t.Run("nobody listens", func(t *testing.T) {
 		t.Parallel()
 		access := Access{Cluster: "k3s", VIP: "127.0.0.1", APIPort: closedPort(t), ServerCA: server.Certificate, ClientCA: client, Ways: []Way{{"k3s-server-01", node.host, pool[0]}}}
-		_, err := access.Balanced(t.Context(), servers, time.Second)
+		_, _, err := access.Balanced(t.Context(), servers, time.Second)
 		if err == nil || !strings.Contains(err.Error(), "the servers cannot connect to it (dial tcp 127.0.0.1:") {
 			t.Error(err)
 		}
 		access.Ways = []Way{{"k3s-server-01", off, pool[0]}}
-		_, err = access.Balanced(t.Context(), servers, time.Second)
+		_, _, err = access.Balanced(t.Context(), servers, time.Second)
 		if err == nil || !strings.Contains(err.Error(), "cluster k3s: no server leads to the load balancer at 127.0.0.1:") || !strings.Contains(err.Error(), "through k3s-server-01: SSH: ") {
 			t.Error(err)
 		}
