@@ -102,14 +102,14 @@ func TestPlainAndSecret(t *testing.T) {
 	secrets := map[string]bool{
 		"K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true, "Bastion.privateKey": true,
 		"K3sHaCluster.kubeconfig": true, "K3sHaCluster.token": true, "K3sHaCluster.agentToken": true, "K3sHaCluster.clientKey": true,
-		"K3s.recoveryBundle": true, "K3sHaCluster.recoveryBundle": true, "ClusterIdentity.recoveryBundle": true, "AdminCertificate.key": true,
+		"K3s.recoveryBundle": true, "K3sHaCluster.recoveryBundle": true, "ClusterIdentity.recoveryBundle": true, "ExistingMachine.recoveryBundle": true, "AdminCertificate.key": true,
 		"ClusterIdentity.token": true, "ClusterIdentity.agentToken": true,
 		"S3.accessKey": true, "S3.secretKey": true, "SnapshotStore.accessKey": true, "SnapshotStore.secretKey": true,
 		"RegistryAuth.password": true, "RegistryAuth.identityToken": true, "RegistryTls.key": true, "Proxy.http": true, "Proxy.https": true, "Stats.password": true,
 		"TemplateHost.privateKey": true, "TemplateShell.privateKey": true,
 	}
 	// What the package's own resources have, not programs.
-	internal := []string{"NodeInfo", "Machine", "ContactVm", "SettledNode", "SettledMark", "MachineSeed", "MachineChange", "Snapshot", "SnapshotStore", "TemplateShell", "Backend", "BackendServer", "BackendCheck"}
+	internal := []string{"NodeInfo", "Machine", "ContactVm", "SettledNode", "SettledMark", "MachineSeed", "MachineChange", "Snapshot", "SnapshotStore", "TemplateShell", "Adoption", "Backend", "BackendServer", "BackendCheck"}
 	look := func(name string, props map[string]schema.PropertySpec, wantPlain bool) {
 		for prop, s := range props {
 			at := name + "." + prop
@@ -127,13 +127,13 @@ func TestPlainAndSecret(t *testing.T) {
 	template := spec.Resources["k3sha:index:CloudImageTemplate"]
 	look("CloudImageTemplate", template.InputProperties, true)
 	look("CloudImageTemplate", template.Properties, false)
-	for _, own := range []string{"ClusterIdentity", "AdminCertificate", "ClusterRelease", "ClusterStart", "Seat", "Contact", "ClusterBalanced", "CloudImage"} {
+	for _, own := range []string{"ClusterIdentity", "AdminCertificate", "ClusterRelease", "ClusterStart", "Seat", "Contact", "ClusterBalanced", "CloudImage", "ExistingMachine"} {
 		r, found := spec.Resources["k3sha:index:"+own]
 		if !found {
 			t.Errorf("there is no %s", own)
 		}
 		look(own, r.Properties, false)
-		if own != "Contact" { // has types of its own, looked at below
+		if own != "Contact" && own != "ExistingMachine" { // have types of its own, looked at below
 			look(own, r.InputProperties, false)
 		}
 	}

@@ -33,12 +33,26 @@ func (b *bootstrap) announce() {
 		if err != nil {
 			return "", nil //nolint:nilerr // what everything depends on has failed, and says so itself
 		}
-		c.Restores = snapshot
+		c.Restores, c.Adopts = snapshot, b.adopts()
 		if text := b.plan.Announce(c); text != "" {
 			_ = b.ctx.Log.Info(text, &pulumi.LogArgs{Resource: b.cluster})
 		}
 		return "", nil
 	})
+}
+
+// adopts are the machines that bring their k3s and have not been met yet.
+func (b *bootstrap) adopts() []string {
+	var out []string
+	for _, n := range b.plan.Nodes {
+		if !n.Adopt {
+			continue
+		}
+		if id, err := internals.UnsafeAwaitOutput(b.ctx.Context(), b.met[n.Name].MachineID); err == nil && !id.Known {
+			out = append(out, n.Name)
+		}
+	}
+	return out
 }
 
 // mayRoll refuses at preview to restart servers while another one is known to be gone: it has to be back first. That is known of a server

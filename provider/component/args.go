@@ -107,6 +107,8 @@ type NodeArgs struct {
 	Firewall     *bool           `pulumi:"firewall,optional"`
 	Tags         []string        `pulumi:"tags,optional"`
 	Generation   *int            `pulumi:"generation,optional"`
+	Name         *string         `pulumi:"name,optional"`
+	Adopt        *bool           `pulumi:"adopt,optional"`
 	SSHPort      *int            `pulumi:"sshPort,optional"`
 	HostKey      *string         `pulumi:"hostKey,optional"`
 }

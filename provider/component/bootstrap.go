@@ -43,9 +43,6 @@ func (b *bootstrap) run() error {
 	if b.machines, err = b.newMachines(); err != nil {
 		return err
 	}
-	if b.identity, err = b.newIdentity(); err != nil {
-		return err
-	}
 	if b.commands, err = newCommandProvider(b.ctx, b.cluster, b.name); err != nil {
 		return err
 	}
@@ -86,6 +83,10 @@ func (b *bootstrap) step(step topology.Step) error {
 		}
 		b.finish(step, r, r.Version)
 	case topology.Access:
+		var err error
+		if b.identity, err = b.newIdentity(); err != nil {
+			return err
+		}
 		b.settleInstances()
 		b.hostKeys = b.newHostKeys()
 		access, err := b.newAccess(step)

@@ -79,6 +79,12 @@ func (m *mocks) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 		if strings.Contains(args.Name, "twins-server-") {
 			out["machineId"] = resource.NewStringProperty("0123")
 		}
+		if args.Inputs.HasValue("adopt") {
+			out["recoveryBundle"], out["caHash"] = resource.NewStringProperty("BUNDLE of "+args.Name), resource.NewStringProperty("cafe")
+			if strings.HasSuffix(args.Name, "-stray") {
+				out["caHash"] = resource.NewStringProperty("another")
+			}
+		}
 	case strings.HasSuffix(args.TypeToken, ":CloudImage"):
 		out["url"], out["checksum"], out["algorithm"] = resource.NewStringProperty("https://example.org/of-its-list"), resource.NewStringProperty("abcdef0123456789"), resource.NewStringProperty("sha512")
 	case strings.Contains(args.TypeToken, "Command"):

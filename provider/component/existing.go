@@ -8,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/contact"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 	"github.com/k3sha/pulumi-k3sha/provider/resources"
 )
@@ -26,9 +27,14 @@ func (b *bootstrap) meet(step topology.Step) error {
 	if n.HostKey != "" {
 		inputs["hostKey"] = pulumi.String(n.HostKey)
 	}
+	if n.Adopt {
+		inputs["adopt"] = pulumi.Map{
+			"path": pulumi.String(n.Path), "slot": pulumi.Int(n.Slot), "k3sVersion": pulumi.String(b.plan.Spec.K3s.Version), "options": pulumi.ToStringArrayMap(render.Options(b.plan.Spec, n)),
+		}
+	}
 	var r existingMachine
 	if err := b.register(resources.ExistingMachineToken, b.childName(step), inputs, &r, pulumi.Provider(b.ssh),
-		pulumi.DependsOn(append(b.predecessors(step), b.machines, b.commands)),
+		pulumi.DependsOn(append(b.predecessors(step), b.machines, b.commands)), pulumi.AdditionalSecretOutputs([]string{"recoveryBundle"}),
 		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: stepDeadline, Update: stepDeadline, Delete: stepDeadline})); err != nil {
 		return err
 	}
@@ -53,29 +59,23 @@ func (b *bootstrap) newSSH() error {
 	return b.register("pulumi:providers:"+Package, b.name+"-ssh", pulumi.Map{resources.AccessKey: pulumi.ToSecret(text)}, &r)
 }
 
-// settleInstances: two machines with one id are one machine, or copies of one, of which k3s and systemd would take the second for the first.
-// Nothing is done on any of them then.
+// settleInstances: two machines with one id are one machine, or copies of one, of which k3s and systemd would take the second for the first. One
+// that brings its k3s brings it from this cluster. Nothing is done on any of them else.
 func (b *bootstrap) settleInstances() {
 	names := slices.Sorted(maps.Keys(b.met))
 	if len(names) == 0 {
 		return
 	}
-	var ids []any
+	all := []any{b.identity.CAHash}
 	for _, name := range names {
-		ids = append(ids, b.met[name].MachineID)
+		all = append(all, pulumi.ToArrayOutput([]pulumi.Output{b.met[name].MachineID, b.met[name].CAHash}))
 	}
-	apart := pulumi.All(ids...).ApplyT(func(v []any) ([]string, error) {
-		seen, out := map[string]string{}, make([]string, len(v))
-		for i, id := range v {
-			out[i], _ = id.(string)
-			if other := seen[out[i]]; other != "" && out[i] != "" {
-				err := fmt.Errorf("%s and %s have the same id in /etc/machine-id, %s: they are one machine, or copies of one; on a copy, empty that file and run systemd-machine-id-setup, then run pulumi up again", other, names[i], out[i])
-				_ = b.ctx.Log.Error(err.Error(), &pulumi.LogArgs{Resource: b.cluster}) // what the engine makes of it comes last, after all that waited
-				return nil, err
-			}
-			seen[out[i]] = names[i]
+	apart := pulumi.All(all...).ApplyT(func(v []any) ([]string, error) {
+		ids, err := apartFrom(names, v)
+		if err != nil {
+			_ = b.ctx.Log.Error(err.Error(), &pulumi.LogArgs{Resource: b.cluster}) // what the engine makes of it comes last, after all that waited
 		}
-		return out, nil
+		return ids, err
 	}).(pulumi.StringArrayOutput)
 	for i, name := range names {
 		vm := b.vms[name]
@@ -91,4 +91,21 @@ func (b *bootstrap) ownHostKeys() pulumi.StringMapOutput {
 		keys[name] = machine.HostKey
 	}
 	return keys.ToStringMapOutput()
+}
+
+// apartFrom are the ids of machines, after the hash of the cluster's CA, each with that of the CA which it brought.
+func apartFrom(names []string, v []any) ([]string, error) {
+	seen, out := map[string]string{}, make([]string, len(names))
+	for i, name := range names {
+		said, _ := v[i+1].([]any)
+		out[i], _ = said[0].(string)
+		if other := seen[out[i]]; other != "" && out[i] != "" {
+			return nil, fmt.Errorf("%s and %s have the same id in /etc/machine-id, %s: they are one machine, or copies of one; on a copy, empty that file and run systemd-machine-id-setup, then run pulumi up again", other, name, out[i])
+		}
+		seen[out[i]] = name
+		if ca, _ := said[1].(string); ca != "" && ca != v[0] {
+			return nil, fmt.Errorf("%s brings a k3s of another cluster: its CA is not this one's. Adopt machines of one cluster, its first server (servers.first) among them; those of another one leave that first", name)
+		}
+	}
+	return out, nil
 }

@@ -81,3 +81,56 @@ func TestMachinesWithOneID(t *testing.T) {
 		}
 	}
 }
+
+// bringing has an old server beside VMs, and a worker that was its.
+func bringing(private, worker string) component.K3sHaClusterArgs {
+	args := existing(private)
+	args.Proxmox = &component.ProxmoxArgs{Nodes: []string{"pve1"}, TemplateID: pulumi.Int(9000)}
+	args.Network.Gateway = new("192.168.1.1")
+	args.Servers = &component.ServersArgs{FirstAddress: new("192.168.1.201"), Nodes: map[string]component.NodeArgs{"1": {IP: new("192.168.1.50"), Name: new("homelab"), Adopt: ptr(true)}}}
+	args.Workers = map[string]component.WorkerArgs{"worker": {Count: ptr(1), FirstAddress: new("192.168.1.41"), Nodes: map[string]component.NodeArgs{"1": {Name: &worker, Adopt: ptr(true)}}}}
+	return args
+}
+
+// An old server brings the identity of the cluster, and has the right to go on with it; what the others bring has to be of that cluster.
+func TestMachinesThatBringTheirK3s(t *testing.T) {
+	t.Parallel()
+	private, _ := newKey(t)
+	all, _, err := construct(t, bringing(private, "oldworker"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := all["prod-identity"].inputs["recoveryBundle"]; !got.IsSecret() || got.SecretValue().Element.StringValue() != "BUNDLE of prod-meet-homelab" {
+		t.Errorf("the identity is made of %v", got)
+	}
+	if !all["prod-start-cluster"].inputs["adopt"].IsBool() || all["prod-start-cluster"].inputs["node"].StringValue() != "homelab" {
+		t.Errorf("%v", all["prod-start-cluster"].inputs)
+	}
+	adopt := all["prod-meet-homelab"].inputs["adopt"].ObjectValue()
+	options := adopt["options"].ObjectValue()
+	for option, want := range map[resource.PropertyKey]string{"secrets-encryption": "true", "node-name": "homelab", "advertise-address": "192.168.1.50"} {
+		if got := options[option]; !got.IsArray() || got.ArrayValue()[0].StringValue() != want {
+			t.Errorf("it is to run with %s: %v", option, got)
+		}
+	}
+	if adopt["k3sVersion"].StringValue() != "v1.31.6+k3s1" || adopt["path"].StringValue() != "servers" || adopt["slot"].NumberValue() != 1 {
+		t.Errorf("%v", adopt)
+	}
+	if _, made := all["prod-vm-homelab"]; made || all["prod-vm-k3s-server-02"].token == "" || all["prod-meet-oldworker"].token == "" {
+		t.Error("the VMs beside it are not made, or one is for it")
+	}
+	sent := all["prod-converge-homelab"].inputs["stdin"]
+	if !sent.IsSecret() || !strings.Contains(sent.SecretValue().Element.StringValue(), "\nADOPT='yes'\n") || strings.Contains(all["prod-converge-k3s-server-02"].inputs["stdin"].SecretValue().Element.StringValue(), "ADOPT=") {
+		t.Error("the one is not told that it brings its k3s, or another is")
+	}
+
+	all, _, err = construct(t, bringing(private, "stray"))
+	if err == nil || !strings.Contains(err.Error(), "stray brings a k3s of another cluster: its CA is not this one's.") {
+		t.Errorf("%v", err)
+	}
+	for name := range all {
+		if strings.Contains(name, "-contact-homelab") || strings.Contains(name, "-prepare-homelab") {
+			t.Errorf("%s was made", name)
+		}
+	}
+}

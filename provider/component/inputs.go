@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -155,6 +156,16 @@ func (a K3sHaClusterArgs) problems() []topology.Problem {
 		problems = append(problems, topology.Problem{Path: "proxmox.templateId", Reason: "is missing; give the VM id of the template to clone, like 9000"})
 	}
 	spec := a.Spec()
+	if first := strconv.Itoa(spec.Servers.First); spec.Servers.Nodes[first].Adopt {
+		for _, input := range []struct {
+			name  string
+			given bool
+		}{{"token", a.K3s.Token != nil}, {"agentToken", a.K3s.AgentToken != nil}, {"recoveryBundle", a.K3s.RecoveryBundle != nil}} {
+			if input.given {
+				problems = append(problems, topology.Problem{Path: "k3s." + input.name, Reason: "is brought by the machine of servers.nodes." + first + " (adopt); leave it out"})
+			}
+		}
+	}
 	for _, n := range spec.Nodes() {
 		if n.Existing && n.HostKey != "" {
 			if reason := hostKeyProblem(n.HostKey); reason != "" {

@@ -73,8 +73,10 @@ type (
 	}
 	existingMachine struct {
 		pulumi.CustomResourceState
-		MachineID pulumi.StringOutput `pulumi:"machineId"`
-		HostKey   pulumi.StringOutput `pulumi:"hostKey"`
+		MachineID      pulumi.StringOutput `pulumi:"machineId"`
+		HostKey        pulumi.StringOutput `pulumi:"hostKey"`
+		CAHash         pulumi.StringOutput `pulumi:"caHash"`
+		RecoveryBundle pulumi.StringOutput `pulumi:"recoveryBundle"`
 	}
 	start struct {
 		pulumi.CustomResourceState
@@ -196,6 +198,9 @@ func (b *bootstrap) newIdentity() (*identity, error) {
 			inputs[key] = pulumi.ToSecret(value)
 		}
 	}
+	if first := b.plan.Servers()[0]; first.Adopt {
+		inputs["recoveryBundle"] = pulumi.ToSecret(b.met[first.Name].RecoveryBundle)
+	}
 	var id identity
 	return &id, b.register(resources.IdentityToken, b.name+"-identity", inputs, &id,
 		pulumi.AdditionalSecretOutputs([]string{"token", "agentToken", "recoveryBundle"}))
@@ -294,11 +299,15 @@ func (b *bootstrap) reaching(step topology.Step) []pulumi.ResourceOption {
 func (b *bootstrap) newStart(step topology.Step) (*start, error) {
 	first := b.plan.Servers()[0]
 	var s start
-	return &s, b.register(resources.StartToken, b.childName(step), pulumi.Map{
+	inputs := pulumi.Map{
 		"startOver": pulumi.String(b.plan.Spec.Servers.StartOver), "adopted": b.identity.Adopted,
 		"node": pulumi.String(first.Name), "vm": pulumi.String(b.childName(topology.Step{Verb: first.Origin(), Node: first})),
 		"address": pulumi.String(first.IP),
-	}, &s, b.reaching(step)...)
+	}
+	if first.Adopt {
+		inputs["adopt"] = pulumi.Bool(true)
+	}
+	return &s, b.register(resources.StartToken, b.childName(step), inputs, &s, b.reaching(step)...)
 }
 
 // newSeat: when the whole cluster is destroyed nobody leaves it.

@@ -175,7 +175,7 @@ var (
 		"Count", "Slots", "FirstAddress", "Nodes", "Machines", "Keep", "First", "StartOver", "Others", "Taints", "Labels", "MaxUnavailable",
 		"VirtualRouterID", "AdvertInterval", "Preempt", "Interface", "Balance", "CheckInterval", "CheckFall", "CheckRise", "APIPort", "StatusPort", "ExtraLines", "Forward", "VIPs", "Stats", "External",
 	}
-	ofSlots = []string{"IP", "SSHPort", "HostKey"}
+	ofSlots = []string{"IP", "Name", "Adopt", "SSHPort", "HostKey"}
 )
 
 // given are the inputs that were given, by name, but for some fields.
@@ -214,7 +214,7 @@ func group(args any) topology.Group {
 		g.Nodes[slot] = topology.Override{
 			IP: value(n.IP), MAC: strings.ToUpper(value(n.MAC)), VMID: value(n.VMID), ProxmoxNode: value(n.ProxmoxNode),
 			Cores: value(z.Cores), Memory: value(z.Memory), Disk: value(z.Disk), Generation: value(n.Generation), Hardware: z.hardware(),
-			SSHPort: value(n.SSHPort), HostKey: value(n.HostKey), VMOnly: given(n, ofSlots...),
+			Name: value(n.Name), Adopt: value(n.Adopt), SSHPort: value(n.SSHPort), HostKey: value(n.HostKey), VMOnly: given(n, ofSlots...),
 		}
 	}
 	return g

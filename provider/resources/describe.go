@@ -235,6 +235,7 @@ func (c *ClusterStartArgs) Annotate(a infer.Annotator) {
 	a.Describe(&c.VM, "The name of its VM's resource."+stays)
 	a.Describe(&c.Address, "Its address."+stays)
 	a.Describe(&c.Adopted, "Whether the cluster's identity came with a recovery bundle: then nobody may start it, unless `startOver` says so."+stays)
+	a.Describe(&c.Adopt, "Whether the machine brings the cluster: with its data in SQLite it gets the right to make one of them, with those in etcd it goes on."+stays)
 }
 
 // Annotate describes the right that was given.
@@ -443,7 +444,7 @@ func (h *TemplateHost) Annotate(a infer.Annotator) {
 
 // Annotate describes a machine that is there.
 func (e *ExistingMachine) Annotate(a infer.Annotator) {
-	a.Describe(e, "A machine that is there, as it was met: its id and its host key. A K3sHaCluster makes its own for groups with `machines: existing`; it is not meant for programs. When it goes, k3s' own script uninstalls k3s from the machine, unless it is to be kept.")
+	a.Describe(e, "A machine that is there, as it was met: its id and its host key. A K3sHaCluster makes its own for groups with `machines: existing`, and slots with `adopt`; it is not meant for programs. When it goes, k3s' own script uninstalls k3s from the machine, unless it is to be kept.")
 }
 
 // Annotate describes how it is reached.
@@ -454,6 +455,17 @@ func (e *ExistingMachineArgs) Annotate(a infer.Annotator) {
 	a.Describe(&e.Port, "SSH port.\n\nChange: used from then on.")
 	a.Describe(&e.HostKey, "Its host key. Default: the one that it shows first.\n\nChange: it is met by that one.")
 	a.Describe(&e.Keep, "Whether k3s stays on it when it leaves.\n\nChange: counts from then on.")
+	a.Describe(&e.Adopt, "What the k3s that it brings is to become. Default: it brings none.\n\nChange: counts for the first meeting alone.")
+}
+
+// Annotate describes an adoption.
+func (d *Adoption) Annotate(a infer.Annotator) {
+	a.SetToken("index", "Adoption")
+	a.Describe(d, "What the k3s that a machine brings is to become.")
+	a.Describe(&d.Path, "The input that holds its group.")
+	a.Describe(&d.Slot, "Its slot in its group.")
+	a.Describe(&d.Version, "The k3s release that it is to run.")
+	a.Describe(&d.Options, "The options that its k3s is to be started with; what may be secret is hidden.")
 }
 
 // Annotate describes what it was when it was met.
@@ -468,5 +480,7 @@ func (e *ExistingMachineState) Annotate(a infer.Annotator) {
 	a.Describe(&e.MachineID, "Its /etc/machine-id.")
 	a.Describe(&e.Architecture, "`amd64` or `arm64`.")
 	a.Describe(&e.Meeting, "Made up: it tells this meeting from another one of the same machine.")
+	a.Describe(&e.CAHash, "Of a machine that brought its k3s: the hash of its cluster's CA, as in full tokens.")
+	a.Describe(&e.RecoveryBundle, "Of a server that brought its k3s: its cluster's identity as a whole, its tokens and CAs with their keys.")
 	a.Describe(&e.Met, "False where a refresh has seen another machine than the one that was met.")
 }

@@ -28,6 +28,8 @@ type ExistingMachineArgs struct {
 	Port    int    `pulumi:"port"`
 	HostKey string `pulumi:"hostKey,optional"` // "": the one that it shows first
 	Keep    bool   `pulumi:"keep,optional"`
+	// Adopt is what its k3s is to become, of a machine that brings one. It counts for the first meeting alone.
+	Adopt *Adoption `pulumi:"adopt,optional"`
 }
 
 // ExistingMachineState is the machine that was met.
@@ -43,14 +45,19 @@ type ExistingMachineState struct {
 	Architecture string `pulumi:"architecture"`
 	Meeting      string `pulumi:"meeting"` // made up: tells this meeting from another one of the same machine
 	Met          bool   `pulumi:"met"`     // false where a refresh has seen another machine than the one that was met
+
+	// What a machine has brought: the hash of its cluster's CA, and a server's identity as a whole.
+	CAHash         string `pulumi:"caHash,optional"`
+	RecoveryBundle string `pulumi:"recoveryBundle,optional" provider:"secret"`
 }
 
 var (
-	_ infer.CustomCreate[ExistingMachineArgs, ExistingMachineState] = ExistingMachine{}
-	_ infer.CustomUpdate[ExistingMachineArgs, ExistingMachineState] = ExistingMachine{}
-	_ infer.CustomDiff[ExistingMachineArgs, ExistingMachineState]   = ExistingMachine{}
-	_ infer.CustomRead[ExistingMachineArgs, ExistingMachineState]   = ExistingMachine{}
-	_ infer.CustomDelete[ExistingMachineState]                      = ExistingMachine{}
+	_ infer.CustomCreate[ExistingMachineArgs, ExistingMachineState]         = ExistingMachine{}
+	_ infer.CustomUpdate[ExistingMachineArgs, ExistingMachineState]         = ExistingMachine{}
+	_ infer.CustomDiff[ExistingMachineArgs, ExistingMachineState]           = ExistingMachine{}
+	_ infer.CustomRead[ExistingMachineArgs, ExistingMachineState]           = ExistingMachine{}
+	_ infer.CustomDelete[ExistingMachineState]                              = ExistingMachine{}
+	_ infer.ExplicitDependencies[ExistingMachineArgs, ExistingMachineState] = ExistingMachine{}
 )
 
 var (
@@ -62,16 +69,24 @@ var (
 func (a Access) meet(ctx context.Context, in ExistingMachineArgs, hostKey, meeting string, waits contact.Waits) (ExistingMachineState, error) {
 	out := ExistingMachineState{Node: in.Node, Role: in.Role, Address: in.Address, Port: in.Port, Keep: in.Keep, Given: in.HostKey, Meeting: meeting, Met: true}
 	host := contact.Host{Address: in.Address, Port: in.Port, User: a.User, PrivateKey: a.PrivateKey, HostKey: hostKey}
-	said, err := contact.Run(ctx, host, a.Jump, render.Command(a.User, render.Deadline(topology.Meet)), render.MeetScript(a.Cluster, in.Node, meeting), waits)
+	script := render.MeetScript(a.Cluster, in.Node, meeting)
+	if in.Adopt != nil {
+		script = render.AdoptScript(a.Cluster, in.Node, in.Role, meeting)
+	}
+	said, err := contact.Run(ctx, host, a.Jump, render.Command(a.User, render.Deadline(topology.Meet)), script, waits)
 	if err != nil {
 		return out, explained(in.Node, topology.Meet, err)
 	}
+	said, brought, _ := strings.Cut(said, "\n")
 	fields := strings.Fields(said)
 	if len(fields) != 4 {
 		return out, fmt.Errorf("%s: meet: it does not say who it is, but %q", in.Node, said)
 	}
 	out.MachineID, out.Architecture, out.HostKey = fields[0], fields[1], fields[2]+" "+fields[3]
-	return out, nil
+	if in.Adopt != nil {
+		out.CAHash, out.RecoveryBundle, err = in.Adopt.take(a.Cluster, in, brought)
+	}
+	return out, err
 }
 
 // Create meets it.
@@ -107,7 +122,9 @@ func (e ExistingMachine) Update(ctx context.Context, req infer.UpdateRequest[Exi
 	if key == "" && in.Address == was.Address {
 		key = was.HostKey
 	}
+	in.Adopt = nil // what it has brought stays what it was
 	resp.Output, err = access.meet(ctx, in, key, was.Meeting, meetWaits)
+	resp.Output.CAHash, resp.Output.RecoveryBundle = was.CAHash, was.RecoveryBundle
 	return resp, err
 }
 
@@ -145,6 +162,7 @@ func (e ExistingMachine) Read(ctx context.Context, req infer.ReadRequest[Existin
 	}
 	if err == nil {
 		found.Meeting, found.Met = was.Meeting, was.Met && found.MachineID == was.MachineID
+		found.CAHash, found.RecoveryBundle = was.CAHash, was.RecoveryBundle
 		resp.State = found
 	}
 	return resp, nil
@@ -164,4 +182,10 @@ func (e ExistingMachine) Delete(ctx context.Context, req infer.DeleteRequest[Exi
 		err = nil
 	}
 	return infer.DeleteResponse{}, err
+}
+
+// WireDependencies keeps secret what is.
+func (ExistingMachine) WireDependencies(f infer.FieldSelector, _ *ExistingMachineArgs, state *ExistingMachineState) {
+	f.OutputField(&state.RecoveryBundle).AlwaysSecret()
+	f.OutputField(&state.CAHash).NeverSecret()
 }

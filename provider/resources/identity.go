@@ -57,6 +57,9 @@ func (ClusterIdentity) Check(ctx context.Context, req infer.CheckRequest) (infer
 			failures = append(failures, p.CheckFailure{Reason: fmt.Sprintf("k3s.%s: %s", key, reason)})
 		}
 	}
+	if args.RecoveryBundle != nil && *args.RecoveryBundle == "" {
+		args.RecoveryBundle = nil // of a machine that brings none
+	}
 	if args.RecoveryBundle != nil {
 		if reason := BundleProblem(*args.RecoveryBundle, args.ClusterName); reason != "" {
 			failures = append(failures, p.CheckFailure{Reason: "k3s.recoveryBundle: " + reason})
@@ -88,7 +91,7 @@ func (ClusterIdentity) Check(ctx context.Context, req infer.CheckRequest) (infer
 		}
 	}
 	// Taken out, a bundle has done its work. Another one would be another cluster's.
-	if before, now := req.OldInputs.Get("recoveryBundle"), req.NewInputs.Get("recoveryBundle"); now.IsString() && !before.WithSecret(false).Equals(now.WithSecret(false)) {
+	if before, now := req.OldInputs.Get("recoveryBundle"), req.NewInputs.Get("recoveryBundle"); now.IsString() && now.AsString() != "" && !before.WithSecret(false).Equals(now.WithSecret(false)) {
 		failures = append(failures, p.CheckFailure{Reason: "k3s.recoveryBundle: this stack's cluster has an identity already; leave the bundle out, or give it to a new stack"})
 	}
 	return infer.CheckResponse[ClusterIdentityArgs]{Inputs: args, Failures: failures}, nil

@@ -26,6 +26,7 @@ type ClusterStartArgs struct {
 	VM        string `pulumi:"vm"`
 	Address   string `pulumi:"address"`
 	Adopted   bool   `pulumi:"adopted"`
+	Adopt     bool   `pulumi:"adopt,optional"` // the machine itself brings the cluster
 }
 
 // ClusterStartState is the right that was given.
@@ -42,14 +43,15 @@ var (
 // stepWaits fit a machine that has been met before.
 var stepWaits = contact.Waits{Answer: 2 * time.Minute, Login: 30 * time.Second, Script: 5 * time.Minute, Dial: 10 * time.Second, Pause: time.Second}
 
-// Create gives the right to the machine. An adopted cluster lives already: nobody may start it, unless that is what is asked for.
+// Create gives the right to the machine. An adopted cluster lives already: nobody may start it, unless that is what is asked for, or it is one
+// server's with its data in SQLite.
 func (s ClusterStart) Create(ctx context.Context, req infer.CreateRequest[ClusterStartArgs]) (infer.CreateResponse[ClusterStartState], error) {
 	in := req.Inputs
 	resp := infer.CreateResponse[ClusterStartState]{ID: "start", Output: ClusterStartState{StartOver: in.StartOver, Node: in.Node}}
 	if req.DryRun {
 		return resp, nil
 	}
-	if in.Adopted && in.StartOver == "" {
+	if in.Adopted && !in.Adopt && in.StartOver == "" {
 		resp.Output.Node = ""
 		return resp, nil
 	}
@@ -60,7 +62,7 @@ func (s ClusterStart) Create(ctx context.Context, req infer.CreateRequest[Cluste
 	random := make([]byte, 8)
 	_, _ = rand.Read(random) // crypto/rand never fails
 	script := render.StartScript(render.StartInput{
-		Node: in.Node, VM: in.VM, Cluster: access.Cluster, VIP: access.VIP, APIPort: access.APIPort, StartOver: in.StartOver, Right: hex.EncodeToString(random),
+		Node: in.Node, VM: in.VM, Cluster: access.Cluster, VIP: access.VIP, APIPort: access.APIPort, StartOver: in.StartOver, Adopt: in.Adopt, Right: hex.EncodeToString(random),
 		Others: slices.DeleteFunc(slices.Clone(access.Others), func(a string) bool { return a == in.Address }),
 		CA:     access.Bundle.Authorities.Server.Certificate, Authorities: access.Bundle.Authorities.Files(),
 	})

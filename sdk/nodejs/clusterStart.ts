@@ -70,6 +70,7 @@ export class ClusterStart extends pulumi.CustomResource {
                 throw new Error("Missing required property 'vm'");
             }
             resourceInputs["address"] = args?.address;
+            resourceInputs["adopt"] = args?.adopt;
             resourceInputs["adopted"] = args?.adopted;
             resourceInputs["node"] = args?.node;
             resourceInputs["startOver"] = args?.startOver;
@@ -93,6 +94,12 @@ export interface ClusterStartArgs {
      * Change: none; what was done stays done.
      */
     address: pulumi.Input<string>;
+    /**
+     * Whether the machine brings the cluster: with its data in SQLite it gets the right to make one of them, with those in etcd it goes on.
+     *
+     * Change: none; what was done stays done.
+     */
+    adopt?: pulumi.Input<boolean | undefined>;
     /**
      * Whether the cluster's identity came with a recovery bundle: then nobody may start it, unless `startOver` says so.
      *

@@ -2,10 +2,13 @@
 // *** Do not edit by hand unless you're certain you know what you are doing! ***
 
 import * as pulumi from "@pulumi/pulumi";
+import * as inputs from "./types/input";
+import * as outputs from "./types/output";
+import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * A machine that is there, as it was met: its id and its host key. A K3sHaCluster makes its own for groups with `machines: existing`; it is not meant for programs. When it goes, k3s' own script uninstalls k3s from the machine, unless it is to be kept.
+ * A machine that is there, as it was met: its id and its host key. A K3sHaCluster makes its own for groups with `machines: existing`, and slots with `adopt`; it is not meant for programs. When it goes, k3s' own script uninstalls k3s from the machine, unless it is to be kept.
  */
 export class ExistingMachine extends pulumi.CustomResource {
     /**
@@ -43,6 +46,10 @@ export class ExistingMachine extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly architecture: pulumi.Output<string>;
     /**
+     * Of a machine that brought its k3s: the hash of its cluster's CA, as in full tokens.
+     */
+    declare public /*out*/ readonly caHash: pulumi.Output<string | undefined>;
+    /**
      * The host key that was given; none if it was taken as it was shown.
      */
     declare public /*out*/ readonly givenHostKey: pulumi.Output<string | undefined>;
@@ -75,6 +82,10 @@ export class ExistingMachine extends pulumi.CustomResource {
      */
     declare public readonly port: pulumi.Output<number>;
     /**
+     * Of a server that brought its k3s: its cluster's identity as a whole, its tokens and CAs with their keys.
+     */
+    declare public /*out*/ readonly recoveryBundle: pulumi.Output<string | undefined>;
+    /**
      * What it is for.
      */
     declare public readonly role: pulumi.Output<string>;
@@ -103,19 +114,23 @@ export class ExistingMachine extends pulumi.CustomResource {
                 throw new Error("Missing required property 'role'");
             }
             resourceInputs["address"] = args?.address;
+            resourceInputs["adopt"] = args?.adopt;
             resourceInputs["hostKey"] = args?.hostKey;
             resourceInputs["keep"] = args?.keep;
             resourceInputs["node"] = args?.node;
             resourceInputs["port"] = args?.port;
             resourceInputs["role"] = args?.role;
             resourceInputs["architecture"] = undefined /*out*/;
+            resourceInputs["caHash"] = undefined /*out*/;
             resourceInputs["givenHostKey"] = undefined /*out*/;
             resourceInputs["machineId"] = undefined /*out*/;
             resourceInputs["meeting"] = undefined /*out*/;
             resourceInputs["met"] = undefined /*out*/;
+            resourceInputs["recoveryBundle"] = undefined /*out*/;
         } else {
             resourceInputs["address"] = undefined /*out*/;
             resourceInputs["architecture"] = undefined /*out*/;
+            resourceInputs["caHash"] = undefined /*out*/;
             resourceInputs["givenHostKey"] = undefined /*out*/;
             resourceInputs["hostKey"] = undefined /*out*/;
             resourceInputs["keep"] = undefined /*out*/;
@@ -124,9 +139,12 @@ export class ExistingMachine extends pulumi.CustomResource {
             resourceInputs["met"] = undefined /*out*/;
             resourceInputs["node"] = undefined /*out*/;
             resourceInputs["port"] = undefined /*out*/;
+            resourceInputs["recoveryBundle"] = undefined /*out*/;
             resourceInputs["role"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
+        const secretOpts = { additionalSecretOutputs: ["recoveryBundle"] };
+        opts = pulumi.mergeOptions(opts, secretOpts);
         super(ExistingMachine.__pulumiType, name, resourceInputs, opts);
     }
 }
@@ -141,6 +159,12 @@ export interface ExistingMachineArgs {
      * Change: it is met there.
      */
     address: pulumi.Input<string>;
+    /**
+     * What the k3s that it brings is to become. Default: it brings none.
+     *
+     * Change: counts for the first meeting alone.
+     */
+    adopt?: pulumi.Input<inputs.AdoptionArgs | undefined>;
     /**
      * Its host key. Default: the one that it shows first.
      *

@@ -85,6 +85,15 @@ func (a Authorities) Files() map[string]string {
 	return files
 }
 
+// Take takes over those that there are, by their files below server/tls.
+func (a *Authorities) Take(files map[string]string) {
+	for _, ca := range a.list() {
+		if certificate := files[ca.file+".crt"]; certificate != "" {
+			*ca.pair = Pair{Certificate: certificate, Key: files[ca.file+".key"]}
+		}
+	}
+}
+
 // Check says what is wrong with CAs that came from elsewhere. Its errors never quote a key.
 func (a Authorities) Check() error {
 	seen := map[string]string{}

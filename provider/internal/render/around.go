@@ -16,7 +16,7 @@ import (
 const registriesDir = "/etc/rancher/k3s/k3sha-registries"
 
 // hidden stands for what no preview shows.
-const hidden = "(not shown)"
+const hidden = topology.HiddenOption
 
 // Registries renders registries.yaml, and the files that it names. Without leaves it says that there are some.
 func Registries(s topology.Spec, leaves map[string]string) (string, map[string]string) {

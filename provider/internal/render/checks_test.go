@@ -19,7 +19,7 @@ import (
 func TestShellcheckOnWholeScripts(t *testing.T) {
 	t.Parallel()
 	scripts := own()
-	for front, p := range map[string]topology.Plan{"": cluster(nil), " external": cluster(external)} {
+	for front, p := range map[string]topology.Plan{"": cluster(nil), " external": cluster(external), " bringing": cluster(bringing)} {
 		for _, step := range p.Steps {
 			kind := string(step.Verb) + " " + string(step.Node.Role) + front
 			if scripted(step) && scripts[kind] == "" {
@@ -38,7 +38,7 @@ func TestShellcheckOnWholeScripts(t *testing.T) {
 			t.Errorf("%s: %v\n%s", kind, err, out)
 		}
 	}
-	for _, name := range []string{"files/lb-check", "files/lb-servers", "files/loader.sh"} {
+	for _, name := range []string{"files/lb-check", "files/lb-servers", "files/loader.sh", "files/way-back.sh"} {
 		if out, err := exec.Command("shellcheck", "-s", "sh", name).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}

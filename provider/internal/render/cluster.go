@@ -19,6 +19,7 @@ type StartInput struct {
 	VIP         string
 	APIPort     int
 	StartOver   string            // the mark of the cluster that is to be started
+	Adopt       bool              // the machine brings the cluster
 	Right       string            // made up, so that a right that was used up is told from another
 	Others      []string          // addresses of the cluster's other servers
 	CA          string            // of the API's serving certificates
@@ -34,6 +35,7 @@ func StartScript(in StartInput) string {
 		}
 	}
 	return compose([]string{"lib.sh", "start-cluster.sh"}, []variable{
+		{"ADOPT", yes(in.Adopt)},
 		{"NODE", in.Node},
 		{"STEP", string(topology.Start)},
 		{"VM", in.VM},

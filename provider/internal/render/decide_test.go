@@ -126,7 +126,7 @@ func (m machine) run(script string) (stdout, stderr string, failed bool) {
 	d := m.dir
 	script = strings.NewReplacer(
 		"export LC_ALL=C PATH=", "export LC_ALL=C PATH="+d+"/bin:", "/usr/local/bin", d+"/bin", "/var/lib/k3sha", d+"/k3sha", "/var/lib/rancher/k3s", d+"/rancher",
-		"/etc/rancher/k3s", d+"/etc/rancher", "/etc/systemd/system", d+"/unit", "/etc/machine-id", d+"/etc/machine-id", "/run/k3sha", d+"/run/k3sha",
+		"/etc/rancher/k3s", d+"/etc/rancher", "/etc/systemd/system", d+"/unit", "/etc/machine-id", d+"/etc/machine-id", "/run/k3sha", d+"/run/k3sha", "/usr/local/lib/k3sha", d+"/lib", "/var/backups", d+"/backups",
 		"VIP_WAIT='120'", "VIP_WAIT='1'", "READY_WAIT='400'", "READY_WAIT='5'", "wait_until 120 others_vote", "wait_until 0 others_vote",
 	).Replace(script)
 	cmd := exec.Command("sh")

@@ -14,6 +14,10 @@ type entry struct{ Key, JSON string }
 // ServerConfig renders a server's config.yaml, apart from what says whether it initialises or joins.
 // What k3s compares between servers comes from the spec alone, so it is the same on all of them.
 func ServerConfig(s topology.Spec, n topology.Node, leaves map[string]string) string {
+	return configFile(s, serverConfig(s, n, leaves))
+}
+
+func serverConfig(s topology.Spec, n topology.Node, leaves map[string]string) map[string]any {
 	c := nodeConfig(s, n, resolved(s.K3s.ServerConfig, leaves))
 	c["advertise-address"] = n.IP
 	c["agent-token-file"] = "/etc/rancher/k3s/agent-token"
@@ -30,7 +34,7 @@ func ServerConfig(s topology.Spec, n topology.Node, leaves map[string]string) st
 		}, taken(c, "etcd-arg")...)
 	}
 	backupConfig(s.Backup, c)
-	return configFile(s, c)
+	return c
 }
 
 // resolved is a configuration with the values of its leaves; without them it says that there are some.
@@ -106,9 +110,13 @@ func jsonText(text string) string {
 
 // WorkerConfig renders a worker's config.yaml. It names the VIP and the worker itself, no server.
 func WorkerConfig(s topology.Spec, n topology.Node, leaves map[string]string) string {
+	return configFile(s, workerConfig(s, n, leaves))
+}
+
+func workerConfig(s topology.Spec, n topology.Node, leaves map[string]string) map[string]any {
 	c := nodeConfig(s, n, resolved(s.K3s.WorkerConfig, leaves))
 	c["server"] = Endpoint(s)
-	return configFile(s, c)
+	return c
 }
 
 // JoinConfig renders the drop-in by which a server finds the cluster at every start.

@@ -53,6 +53,14 @@ func external(s *topology.Spec) {
 	s.Network.VIP, s.LoadBalancers = "", topology.LoadBalancers{External: &topology.External{Endpoint: "api.example.org"}}
 }
 
+// bringing has a first server and a worker that bring their k3s.
+func bringing(s *topology.Spec) {
+	s.Servers.Nodes = map[string]topology.Override{"1": {Adopt: true, Name: "homelab", IP: "192.168.1.50"}}
+	w := s.Workers["worker"]
+	w.Nodes = map[string]topology.Override{"1": {Adopt: true}}
+	s.Workers["worker"] = w
+}
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name+".golden")
@@ -188,6 +196,7 @@ func own() map[string]string {
 		"reached": render.ReachedScript("k3s-server-01"), "arrive": render.ArriveScript("k3s-lb-01", "192.168.1.220", 6443),
 		"start": render.StartScript(render.StartInput{Node: "k3s-server-01", Cluster: "k3s", Authorities: map[string]string{"server-ca.crt": "CA"}}),
 		"meet":  render.MeetScript("k3s", "k3s-lb-01", "ab"), "leave machine": render.LeaveScript("k3s-lb-01", "load-balancer", "0123", "ab", true),
+		"adopt server": render.AdoptScript("k3s", "homelab", "server", "ab"), "adopt worker": render.AdoptScript("k3s", "oldworker", "worker", "ab"),
 		"make template": render.MakeTemplateScript(render.TemplateInput{Node: "pve1"}), "find template": render.FindTemplateScript(render.TemplateInput{}), "remove template": render.RemoveTemplateScript(render.TemplateInput{}),
 	}
 }
@@ -257,12 +266,13 @@ func TestStepsAndToolkitAreTheWholeScript(t *testing.T) {
 	used := map[string]bool{}
 	own := cluster(func(s *topology.Spec) { s.Name = "prod" })
 	outside := cluster(func(s *topology.Spec) { external(s); s.Name = "prod" })
+	brings := cluster(func(s *topology.Spec) { bringing(s); s.Name = "prod" })
 	type sending struct {
 		p    topology.Plan
 		step topology.Step
 	}
 	var all []sending
-	for _, p := range []topology.Plan{own, outside} {
+	for _, p := range []topology.Plan{own, outside, brings} {
 		for _, step := range p.Steps {
 			if scripted(step) {
 				all = append(all, sending{p, step})
@@ -295,7 +305,7 @@ func TestStepsAndToolkitAreTheWholeScript(t *testing.T) {
 			used[name] = true
 			return string(text)
 		})
-		for _, program := range regexp.MustCompile(`(?m)^[A-Z_]+='/usr/local/lib/k3sha/steps/((?:lb|vrrp)-[a-z]+-[0-9a-f]{12})'$`).FindAllStringSubmatch(sent, -1) {
+		for _, program := range regexp.MustCompile(`(?m)^[A-Z_]+='/usr/local/lib/k3sha/steps/((?:lb|vrrp|way)-[a-z]+-[0-9a-f]{12}(?:\.sh)?)'$`).FindAllStringSubmatch(sent, -1) {
 			used[program[1]] = true
 		}
 		if whole != render.Script(p, step, secrets) {

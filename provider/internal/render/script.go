@@ -154,14 +154,14 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"LB_CHECK", toolPath("lb-check")}, variable{"VRRP_LISTEN", toolPath("vrrp-listen")},
 			variable{"VIPS", vips(s)}, variable{"LB_ADDRESSES", addresses(p)}), statsVars(s, secrets)...)
 	case topology.Server:
-		return []string{"lib.sh", "lib-k3s.sh", "lib-etcd.sh", "converge-server.sh"}, append(slices.Concat(vars, k3s, aroundVars(s, secrets.Leaves), manifestVars(s, secrets), s3Vars(s, secrets)),
+		return slices.Concat([]string{"lib.sh", "lib-k3s.sh", "lib-etcd.sh"}, adoptParts(n), []string{"converge-server.sh"}), append(slices.Concat(vars, adoptVars(n), k3s, aroundVars(s, secrets.Leaves), manifestVars(s, secrets), s3Vars(s, secrets)),
 			variable{"VIP_WAIT", "120"}, variable{"VM", s.Name + "-" + topology.StepName(n.Origin(), n.Name)}, variable{"START", s.Servers.StartOver},
 			variable{"TOKEN", secrets.Token}, variable{"AGENT_TOKEN", secrets.AgentToken},
 			variable{"CA", secrets.CA}, variable{"CA_HASH", secrets.CAHash},
 			variable{"JOIN", JoinConfig(s)}, variable{"CONFIG", ServerConfig(s, n, secrets.Leaves)}, variable{"K3S_UNIT", file("k3s-unit.conf")})
 	case topology.Worker:
 	}
-	return []string{"lib.sh", "lib-k3s.sh", "lib-worker.sh", "converge-worker.sh"}, slices.Concat(vars, k3s, aroundVars(s, secrets.Leaves), workerVars(s, n, secrets))
+	return slices.Concat([]string{"lib.sh", "lib-k3s.sh"}, adoptParts(n), []string{"lib-worker.sh", "converge-worker.sh"}), slices.Concat(vars, adoptVars(n), k3s, aroundVars(s, secrets.Leaves), workerVars(s, n, secrets))
 }
 
 // unitOf is k3s' systemd unit on a node.

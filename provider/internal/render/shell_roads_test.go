@@ -28,8 +28,9 @@ func TestMeetMachine(t *testing.T) {
 		"the same, once more":  {"k3s k3s-server-01 ab\n", "server/db", "cd", met, "", "k3s k3s-server-01 cd"},
 		"of another cluster":   {"prod k3s-server-01 ab\n", "", "cd", "", "this machine is k3s-server-01 of cluster prod; give another address, or take it out there first", "prod k3s-server-01 ab\n"},
 		"of another slot":      {"k3s k3s-worker-01 ab\n", "", "cd", "", "this machine is k3s-worker-01 of cluster k3s; give another address, or take it out there first", "k3s k3s-worker-01 ab\n"},
-		"somebody else's k3s":  {"", "server/db", "ab", "", "k3s lives on this machine, and was not put there by this package (DIR/rancher/server/db); uninstall it there first (k3s-uninstall.sh or k3s-agent-uninstall.sh), if nothing is lost with it", ""},
-		"somebody's agent":     {"", "agent/kubelet.kubeconfig", "ab", "", "k3s lives on this machine, and was not put there by this package (DIR/rancher/agent/kubelet.kubeconfig); uninstall it there first (k3s-uninstall.sh or k3s-agent-uninstall.sh), if nothing is lost with it", ""},
+		"somebody else's k3s":  {"", "server/db", "ab", "", "k3s lives on this machine, and was not put there by this package (DIR/rancher/server/db); uninstall it there first (k3s-uninstall.sh or k3s-agent-uninstall.sh), if nothing is lost with it; or adopt it (adopt)", ""},
+		"somebody's agent":     {"", "agent/kubelet.kubeconfig", "ab", "", "k3s lives on this machine, and was not put there by this package (DIR/rancher/agent/kubelet.kubeconfig); uninstall it there first (k3s-uninstall.sh or k3s-agent-uninstall.sh), if nothing is lost with it; or adopt it (adopt)", ""},
+		"left alone":           {"prod k3s-server-01 ab\n", "adopting", "ef", met, "", "k3s k3s-server-01 ef"},
 		"a look":               {"", "server/db", "", met, "", ""},
 		"a look at another's":  {"prod k3s-server-01 ab\n", "", "", met, "", "prod k3s-server-01 ab\n"},
 		"no key of that kind":  {"", "", "ab", "", "it has no ed25519 host key; make one: ssh-keygen -A, then restart its SSH server", ""},
@@ -48,7 +49,11 @@ func TestMeetMachine(t *testing.T) {
 			if c.marked != "" {
 				write(t, dir+"/k3sha/member", c.marked)
 			}
-			if c.has != "" {
+			switch c.has {
+			case "":
+			case "adopting":
+				write(t, dir+"/k3sha/adopting", "ab")
+			default:
 				write(t, dir+"/rancher/"+c.has, "")
 			}
 			machine := "x86_64"
@@ -61,8 +66,8 @@ func TestMeetMachine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			body := strings.NewReplacer("/var/lib/k3sha", dir+"/k3sha", "/var/lib/rancher/k3s", dir+"/rancher", "/etc/machine-id", dir+"/id", "/etc/ssh/ssh_host_ed25519_key.pub", dir+"/key.pub", "/run/systemd/system", dir+"/run").Replace(string(text))
-			out, stderr, _ := shell(t, dir, "CLUSTER=k3s MEETING="+c.meeting, []string{"lib.sh"}, body)
+			body := strings.NewReplacer("/var/lib/k3sha", dir+"/k3sha", "/var/lib/rancher/k3s", dir+"/rancher", "/etc/machine-id", dir+"/id", "/etc/ssh/ssh_host_ed25519_key.pub", dir+"/key.pub", "/var/backups", dir+"/backups", "/run/systemd/system", dir+"/run").Replace(string(text))
+			out, stderr, _ := shell(t, dir, "CLUSTER=k3s ADOPT= MEETING="+c.meeting, []string{"lib.sh"}, body)
 			failure := strings.ReplaceAll(strings.ReplaceAll(strings.TrimPrefix(stderr, "k3s-server-01: converge: "), dir+"/id", "/etc/machine-id"), dir, "DIR")
 			if out != c.out || failure != c.failure {
 				t.Errorf("%q, %q, want %q, %q", out, failure, c.out, c.failure)

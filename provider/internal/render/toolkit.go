@@ -19,7 +19,7 @@ var inline = map[string]bool{
 	"loader.sh": true, "contact-node.sh": true, "start-cluster.sh": true, "admit-node.sh": true, "state-node.sh": true, "steer-loadbalancer.sh": true,
 	"reached-node.sh": true, "yield-server.sh": true, "arrive-loadbalancer.sh": true, "lib-s3.sh": true,
 	"take-snapshot.sh": true, "list-snapshots.sh": true, "restore-server.sh": true,
-	"lib-template.sh": true, "make-template.sh": true, "find-template.sh": true, "remove-template.sh": true, "meet-machine.sh": true, "leave-machine.sh": true,
+	"lib-template.sh": true, "make-template.sh": true, "find-template.sh": true, "remove-template.sh": true, "lib-found.sh": true, "meet-machine.sh": true, "leave-machine.sh": true,
 }
 
 // programs are what load balancers run themselves; steps put them in place.
@@ -67,12 +67,8 @@ type ContactInput struct {
 
 // ContactScript meets a node, and brings it the toolkit, its authorized keys and its host key.
 func ContactScript(in ContactInput) string {
-	existing := ""
-	if in.Existing {
-		existing = "yes"
-	}
 	return compose([]string{"lib.sh", "contact-node.sh"}, []variable{
-		{"EXISTING", existing},
+		{"EXISTING", yes(in.Existing)},
 		{"NODE", in.Node},
 		{"STEP", string(topology.Contact)},
 		{"NODE_IP", in.IP},

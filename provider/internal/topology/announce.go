@@ -16,6 +16,7 @@ type Change struct {
 	Reloads       []string // load balancers that take another configuration over as they run
 	Uninstalls    []string // of those that leave, machines that were there before, and stay
 	Restores      string   // the snapshot that the cluster goes back to
+	Adopts        []string // machines that bring their k3s, and have not been met yet
 }
 
 // Compare says what becomes of machines. What load balancers take over as they run is not in it.
@@ -59,6 +60,7 @@ func (p Plan) Announce(c Change) string {
 	if c.Restores != "" {
 		parts = append(parts, "goes back to the snapshot "+c.Restores+", for which k3s stops on all servers")
 	}
+	say("takes over %s with their k3s, which restarts there; data in SQLite move to etcd, and the API is away meanwhile", c.Adopts, short)
 	say("takes %s away", c.Leaves, short)
 	say("uninstalls k3s, or what balances, on %s, which stay", c.Uninstalls, short)
 	say("adds %s", c.Joins, p.grouped(" and ", false))
@@ -123,7 +125,10 @@ func short(names []string) string {
 			break
 		}
 		at := strings.LastIndex(name, "-")
-		if group := name[:at]; group != former {
+		if at < 0 { // a machine that is there has a name of its own
+			at = 0
+		}
+		if group := name[:at]; group != former || group == "" {
 			former = group
 			out = append(out, name)
 		} else {

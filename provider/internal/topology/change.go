@@ -63,6 +63,16 @@ func CheckChange(before, now map[string]Machine) []Problem {
 			add(slot+"disk", "the disk of %s has %d GiB and cannot shrink to %d; give at least %d", name, old.Disk, m.Disk, old.Disk)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if _, existed := before[name]; existed {
+			continue
+		}
+		for other, old := range before {
+			if _, stays := now[other]; !stays && old.VMID == 0 && old.IP == now[name].IP {
+				add(fmt.Sprintf("%s.nodes.%d.ip", now[name].Path, now[name].Slot), "%s would have %s, which %s has, a machine that is there and leaves in this update; give it another one", name, old.IP, other)
+			}
+		}
+	}
 	if only := onlyServer(before); only != "" && now[only].Generation > before[only].Generation {
 		add(now[only].Path+".generation", "%s is the only server, and the cluster is on it: make it three first (servers.count: 3), then make it anew", only)
 	}

@@ -46,12 +46,13 @@ func (s Spec) Nodes() []Node {
 			n.VMID = vmID(g.FirstVMID, slot, n.Name)
 			n.MAC = macAddress(n.Name)
 			o := g.Nodes[strconv.Itoa(slot)]
+			replace(&n.Name, o.Name)
 			n.override(o)
 			n.Hardware = o.over(g.over(s.Proxmox.hardware()))
 			n.Startup = n.Startup.inOrder(role)
 			n.SSHPort, n.HostKey = s.SSH.Port, o.HostKey
 			replace(&n.SSHPort, o.SSHPort)
-			if g.Existing {
+			if n.Adopt = o.Adopt; g.existing(o) {
 				n.exists(g)
 			}
 			nodes = append(nodes, n)
@@ -66,11 +67,15 @@ func (s Spec) Nodes() []Node {
 	return nodes
 }
 
+// existing says whether a slot is a machine that is there: one that brings its k3s is, whatever the others of its group are.
+func (g Group) existing(o Override) bool { return g.Existing || o.Adopt }
+
 // exists takes from a node what only a VM of the program has.
 func (n *Node) exists(g Group) {
 	n.Existing, n.Keep = true, g.Keep
 	n.VMID, n.MAC, n.ProxmoxNode = 0, "", ""
 	n.Cores, n.Memory, n.Disk, n.Generation, n.DataDisks = 0, 0, 0, 0, nil
+	n.Agent = new(bool)
 }
 
 func (n *Node) override(o Override) {

@@ -51,21 +51,27 @@ func (v *validator) machines() {
 			for _, field := range g.VMOnly {
 				v.add(path+"."+field, "is for VMs, and the machines of %s are there; take it out", path)
 			}
-		case g.Keep:
+		case g.Keep && !g.adopts():
 			v.add(path+".keep", "is for machines that are there; a VM goes with all that is on it, take it out")
 		}
 		for _, slot := range sortedKeys(g.Nodes) {
 			at, o := path+".nodes."+slot, g.Nodes[slot]
-			if g.Existing {
+			if path == "loadBalancers" && o.Adopt {
+				v.add(at+".adopt", "is for a machine that runs k3s, a server's or a worker's slot; a load balancer that is there is taken as it is (machines: %s)", ExistingMachines)
+			}
+			if g.existing(o) {
 				for _, field := range o.VMOnly {
-					v.add(at+"."+field, "is for VMs, and the machines of %s are there; take it out", path)
+					v.add(at+"."+field, "is for VMs, and the machine of this slot is there; take it out")
+				}
+				if o.Name != "" && (len(o.Name) > maxHostName || !nodeName(o.Name)) {
+					v.add(at+".name", "%q cannot be the name of a node; give the one that kubectl get nodes shows, at most %d lower-case letters, digits, hyphens and dots", o.Name, maxHostName)
 				}
 				if o.SSHPort != 0 {
 					v.port(at+".sshPort", o.SSHPort)
 				}
 				continue
 			}
-			for field, given := range map[string]bool{"sshPort": o.SSHPort != 0, "hostKey": o.HostKey != ""} {
+			for field, given := range map[string]bool{"sshPort": o.SSHPort != 0, "hostKey": o.HostKey != "", "name": o.Name != ""} {
 				if given {
 					v.add(fmt.Sprintf("%s.%s", at, field), "is for machines that are there; VMs are given theirs, take it out")
 				}

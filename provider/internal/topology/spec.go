@@ -118,6 +118,8 @@ type Override struct {
 	Memory      int
 	Disk        int
 	Generation  int
+	Name        string   // of a machine that is there; "": as a VM would be called
+	Adopt       bool     // the machine is there, and brings its k3s
 	SSHPort     int      // of a machine that is there; 0: ssh.port
 	HostKey     string   // of a machine that is there; "": the one that it shows first
 	VMOnly      []string // as of a group
@@ -258,5 +260,6 @@ type Node struct {
 	SSHPort     int
 	HostKey     string
 	Keep        bool
+	Adopt       bool // it brings its k3s
 	Hardware
 }

@@ -43,6 +43,9 @@ func (v *validator) hardware() {
 		v.dataDisks(path, g.DataDisks)
 		for _, slot := range sortedKeys(g.Nodes) {
 			o := g.Nodes[slot]
+			if o.Adopt {
+				continue // likewise
+			}
 			memory := g.Memory
 			replace(&memory, o.Memory)
 			v.hardwareOf(path+".nodes."+slot, o.Hardware, memory)

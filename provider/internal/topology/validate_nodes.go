@@ -35,11 +35,15 @@ func (v *validator) nodes() {
 		override := v.spec.group(n).Nodes[strconv.Itoa(n.Slot)]
 		own := func(field string) string { return fmt.Sprintf("%s.nodes.%d.%s", n.Path, n.Slot, field) }
 		if other, dup := names[n.Name]; dup {
-			v.add(n.Path, "its node %s has the name of a node of %s; rename the pool", n.Name, other)
+			if override.Name != "" {
+				v.add(own("name"), "%s is the name of a node of %s, too; every node needs its own", n.Name, other)
+			} else {
+				v.add(n.Path, "its node %s has the name of a node of %s; rename the pool", n.Name, other)
+			}
 			continue
 		}
 		names[n.Name] = n.Path
-		if len(n.Name) > maxHostName {
+		if len(n.Name) > maxHostName && override.Name == "" {
 			found.add(n.Path, "name", fmt.Sprintf("%s is longer than the %d characters of a host name", n.Name, maxHostName), "shorten clusterName or the pool's name")
 		}
 		if override.IP != "" {

@@ -81,6 +81,10 @@ type clusterStartArgs struct {
 	//
 	// Change: none; what was done stays done.
 	Address string `pulumi:"address"`
+	// Whether the machine brings the cluster: with its data in SQLite it gets the right to make one of them, with those in etcd it goes on.
+	//
+	// Change: none; what was done stays done.
+	Adopt *bool `pulumi:"adopt"`
 	// Whether the cluster's identity came with a recovery bundle: then nobody may start it, unless `startOver` says so.
 	//
 	// Change: none; what was done stays done.
@@ -105,6 +109,10 @@ type ClusterStartArgs struct {
 	//
 	// Change: none; what was done stays done.
 	Address pulumi.StringInput
+	// Whether the machine brings the cluster: with its data in SQLite it gets the right to make one of them, with those in etcd it goes on.
+	//
+	// Change: none; what was done stays done.
+	Adopt pulumi.BoolPtrInput
 	// Whether the cluster's identity came with a recovery bundle: then nobody may start it, unless `startOver` says so.
 	//
 	// Change: none; what was done stays done.

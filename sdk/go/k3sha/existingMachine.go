@@ -12,7 +12,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// A machine that is there, as it was met: its id and its host key. A K3sHaCluster makes its own for groups with `machines: existing`; it is not meant for programs. When it goes, k3s' own script uninstalls k3s from the machine, unless it is to be kept.
+// A machine that is there, as it was met: its id and its host key. A K3sHaCluster makes its own for groups with `machines: existing`, and slots with `adopt`; it is not meant for programs. When it goes, k3s' own script uninstalls k3s from the machine, unless it is to be kept.
 type ExistingMachine struct {
 	pulumi.CustomResourceState
 
@@ -20,6 +20,8 @@ type ExistingMachine struct {
 	Address pulumi.StringOutput `pulumi:"address"`
 	// `amd64` or `arm64`.
 	Architecture pulumi.StringOutput `pulumi:"architecture"`
+	// Of a machine that brought its k3s: the hash of its cluster's CA, as in full tokens.
+	CaHash pulumi.StringPtrOutput `pulumi:"caHash"`
 	// The host key that was given; none if it was taken as it was shown.
 	GivenHostKey pulumi.StringPtrOutput `pulumi:"givenHostKey"`
 	// Its host key.
@@ -36,6 +38,8 @@ type ExistingMachine struct {
 	Node pulumi.StringOutput `pulumi:"node"`
 	// SSH port.
 	Port pulumi.IntOutput `pulumi:"port"`
+	// Of a server that brought its k3s: its cluster's identity as a whole, its tokens and CAs with their keys.
+	RecoveryBundle pulumi.StringPtrOutput `pulumi:"recoveryBundle"`
 	// What it is for.
 	Role pulumi.StringOutput `pulumi:"role"`
 }
@@ -59,6 +63,10 @@ func NewExistingMachine(ctx *pulumi.Context,
 	if args.Role == nil {
 		return nil, errors.New("invalid value for required argument 'Role'")
 	}
+	secrets := pulumi.AdditionalSecretOutputs([]string{
+		"recoveryBundle",
+	})
+	opts = append(opts, secrets)
 	opts = internal.PkgResourceDefaultOpts(opts)
 	var resource ExistingMachine
 	err := ctx.RegisterResource("k3sha:index:ExistingMachine", name, args, &resource, opts...)
@@ -96,6 +104,10 @@ type existingMachineArgs struct {
 	//
 	// Change: it is met there.
 	Address string `pulumi:"address"`
+	// What the k3s that it brings is to become. Default: it brings none.
+	//
+	// Change: counts for the first meeting alone.
+	Adopt *Adoption `pulumi:"adopt"`
 	// Its host key. Default: the one that it shows first.
 	//
 	// Change: it is met by that one.
@@ -120,6 +132,10 @@ type ExistingMachineArgs struct {
 	//
 	// Change: it is met there.
 	Address pulumi.StringInput
+	// What the k3s that it brings is to become. Default: it brings none.
+	//
+	// Change: counts for the first meeting alone.
+	Adopt AdoptionPtrInput
 	// Its host key. Default: the one that it shows first.
 	//
 	// Change: it is met by that one.
@@ -235,6 +251,11 @@ func (o ExistingMachineOutput) Architecture() pulumi.StringOutput {
 	return o.ApplyT(func(v *ExistingMachine) pulumi.StringOutput { return v.Architecture }).(pulumi.StringOutput)
 }
 
+// Of a machine that brought its k3s: the hash of its cluster's CA, as in full tokens.
+func (o ExistingMachineOutput) CaHash() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ExistingMachine) pulumi.StringPtrOutput { return v.CaHash }).(pulumi.StringPtrOutput)
+}
+
 // The host key that was given; none if it was taken as it was shown.
 func (o ExistingMachineOutput) GivenHostKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ExistingMachine) pulumi.StringPtrOutput { return v.GivenHostKey }).(pulumi.StringPtrOutput)
@@ -273,6 +294,11 @@ func (o ExistingMachineOutput) Node() pulumi.StringOutput {
 // SSH port.
 func (o ExistingMachineOutput) Port() pulumi.IntOutput {
 	return o.ApplyT(func(v *ExistingMachine) pulumi.IntOutput { return v.Port }).(pulumi.IntOutput)
+}
+
+// Of a server that brought its k3s: its cluster's identity as a whole, its tokens and CAs with their keys.
+func (o ExistingMachineOutput) RecoveryBundle() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ExistingMachine) pulumi.StringPtrOutput { return v.RecoveryBundle }).(pulumi.StringPtrOutput)
 }
 
 // What it is for.

@@ -13,6 +13,203 @@ import (
 
 var _ = internal.GetEnvOrDefault
 
+// What the k3s that a machine brings is to become.
+type Adoption struct {
+	// The k3s release that it is to run.
+	K3sVersion string `pulumi:"k3sVersion"`
+	// The options that its k3s is to be started with; what may be secret is hidden.
+	Options map[string][]string `pulumi:"options"`
+	// The input that holds its group.
+	Path string `pulumi:"path"`
+	// Its slot in its group.
+	Slot int `pulumi:"slot"`
+}
+
+// AdoptionInput is an input type that accepts AdoptionArgs and AdoptionOutput values.
+// You can construct a concrete instance of `AdoptionInput` via:
+//
+//	AdoptionArgs{...}
+type AdoptionInput interface {
+	pulumi.Input
+
+	ToAdoptionOutput() AdoptionOutput
+	ToAdoptionOutputWithContext(context.Context) AdoptionOutput
+}
+
+// What the k3s that a machine brings is to become.
+type AdoptionArgs struct {
+	// The k3s release that it is to run.
+	K3sVersion pulumi.StringInput `pulumi:"k3sVersion"`
+	// The options that its k3s is to be started with; what may be secret is hidden.
+	Options pulumi.StringArrayMapInput `pulumi:"options"`
+	// The input that holds its group.
+	Path pulumi.StringInput `pulumi:"path"`
+	// Its slot in its group.
+	Slot pulumi.IntInput `pulumi:"slot"`
+}
+
+func (AdoptionArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*Adoption)(nil)).Elem()
+}
+
+func (i AdoptionArgs) ToAdoptionOutput() AdoptionOutput {
+	return i.ToAdoptionOutputWithContext(context.Background())
+}
+
+func (i AdoptionArgs) ToAdoptionOutputWithContext(ctx context.Context) AdoptionOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(AdoptionOutput)
+}
+
+func (i AdoptionArgs) ToAdoptionPtrOutput() AdoptionPtrOutput {
+	return i.ToAdoptionPtrOutputWithContext(context.Background())
+}
+
+func (i AdoptionArgs) ToAdoptionPtrOutputWithContext(ctx context.Context) AdoptionPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(AdoptionOutput).ToAdoptionPtrOutputWithContext(ctx)
+}
+
+// AdoptionPtrInput is an input type that accepts AdoptionArgs, AdoptionPtr and AdoptionPtrOutput values.
+// You can construct a concrete instance of `AdoptionPtrInput` via:
+//
+//	        AdoptionArgs{...}
+//
+//	or:
+//
+//	        nil
+type AdoptionPtrInput interface {
+	pulumi.Input
+
+	ToAdoptionPtrOutput() AdoptionPtrOutput
+	ToAdoptionPtrOutputWithContext(context.Context) AdoptionPtrOutput
+}
+
+type adoptionPtrType AdoptionArgs
+
+func AdoptionPtr(v *AdoptionArgs) AdoptionPtrInput {
+	return (*adoptionPtrType)(v)
+}
+
+func (*adoptionPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**Adoption)(nil)).Elem()
+}
+
+func (i *adoptionPtrType) ToAdoptionPtrOutput() AdoptionPtrOutput {
+	return i.ToAdoptionPtrOutputWithContext(context.Background())
+}
+
+func (i *adoptionPtrType) ToAdoptionPtrOutputWithContext(ctx context.Context) AdoptionPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(AdoptionPtrOutput)
+}
+
+// What the k3s that a machine brings is to become.
+type AdoptionOutput struct{ *pulumi.OutputState }
+
+func (AdoptionOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*Adoption)(nil)).Elem()
+}
+
+func (o AdoptionOutput) ToAdoptionOutput() AdoptionOutput {
+	return o
+}
+
+func (o AdoptionOutput) ToAdoptionOutputWithContext(ctx context.Context) AdoptionOutput {
+	return o
+}
+
+func (o AdoptionOutput) ToAdoptionPtrOutput() AdoptionPtrOutput {
+	return o.ToAdoptionPtrOutputWithContext(context.Background())
+}
+
+func (o AdoptionOutput) ToAdoptionPtrOutputWithContext(ctx context.Context) AdoptionPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v Adoption) *Adoption {
+		return &v
+	}).(AdoptionPtrOutput)
+}
+
+// The k3s release that it is to run.
+func (o AdoptionOutput) K3sVersion() pulumi.StringOutput {
+	return o.ApplyT(func(v Adoption) string { return v.K3sVersion }).(pulumi.StringOutput)
+}
+
+// The options that its k3s is to be started with; what may be secret is hidden.
+func (o AdoptionOutput) Options() pulumi.StringArrayMapOutput {
+	return o.ApplyT(func(v Adoption) map[string][]string { return v.Options }).(pulumi.StringArrayMapOutput)
+}
+
+// The input that holds its group.
+func (o AdoptionOutput) Path() pulumi.StringOutput {
+	return o.ApplyT(func(v Adoption) string { return v.Path }).(pulumi.StringOutput)
+}
+
+// Its slot in its group.
+func (o AdoptionOutput) Slot() pulumi.IntOutput {
+	return o.ApplyT(func(v Adoption) int { return v.Slot }).(pulumi.IntOutput)
+}
+
+type AdoptionPtrOutput struct{ *pulumi.OutputState }
+
+func (AdoptionPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**Adoption)(nil)).Elem()
+}
+
+func (o AdoptionPtrOutput) ToAdoptionPtrOutput() AdoptionPtrOutput {
+	return o
+}
+
+func (o AdoptionPtrOutput) ToAdoptionPtrOutputWithContext(ctx context.Context) AdoptionPtrOutput {
+	return o
+}
+
+func (o AdoptionPtrOutput) Elem() AdoptionOutput {
+	return o.ApplyT(func(v *Adoption) Adoption {
+		if v != nil {
+			return *v
+		}
+		var ret Adoption
+		return ret
+	}).(AdoptionOutput)
+}
+
+// The k3s release that it is to run.
+func (o AdoptionPtrOutput) K3sVersion() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Adoption) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.K3sVersion
+	}).(pulumi.StringPtrOutput)
+}
+
+// The options that its k3s is to be started with; what may be secret is hidden.
+func (o AdoptionPtrOutput) Options() pulumi.StringArrayMapOutput {
+	return o.ApplyT(func(v *Adoption) map[string][]string {
+		if v == nil {
+			return nil
+		}
+		return v.Options
+	}).(pulumi.StringArrayMapOutput)
+}
+
+// The input that holds its group.
+func (o AdoptionPtrOutput) Path() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Adoption) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Path
+	}).(pulumi.StringPtrOutput)
+}
+
+// Its slot in its group.
+func (o AdoptionPtrOutput) Slot() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *Adoption) *int {
+		if v == nil {
+			return nil
+		}
+		return &v.Slot
+	}).(pulumi.IntPtrOutput)
+}
+
 // What a load balancer in front of the servers has to know.
 type Backend struct {
 	// How it sees which servers are ready.
@@ -4595,6 +4792,10 @@ func (o NodeInfoMapOutput) MapIndex(k pulumi.StringInput) NodeInfoOutput {
 
 // What one slot has instead of what its group says.
 type NodeOverrides struct {
+	// Whether the slot is a machine that is there and runs k3s already, which becomes this node with all that it has: a server or a worker, also beside VMs. The first server brings the cluster: its data (in SQLite, which k3s moves to etcd then, or in embedded etcd), CAs and tokens. Its version, its options and its node's name must fit; all that does not is said before anything is touched. It stays set afterwards. Default: false.
+	//
+	// Change: counts for the first update with the machine; taken out beside VMs, the slot would be a VM, which is refused.
+	Adopt *bool `pulumi:"adopt"`
 	// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: the group's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -4667,6 +4868,12 @@ type NodeOverrides struct {
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
+	// Name of a machine that is there as a Kubernetes node. Default: like that of a VM, made of the cluster's name, the group and the slot.
+	//
+	// Change: another node; the former one leaves.
+	//
+	// Upstream: k3s' `node-name`.
+	Name *string `pulumi:"name"`
 	// Whether Proxmox VE starts the VM with its host. Default: the group's.
 	//
 	// Change: in place.
@@ -4740,6 +4947,10 @@ type NodeOverridesInput interface {
 
 // What one slot has instead of what its group says.
 type NodeOverridesArgs struct {
+	// Whether the slot is a machine that is there and runs k3s already, which becomes this node with all that it has: a server or a worker, also beside VMs. The first server brings the cluster: its data (in SQLite, which k3s moves to etcd then, or in embedded etcd), CAs and tokens. Its version, its options and its node's name must fit; all that does not is said before anything is touched. It stays set afterwards. Default: false.
+	//
+	// Change: counts for the first update with the machine; taken out beside VMs, the slot would be a VM, which is refused.
+	Adopt *bool `pulumi:"adopt"`
 	// Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: the group's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -4812,6 +5023,12 @@ type NodeOverridesArgs struct {
 	//
 	// Upstream: `memory.dedicated`.
 	Memory *int `pulumi:"memory"`
+	// Name of a machine that is there as a Kubernetes node. Default: like that of a VM, made of the cluster's name, the group and the slot.
+	//
+	// Change: another node; the former one leaves.
+	//
+	// Upstream: k3s' `node-name`.
+	Name *string `pulumi:"name"`
 	// Whether Proxmox VE starts the VM with its host. Default: the group's.
 	//
 	// Change: in place.
@@ -4924,6 +5141,13 @@ func (o NodeOverridesOutput) ToNodeOverridesOutputWithContext(ctx context.Contex
 	return o
 }
 
+// Whether the slot is a machine that is there and runs k3s already, which becomes this node with all that it has: a server or a worker, also beside VMs. The first server brings the cluster: its data (in SQLite, which k3s moves to etcd then, or in embedded etcd), CAs and tokens. Its version, its options and its node's name must fit; all that does not is said before anything is touched. It stays set afterwards. Default: false.
+//
+// Change: counts for the first update with the machine; taken out beside VMs, the slot would be a VM, which is refused.
+func (o NodeOverridesOutput) Adopt() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *bool { return v.Adopt }).(pulumi.BoolPtrOutput)
+}
+
 // Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: the group's.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -5033,6 +5257,15 @@ func (o NodeOverridesOutput) Mac() pulumi.StringPtrOutput {
 // Upstream: `memory.dedicated`.
 func (o NodeOverridesOutput) Memory() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v NodeOverrides) *int { return v.Memory }).(pulumi.IntPtrOutput)
+}
+
+// Name of a machine that is there as a Kubernetes node. Default: like that of a VM, made of the cluster's name, the group and the slot.
+//
+// Change: another node; the former one leaves.
+//
+// Upstream: k3s' `node-name`.
+func (o NodeOverridesOutput) Name() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *string { return v.Name }).(pulumi.StringPtrOutput)
 }
 
 // Whether Proxmox VE starts the VM with its host. Default: the group's.
@@ -10809,6 +11042,8 @@ func (o WorkerPoolMapOutput) MapIndex(k pulumi.StringInput) WorkerPoolOutput {
 }
 
 func init() {
+	pulumi.RegisterInputType(reflect.TypeOf((*AdoptionInput)(nil)).Elem(), AdoptionArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*AdoptionPtrInput)(nil)).Elem(), AdoptionArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BackendInput)(nil)).Elem(), BackendArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BackendCheckInput)(nil)).Elem(), BackendCheckArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*BackendServerInput)(nil)).Elem(), BackendServerArgs{})
@@ -10882,6 +11117,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*VipMapInput)(nil)).Elem(), VipMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*WorkerPoolInput)(nil)).Elem(), WorkerPoolArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*WorkerPoolMapInput)(nil)).Elem(), WorkerPoolMap{})
+	pulumi.RegisterOutputType(AdoptionOutput{})
+	pulumi.RegisterOutputType(AdoptionPtrOutput{})
 	pulumi.RegisterOutputType(BackendOutput{})
 	pulumi.RegisterOutputType(BackendCheckOutput{})
 	pulumi.RegisterOutputType(BackendServerOutput{})

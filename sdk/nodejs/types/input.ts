@@ -7,6 +7,28 @@ import * as outputs from "../types/output";
 import * as enums from "../types/enums";
 
 /**
+ * What the k3s that a machine brings is to become.
+ */
+export interface AdoptionArgs {
+    /**
+     * The k3s release that it is to run.
+     */
+    k3sVersion: pulumi.Input<string>;
+    /**
+     * The options that its k3s is to be started with; what may be secret is hidden.
+     */
+    options: pulumi.Input<{[key: string]: pulumi.Input<pulumi.Input<string>[]>}>;
+    /**
+     * The input that holds its group.
+     */
+    path: pulumi.Input<string>;
+    /**
+     * Its slot in its group.
+     */
+    slot: pulumi.Input<number>;
+}
+
+/**
  * How k3s keeps snapshots of etcd.
  */
 export interface BackupArgs {
@@ -943,6 +965,12 @@ export interface NetworkArgs {
  */
 export interface NodeOverridesArgs {
     /**
+     * Whether the slot is a machine that is there and runs k3s already, which becomes this node with all that it has: a server or a worker, also beside VMs. The first server brings the cluster: its data (in SQLite, which k3s moves to etcd then, or in embedded etcd), CAs and tokens. Its version, its options and its node's name must fit; all that does not is said before anything is touched. It stays set afterwards. Default: false.
+     *
+     * Change: counts for the first update with the machine; taken out beside VMs, the slot would be a VM, which is refused.
+     */
+    adopt?: boolean;
+    /**
      * Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: the group's.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -1040,6 +1068,14 @@ export interface NodeOverridesArgs {
      * Upstream: `memory.dedicated`.
      */
     memory?: number;
+    /**
+     * Name of a machine that is there as a Kubernetes node. Default: like that of a VM, made of the cluster's name, the group and the slot.
+     *
+     * Change: another node; the former one leaves.
+     *
+     * Upstream: k3s' `node-name`.
+     */
+    name?: string;
     /**
      * Whether Proxmox VE starts the VM with its host. Default: the group's.
      *

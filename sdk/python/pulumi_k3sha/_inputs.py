@@ -16,6 +16,8 @@ from . import _utilities
 from ._enums import *
 
 __all__ = [
+    'AdoptionArgs',
+    'AdoptionArgsDict',
     'BackupArgs',
     'BackupArgsDict',
     'BastionArgs',
@@ -87,6 +89,96 @@ __all__ = [
     'WorkerPoolArgs',
     'WorkerPoolArgsDict',
 ]
+
+class AdoptionArgsDict(TypedDict):
+    """
+    What the k3s that a machine brings is to become.
+    """
+    k3s_version: pulumi.Input[_builtins.str]
+    """
+    The k3s release that it is to run.
+    """
+    options: pulumi.Input[Mapping[str, pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]]
+    """
+    The options that its k3s is to be started with; what may be secret is hidden.
+    """
+    path: pulumi.Input[_builtins.str]
+    """
+    The input that holds its group.
+    """
+    slot: pulumi.Input[_builtins.int]
+    """
+    Its slot in its group.
+    """
+
+@pulumi.input_type
+class AdoptionArgs:
+    def __init__(__self__, *,
+                 k3s_version: pulumi.Input[_builtins.str],
+                 options: pulumi.Input[Mapping[str, pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]],
+                 path: pulumi.Input[_builtins.str],
+                 slot: pulumi.Input[_builtins.int]):
+        """
+        What the k3s that a machine brings is to become.
+
+        :param pulumi.Input[_builtins.str] k3s_version: The k3s release that it is to run.
+        :param pulumi.Input[Mapping[str, pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]] options: The options that its k3s is to be started with; what may be secret is hidden.
+        :param pulumi.Input[_builtins.str] path: The input that holds its group.
+        :param pulumi.Input[_builtins.int] slot: Its slot in its group.
+        """
+        pulumi.set(__self__, "k3s_version", k3s_version)
+        pulumi.set(__self__, "options", options)
+        pulumi.set(__self__, "path", path)
+        pulumi.set(__self__, "slot", slot)
+
+    @_builtins.property
+    @pulumi.getter(name="k3sVersion")
+    def k3s_version(self) -> pulumi.Input[_builtins.str]:
+        """
+        The k3s release that it is to run.
+        """
+        return pulumi.get(self, "k3s_version")
+
+    @k3s_version.setter
+    def k3s_version(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "k3s_version", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def options(self) -> pulumi.Input[Mapping[str, pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]]:
+        """
+        The options that its k3s is to be started with; what may be secret is hidden.
+        """
+        return pulumi.get(self, "options")
+
+    @options.setter
+    def options(self, value: pulumi.Input[Mapping[str, pulumi.Input[Sequence[pulumi.Input[_builtins.str]]]]]):
+        pulumi.set(self, "options", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def path(self) -> pulumi.Input[_builtins.str]:
+        """
+        The input that holds its group.
+        """
+        return pulumi.get(self, "path")
+
+    @path.setter
+    def path(self, value: pulumi.Input[_builtins.str]):
+        pulumi.set(self, "path", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def slot(self) -> pulumi.Input[_builtins.int]:
+        """
+        Its slot in its group.
+        """
+        return pulumi.get(self, "slot")
+
+    @slot.setter
+    def slot(self, value: pulumi.Input[_builtins.int]):
+        pulumi.set(self, "slot", value)
+
 
 class BackupArgsDict(TypedDict):
     """
@@ -3817,6 +3909,12 @@ class NodeOverridesArgsDict(TypedDict):
     """
     What one slot has instead of what its group says.
     """
+    adopt: NotRequired[_builtins.bool]
+    """
+    Whether the slot is a machine that is there and runs k3s already, which becomes this node with all that it has: a server or a worker, also beside VMs. The first server brings the cluster: its data (in SQLite, which k3s moves to etcd then, or in embedded etcd), CAs and tokens. Its version, its options and its node's name must fit; all that does not is said before anything is touched. It stays set afterwards. Default: false.
+
+    Change: counts for the first update with the machine; taken out beside VMs, the slot would be a VM, which is refused.
+    """
     agent: NotRequired[_builtins.bool]
     """
     Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: the group's.
@@ -3915,6 +4013,14 @@ class NodeOverridesArgsDict(TypedDict):
 
     Upstream: `memory.dedicated`.
     """
+    name: NotRequired[_builtins.str]
+    """
+    Name of a machine that is there as a Kubernetes node. Default: like that of a VM, made of the cluster's name, the group and the slot.
+
+    Change: another node; the former one leaves.
+
+    Upstream: k3s' `node-name`.
+    """
     on_boot: NotRequired[_builtins.bool]
     """
     Whether Proxmox VE starts the VM with its host. Default: the group's.
@@ -3997,6 +4103,7 @@ class NodeOverridesArgsDict(TypedDict):
 @pulumi.input_type
 class NodeOverridesArgs:
     def __init__(__self__, *,
+                 adopt: Optional[_builtins.bool] = None,
                  agent: Optional[_builtins.bool] = None,
                  balloon: Optional[_builtins.int] = None,
                  bridge: Optional[_builtins.str] = None,
@@ -4010,6 +4117,7 @@ class NodeOverridesArgs:
                  ip: Optional[_builtins.str] = None,
                  mac: Optional[_builtins.str] = None,
                  memory: Optional[_builtins.int] = None,
+                 name: Optional[_builtins.str] = None,
                  on_boot: Optional[_builtins.bool] = None,
                  protection: Optional[_builtins.bool] = None,
                  proxmox_node: Optional[_builtins.str] = None,
@@ -4023,6 +4131,9 @@ class NodeOverridesArgs:
         """
         What one slot has instead of what its group says.
 
+        :param _builtins.bool adopt: Whether the slot is a machine that is there and runs k3s already, which becomes this node with all that it has: a server or a worker, also beside VMs. The first server brings the cluster: its data (in SQLite, which k3s moves to etcd then, or in embedded etcd), CAs and tokens. Its version, its options and its node's name must fit; all that does not is said before anything is touched. It stays set afterwards. Default: false.
+               
+               Change: counts for the first update with the machine; taken out beside VMs, the slot would be a VM, which is refused.
         :param _builtins.bool agent: Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. Default: the group's.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -4082,6 +4193,11 @@ class NodeOverridesArgs:
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `memory.dedicated`.
+        :param _builtins.str name: Name of a machine that is there as a Kubernetes node. Default: like that of a VM, made of the cluster's name, the group and the slot.
+               
+               Change: another node; the former one leaves.
+               
+               Upstream: k3s' `node-name`.
         :param _builtins.bool on_boot: Whether Proxmox VE starts the VM with its host. Default: the group's.
                
                Change: in place.
@@ -4131,6 +4247,8 @@ class NodeOverridesArgs:
                
                Upstream: `vmId`.
         """
+        if adopt is not None:
+            pulumi.set(__self__, "adopt", adopt)
         if agent is not None:
             pulumi.set(__self__, "agent", agent)
         if balloon is not None:
@@ -4157,6 +4275,8 @@ class NodeOverridesArgs:
             pulumi.set(__self__, "mac", mac)
         if memory is not None:
             pulumi.set(__self__, "memory", memory)
+        if name is not None:
+            pulumi.set(__self__, "name", name)
         if on_boot is not None:
             pulumi.set(__self__, "on_boot", on_boot)
         if protection is not None:
@@ -4177,6 +4297,20 @@ class NodeOverridesArgs:
             pulumi.set(__self__, "vlan", vlan)
         if vm_id is not None:
             pulumi.set(__self__, "vm_id", vm_id)
+
+    @_builtins.property
+    @pulumi.getter
+    def adopt(self) -> Optional[_builtins.bool]:
+        """
+        Whether the slot is a machine that is there and runs k3s already, which becomes this node with all that it has: a server or a worker, also beside VMs. The first server brings the cluster: its data (in SQLite, which k3s moves to etcd then, or in embedded etcd), CAs and tokens. Its version, its options and its node's name must fit; all that does not is said before anything is touched. It stays set afterwards. Default: false.
+
+        Change: counts for the first update with the machine; taken out beside VMs, the slot would be a VM, which is refused.
+        """
+        return pulumi.get(self, "adopt")
+
+    @adopt.setter
+    def adopt(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "adopt", value)
 
     @_builtins.property
     @pulumi.getter
@@ -4379,6 +4513,22 @@ class NodeOverridesArgs:
     @memory.setter
     def memory(self, value: Optional[_builtins.int]):
         pulumi.set(self, "memory", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> Optional[_builtins.str]:
+        """
+        Name of a machine that is there as a Kubernetes node. Default: like that of a VM, made of the cluster's name, the group and the slot.
+
+        Change: another node; the former one leaves.
+
+        Upstream: k3s' `node-name`.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "name", value)
 
     @_builtins.property
     @pulumi.getter(name="onBoot")

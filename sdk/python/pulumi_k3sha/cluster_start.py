@@ -23,7 +23,8 @@ class ClusterStartArgs:
                  adopted: pulumi.Input[_builtins.bool],
                  node: pulumi.Input[_builtins.str],
                  start_over: pulumi.Input[_builtins.str],
-                 vm: pulumi.Input[_builtins.str]):
+                 vm: pulumi.Input[_builtins.str],
+                 adopt: pulumi.Input[Optional[_builtins.bool]] = None):
         """
         The set of arguments for constructing a ClusterStart resource.
 
@@ -42,12 +43,17 @@ class ClusterStartArgs:
         :param pulumi.Input[_builtins.str] vm: The name of its VM's resource.
                
                Change: none; what was done stays done.
+        :param pulumi.Input[_builtins.bool] adopt: Whether the machine brings the cluster: with its data in SQLite it gets the right to make one of them, with those in etcd it goes on.
+               
+               Change: none; what was done stays done.
         """
         pulumi.set(__self__, "address", address)
         pulumi.set(__self__, "adopted", adopted)
         pulumi.set(__self__, "node", node)
         pulumi.set(__self__, "start_over", start_over)
         pulumi.set(__self__, "vm", vm)
+        if adopt is not None:
+            pulumi.set(__self__, "adopt", adopt)
 
     @_builtins.property
     @pulumi.getter
@@ -119,6 +125,20 @@ class ClusterStartArgs:
     def vm(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "vm", value)
 
+    @_builtins.property
+    @pulumi.getter
+    def adopt(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether the machine brings the cluster: with its data in SQLite it gets the right to make one of them, with those in etcd it goes on.
+
+        Change: none; what was done stays done.
+        """
+        return pulumi.get(self, "adopt")
+
+    @adopt.setter
+    def adopt(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "adopt", value)
+
 
 @pulumi.type_token("k3sha:index:ClusterStart")
 class ClusterStart(pulumi.CustomResource):
@@ -127,6 +147,7 @@ class ClusterStart(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  address: pulumi.Input[Optional[_builtins.str]] = None,
+                 adopt: pulumi.Input[Optional[_builtins.bool]] = None,
                  adopted: pulumi.Input[Optional[_builtins.bool]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
                  start_over: pulumi.Input[Optional[_builtins.str]] = None,
@@ -138,6 +159,9 @@ class ClusterStart(pulumi.CustomResource):
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] address: Its address.
+               
+               Change: none; what was done stays done.
+        :param pulumi.Input[_builtins.bool] adopt: Whether the machine brings the cluster: with its data in SQLite it gets the right to make one of them, with those in etcd it goes on.
                
                Change: none; what was done stays done.
         :param pulumi.Input[_builtins.bool] adopted: Whether the cluster's identity came with a recovery bundle: then nobody may start it, unless `startOver` says so.
@@ -178,6 +202,7 @@ class ClusterStart(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  address: pulumi.Input[Optional[_builtins.str]] = None,
+                 adopt: pulumi.Input[Optional[_builtins.bool]] = None,
                  adopted: pulumi.Input[Optional[_builtins.bool]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
                  start_over: pulumi.Input[Optional[_builtins.str]] = None,
@@ -194,6 +219,7 @@ class ClusterStart(pulumi.CustomResource):
             if address is None and not opts.urn:
                 raise TypeError("Missing required property 'address'")
             __props__.__dict__["address"] = address
+            __props__.__dict__["adopt"] = adopt
             if adopted is None and not opts.urn:
                 raise TypeError("Missing required property 'adopted'")
             __props__.__dict__["adopted"] = adopted

@@ -13,6 +13,7 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import NotRequired, TypedDict, TypeAlias
 from . import _utilities
+from ._inputs import *
 
 __all__ = ['ExistingMachineArgs', 'ExistingMachine']
 
@@ -23,6 +24,7 @@ class ExistingMachineArgs:
                  node: pulumi.Input[_builtins.str],
                  port: pulumi.Input[_builtins.int],
                  role: pulumi.Input[_builtins.str],
+                 adopt: pulumi.Input[Optional['AdoptionArgs']] = None,
                  host_key: pulumi.Input[Optional[_builtins.str]] = None,
                  keep: pulumi.Input[Optional[_builtins.bool]] = None):
         """
@@ -36,6 +38,9 @@ class ExistingMachineArgs:
                
                Change: used from then on.
         :param pulumi.Input[_builtins.str] role: What it is for.
+        :param pulumi.Input['AdoptionArgs'] adopt: What the k3s that it brings is to become. Default: it brings none.
+               
+               Change: counts for the first meeting alone.
         :param pulumi.Input[_builtins.str] host_key: Its host key. Default: the one that it shows first.
                
                Change: it is met by that one.
@@ -47,6 +52,8 @@ class ExistingMachineArgs:
         pulumi.set(__self__, "node", node)
         pulumi.set(__self__, "port", port)
         pulumi.set(__self__, "role", role)
+        if adopt is not None:
+            pulumi.set(__self__, "adopt", adopt)
         if host_key is not None:
             pulumi.set(__self__, "host_key", host_key)
         if keep is not None:
@@ -105,6 +112,20 @@ class ExistingMachineArgs:
         pulumi.set(self, "role", value)
 
     @_builtins.property
+    @pulumi.getter
+    def adopt(self) -> pulumi.Input[Optional['AdoptionArgs']]:
+        """
+        What the k3s that it brings is to become. Default: it brings none.
+
+        Change: counts for the first meeting alone.
+        """
+        return pulumi.get(self, "adopt")
+
+    @adopt.setter
+    def adopt(self, value: pulumi.Input[Optional['AdoptionArgs']]):
+        pulumi.set(self, "adopt", value)
+
+    @_builtins.property
     @pulumi.getter(name="hostKey")
     def host_key(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
@@ -140,6 +161,7 @@ class ExistingMachine(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  address: pulumi.Input[Optional[_builtins.str]] = None,
+                 adopt: pulumi.Input[Optional[Union['AdoptionArgs', 'AdoptionArgsDict']]] = None,
                  host_key: pulumi.Input[Optional[_builtins.str]] = None,
                  keep: pulumi.Input[Optional[_builtins.bool]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
@@ -147,13 +169,16 @@ class ExistingMachine(pulumi.CustomResource):
                  role: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         """
-        A machine that is there, as it was met: its id and its host key. A K3sHaCluster makes its own for groups with `machines: existing`; it is not meant for programs. When it goes, k3s' own script uninstalls k3s from the machine, unless it is to be kept.
+        A machine that is there, as it was met: its id and its host key. A K3sHaCluster makes its own for groups with `machines: existing`, and slots with `adopt`; it is not meant for programs. When it goes, k3s' own script uninstalls k3s from the machine, unless it is to be kept.
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.str] address: Its IPv4 address.
                
                Change: it is met there.
+        :param pulumi.Input[Union['AdoptionArgs', 'AdoptionArgsDict']] adopt: What the k3s that it brings is to become. Default: it brings none.
+               
+               Change: counts for the first meeting alone.
         :param pulumi.Input[_builtins.str] host_key: Its host key. Default: the one that it shows first.
                
                Change: it is met by that one.
@@ -173,7 +198,7 @@ class ExistingMachine(pulumi.CustomResource):
                  args: ExistingMachineArgs,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        A machine that is there, as it was met: its id and its host key. A K3sHaCluster makes its own for groups with `machines: existing`; it is not meant for programs. When it goes, k3s' own script uninstalls k3s from the machine, unless it is to be kept.
+        A machine that is there, as it was met: its id and its host key. A K3sHaCluster makes its own for groups with `machines: existing`, and slots with `adopt`; it is not meant for programs. When it goes, k3s' own script uninstalls k3s from the machine, unless it is to be kept.
 
         :param str resource_name: The name of the resource.
         :param ExistingMachineArgs args: The arguments to use to populate this resource's properties.
@@ -191,6 +216,7 @@ class ExistingMachine(pulumi.CustomResource):
                  resource_name: str,
                  opts: Optional[pulumi.ResourceOptions] = None,
                  address: pulumi.Input[Optional[_builtins.str]] = None,
+                 adopt: pulumi.Input[Optional[Union['AdoptionArgs', 'AdoptionArgsDict']]] = None,
                  host_key: pulumi.Input[Optional[_builtins.str]] = None,
                  keep: pulumi.Input[Optional[_builtins.bool]] = None,
                  node: pulumi.Input[Optional[_builtins.str]] = None,
@@ -208,6 +234,7 @@ class ExistingMachine(pulumi.CustomResource):
             if address is None and not opts.urn:
                 raise TypeError("Missing required property 'address'")
             __props__.__dict__["address"] = address
+            __props__.__dict__["adopt"] = adopt
             __props__.__dict__["host_key"] = host_key
             __props__.__dict__["keep"] = keep
             if node is None and not opts.urn:
@@ -220,10 +247,14 @@ class ExistingMachine(pulumi.CustomResource):
                 raise TypeError("Missing required property 'role'")
             __props__.__dict__["role"] = role
             __props__.__dict__["architecture"] = None
+            __props__.__dict__["ca_hash"] = None
             __props__.__dict__["given_host_key"] = None
             __props__.__dict__["machine_id"] = None
             __props__.__dict__["meeting"] = None
             __props__.__dict__["met"] = None
+            __props__.__dict__["recovery_bundle"] = None
+        secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["recoveryBundle"])
+        opts = pulumi.ResourceOptions.merge(opts, secret_opts)
         super(ExistingMachine, __self__).__init__(
             'k3sha:index:ExistingMachine',
             resource_name,
@@ -248,6 +279,7 @@ class ExistingMachine(pulumi.CustomResource):
 
         __props__.__dict__["address"] = None
         __props__.__dict__["architecture"] = None
+        __props__.__dict__["ca_hash"] = None
         __props__.__dict__["given_host_key"] = None
         __props__.__dict__["host_key"] = None
         __props__.__dict__["keep"] = None
@@ -256,6 +288,7 @@ class ExistingMachine(pulumi.CustomResource):
         __props__.__dict__["met"] = None
         __props__.__dict__["node"] = None
         __props__.__dict__["port"] = None
+        __props__.__dict__["recovery_bundle"] = None
         __props__.__dict__["role"] = None
         return ExistingMachine(resource_name, opts=opts, __props__=__props__)
 
@@ -274,6 +307,14 @@ class ExistingMachine(pulumi.CustomResource):
         `amd64` or `arm64`.
         """
         return pulumi.get(self, "architecture")
+
+    @_builtins.property
+    @pulumi.getter(name="caHash")
+    def ca_hash(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Of a machine that brought its k3s: the hash of its cluster's CA, as in full tokens.
+        """
+        return pulumi.get(self, "ca_hash")
 
     @_builtins.property
     @pulumi.getter(name="givenHostKey")
@@ -338,6 +379,14 @@ class ExistingMachine(pulumi.CustomResource):
         SSH port.
         """
         return pulumi.get(self, "port")
+
+    @_builtins.property
+    @pulumi.getter(name="recoveryBundle")
+    def recovery_bundle(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        Of a server that brought its k3s: its cluster's identity as a whole, its tokens and CAs with their keys.
+        """
+        return pulumi.get(self, "recovery_bundle")
 
     @_builtins.property
     @pulumi.getter

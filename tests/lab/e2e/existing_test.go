@@ -18,12 +18,12 @@ func addressOf(machine string) string {
 }
 
 // newMachines makes machines that are there, by a program of its own: nothing in it is the component's.
-func newMachines(t *testing.T, l *lab.Lab) *place {
+func newMachines(t *testing.T, l *lab.Lab, names []string, addressOf func(machine string) string) *place {
 	t.Helper()
 	m := newPlace(t, l, "machines")
 	public := m.publicKey(m.KeyFile())
 	program := "name: k3s-ha\nruntime: yaml\nresources:\n"
-	for i, name := range there {
+	for i, name := range names {
 		program += fmt.Sprintf(`  %[1]s:
     type: proxmoxve:VM/virtualMachine:VirtualMachine
     properties:
@@ -46,7 +46,7 @@ func newMachines(t *testing.T, l *lab.Lab) *place {
 	}
 	m.write(program)
 	m.up()
-	for _, name := range there {
+	for _, name := range names {
 		hostKeyOf(m, addressOf(name))
 	}
 	return m
@@ -81,7 +81,7 @@ outputs:
 // when they leave, and stand beside VMs.
 func TestLongExisting(t *testing.T) {
 	l := newLab(t, "existing", false)
-	m := newMachines(t, l)
+	m := newMachines(t, l, there, addressOf)
 	p := newPlace(t, l, "existing")
 	keys := map[string]string{}
 	for _, name := range there {

@@ -25,7 +25,7 @@ const examples = "../../../examples"
 var languages = []string{"yaml", "go", "typescript", "python", "java"}
 
 // roads are the examples of where a cluster may come from, each in four languages.
-var roads = []string{"firewall", "template", "existing"}
+var roads = []string{"firewall", "template", "existing", "adopt"}
 
 // newExample makes a place from a copy of an example, with its dependencies installed.
 func newExample(t *testing.T, l *lab.Lab, language, name string) *place {
@@ -182,7 +182,7 @@ func (p *place) registrations() map[string]registration {
 // TestLabExamples previews every example in every language: each is the same cluster as the YAML one.
 func TestLabExamples(t *testing.T) {
 	l := newLab(t, "examples", true)
-	for name, resources := range map[string]int{"reference": resourcesInAll - 3, "minimal": resourcesInAll - 3, "production": resourcesInAll - 3, "firewall": resourcesInAll - 3 - 2*5 + 1, "template": resourcesInAll - 3 + 4, "existing": resourcesInAll - 3} {
+	for name, resources := range map[string]int{"reference": resourcesInAll - 3, "minimal": resourcesInAll - 3, "production": resourcesInAll - 3, "firewall": resourcesInAll - 3 - 2*5 + 1, "template": resourcesInAll - 3 + 4, "existing": resourcesInAll - 3, "adopt": resourcesInAll - 3} {
 		want := newExample(t, l, "yaml", name).registrations()
 		if len(want) != resources {
 			t.Fatalf("%s: YAML registers %d resources", name, len(want))

@@ -3,6 +3,7 @@
 role=$etc/config.yaml.d/k3sha-role.yaml
 s3=$etc/config.yaml.d/k3sha-s3.yaml
 right=/var/lib/k3sha/right
+: "${ADOPT:=}"
 SECRETS="$TOKEN
 $AGENT_TOKEN
 $AROUND_SECRETS
@@ -24,6 +25,7 @@ decide() {
 	if proven; then
 		decision="join"
 	elif unused; then
+		[ -z "$ADOPT" ] || [ -n "$START" ] || die "the data that this server brought are gone from $data/server/db; it will not start the cluster without them. Bring them back, or go back to what was before: sh $kept/way-back.sh"
 		decision=start
 	elif wait_until "$VIP_WAIT" proven; then
 		decision="join"
@@ -98,6 +100,7 @@ set_aside() {
 	systemctl stop "$UNIT" || true
 	rm -rf $data/server/db-unfinished
 	mv $data/server/db $data/server/db-unfinished
+	[ -z "$ADOPT" ] || [ ! -e "$kept/db" ] || take_back
 	unfinished=
 	restarts_before=0
 }
@@ -168,8 +171,10 @@ forget() {
 }
 emptied='# Taken out of k3s.manifests; what it made is deleted.'
 
+[ -z "$ADOPT" ] || keep_former
 put 0644 $etc/cluster-ca.pem "$CA"
 configure
+[ -z "$ADOPT" ] || only_ours
 put 0600 $etc/agent-token "$AGENT_TOKEN"
 if [ -n "$S3_KEYS" ]; then put 0600 $s3 "$S3_KEYS"; else rm -f $s3; fi
 [ -z "$S3_CA" ] || put 0644 $etc/s3-ca.pem "$S3_CA"
@@ -181,9 +186,18 @@ decision=
 if [ -e $data/server/db/etcd/tombstone ]; then bury; fi
 # Until it is finished another server may have been given the right, and have started the cluster: then this one joins it. Not while k3s
 # runs here: HAProxy, which tries every server when it knows of none that is ready, may then have asked this very one.
-if [ -d $data/server/db/etcd/member ] && unused && [ "$(systemctl show -p MainPID --value "$UNIT")" = 0 ] && proven; then
+if [ -z "$ADOPT" ] && [ -d $data/server/db/etcd/member ] && unused && [ "$(systemctl show -p MainPID --value "$UNIT")" = 0 ] && proven; then
 	set_aside
 	decision="join"
+fi
+# An interrupted move of the data to etcd begins anew.
+if [ -n "$ADOPT" ] && [ -z "$START" ] && unused; then
+	if half_moved; then
+		systemctl stop "$UNIT"
+		! half_moved || set_aside
+	fi
+	[ -e "$data/server/db/etcd/member" ] || [ -e "$sqlite" ] || [ ! -e "$kept/db" ] || take_back
+	[ ! -e "$sqlite" ] || decision=start
 fi
 if [ -d $data/server/db/etcd/member ]; then
 	decision=keep
@@ -192,12 +206,14 @@ if [ -d $data/server/db/etcd/member ]; then
 		unfinished=yes
 	elif [ -n "$START" ] && [ "$START" != "$(cat /var/lib/k3sha/start 2>/dev/null)" ]; then
 		die "this machine holds the data of the cluster that servers.startOver has given up; make its VM anew: pulumi up --replace '**::$VM'"
+	elif [ -n "$ADOPT" ] && [ -e "$adopting" ]; then
+		rm -f $role # the VIP may be nobody's yet, and k3s would wait for it
 	else
 		put 0600 $role "$JOIN"
 	fi
 	may_upgrade
 else
-	[ "$decision" = join ] || decide
+	[ -n "$decision" ] || decide
 	case "$decision" in
 	join)
 		put 0600 $role "$JOIN"
@@ -220,6 +236,7 @@ if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || asked || ! systemctl is-a
 	fi
 	install_k3s server
 	known "$UNIT"
+	[ -z "$ADOPT" ] || keep_data
 	start_k3s
 fi
 up() {
@@ -232,12 +249,20 @@ if stuck; then
 	up
 fi
 if loops; then ends_again; fi
+if [ -n "$ADOPT" ] && ! wait_until 10 named; then # k3s adds names to the certificate that it has; where it has not, it makes another one
+	kubectl -n kube-system delete secret k3s-serving >/dev/null || true
+	rm -f $data/server/tls/dynamic-cert.json
+	start_k3s
+	up
+	wait_until 10 named || die "the certificate that the API shows is not good for the VIP $VIP: see openssl s_client -connect $NODE_IP:6443 there, and k3s' documentation of k3s certificate rotate, then run pulumi up again"
+fi
 # From here on a start of this server can never start a cluster.
 put 0600 $role "$JOIN"
 [ -z "$START" ] || put 0600 /var/lib/k3sha/start "$START"
 if [ -s $right ]; then cp $right $right-used; fi
 enabled "$UNIT"
 noted
+[ -z "$ADOPT" ] || adopted
 
 # The nearest end of k3s' own certificates, which it renews when it starts in their last 90 days: the step's output.
 for file in "$data"/server/tls/*.crt "$data"/server/tls/etcd/*.crt "$data"/agent/*.crt; do

@@ -2,6 +2,10 @@
 # that was met again since is another meeting's to leave.
 [ "$(cat /etc/machine-id)" = "$MACHINE_ID" ] || exit 0
 [ "$(cut -d' ' -f3 /var/lib/k3sha/member 2>/dev/null)" = "$MEETING" ] || exit 0
+if [ -e /var/lib/k3sha/adopting ]; then # a k3s that was to be adopted, and has not come up as that: it is not ours to take off
+	rm -rf /var/lib/k3sha
+	exit 0
+fi
 if [ -z "$KEEP" ]; then
 	for script in /usr/local/bin/k3s-uninstall.sh /usr/local/bin/k3s-agent-uninstall.sh; do
 		[ ! -x $script ] || timeout 240 $script >/run/k3sha-uninstall.log 2>&1 || die "$script failed: $(tail -n 3 /run/k3sha-uninstall.log); see what is left there, then run pulumi up again"

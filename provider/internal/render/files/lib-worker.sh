@@ -28,8 +28,11 @@ admits() {
 }
 
 converge_worker() {
+	: "${ADOPT:=}"
+	[ -z "$ADOPT" ] || keep_former
 	put 0644 $etc/cluster-ca.pem "$CA"
 	configure
+	[ -z "$ADOPT" ] || only_ours
 	put 0600 $etc/token "$TOKEN"
 	if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || asked || ! systemctl is-active -q "$UNIT" || unregistered; then
 		wait_until 120 admits ||
@@ -42,4 +45,5 @@ converge_worker() {
 	if loops; then ends_again; fi
 	enabled "$UNIT"
 	noted
+	[ -z "$ADOPT" ] || adopted
 }

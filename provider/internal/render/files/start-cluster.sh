@@ -12,7 +12,12 @@ has_data() { [ -d $data/server/db/etcd/member ]; }
 if has_data && { [ -z "$START" ] || [ "$START" = "$(cat /var/lib/k3sha/start 2>/dev/null)" ]; }; then
 	exit 0 # it has started
 fi
-for address in "$VIP:$API_PORT" $OTHERS; do
+# It brings the cluster: in etcd, and goes on with that, or in SQLite, and has the right to make one of that.
+if [ -n "$ADOPT" ] && [ -z "$START" ]; then
+	[ -e $data/server/db/state.db ] || die "the data of the k3s that is to be adopted are gone from $data/server/db; bring them back, or take adopt out"
+	OTHERS='' VIP=''
+fi
+for address in ${VIP:+"$VIP:$API_PORT"} $OTHERS; do
 	if lives "$address"; then
 		die "a server of cluster $CLUSTER answers at $address, so nothing is lost: take servers.startOver out again, and run pulumi up"
 	fi
@@ -22,5 +27,5 @@ if has_data; then
 fi
 mkdir -p $data/server/tls/etcd
 chmod 0700 $data/server $data/server/tls $data/server/tls/etcd
-printf '%s' "$AUTHORITIES" | base64 -d | tar -x -C $data/server/tls
+printf '%s' "$AUTHORITIES" | base64 -d | tar -x ${ADOPT:+--skip-old-files} -C $data/server/tls
 put 0600 $right "$START/$RIGHT"

@@ -9,6 +9,8 @@ import com.pulumi.exceptions.MissingRequiredPropertyException;
 import java.lang.Boolean;
 import java.lang.String;
 import java.util.Objects;
+import java.util.Optional;
+import javax.annotation.Nullable;
 
 
 public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
@@ -32,6 +34,25 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Output<String> address() {
         return this.address;
+    }
+
+    /**
+     * Whether the machine brings the cluster: with its data in SQLite it gets the right to make one of them, with those in etcd it goes on.
+     * 
+     * Change: none; what was done stays done.
+     * 
+     */
+    @Import(name="adopt")
+    private @Nullable Output<Boolean> adopt;
+
+    /**
+     * @return Whether the machine brings the cluster: with its data in SQLite it gets the right to make one of them, with those in etcd it goes on.
+     * 
+     * Change: none; what was done stays done.
+     * 
+     */
+    public Optional<Output<Boolean>> adopt() {
+        return Optional.ofNullable(this.adopt);
     }
 
     /**
@@ -114,6 +135,7 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
 
     private ClusterStartArgs(ClusterStartArgs $) {
         this.address = $.address;
+        this.adopt = $.adopt;
         this.adopted = $.adopted;
         this.node = $.node;
         this.startOver = $.startOver;
@@ -161,6 +183,31 @@ public final class ClusterStartArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder address(String address) {
             return address(Output.of(address));
+        }
+
+        /**
+         * @param adopt Whether the machine brings the cluster: with its data in SQLite it gets the right to make one of them, with those in etcd it goes on.
+         * 
+         * Change: none; what was done stays done.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder adopt(@Nullable Output<Boolean> adopt) {
+            $.adopt = adopt;
+            return this;
+        }
+
+        /**
+         * @param adopt Whether the machine brings the cluster: with its data in SQLite it gets the right to make one of them, with those in etcd it goes on.
+         * 
+         * Change: none; what was done stays done.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder adopt(Boolean adopt) {
+            return adopt(Output.of(adopt));
         }
 
         /**

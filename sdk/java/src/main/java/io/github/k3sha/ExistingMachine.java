@@ -12,11 +12,12 @@ import io.github.k3sha.Utilities;
 import java.lang.Boolean;
 import java.lang.Integer;
 import java.lang.String;
+import java.util.List;
 import java.util.Optional;
 import javax.annotation.Nullable;
 
 /**
- * A machine that is there, as it was met: its id and its host key. A K3sHaCluster makes its own for groups with `machines: existing`; it is not meant for programs. When it goes, k3s&#39; own script uninstalls k3s from the machine, unless it is to be kept.
+ * A machine that is there, as it was met: its id and its host key. A K3sHaCluster makes its own for groups with `machines: existing`, and slots with `adopt`; it is not meant for programs. When it goes, k3s&#39; own script uninstalls k3s from the machine, unless it is to be kept.
  * 
  */
 @ResourceType(type="k3sha:index:ExistingMachine")
@@ -48,6 +49,20 @@ public class ExistingMachine extends com.pulumi.resources.CustomResource {
      */
     public Output<String> architecture() {
         return this.architecture;
+    }
+    /**
+     * Of a machine that brought its k3s: the hash of its cluster&#39;s CA, as in full tokens.
+     * 
+     */
+    @Export(name="caHash", refs={String.class}, tree="[0]")
+    private Output</* @Nullable */ String> caHash;
+
+    /**
+     * @return Of a machine that brought its k3s: the hash of its cluster&#39;s CA, as in full tokens.
+     * 
+     */
+    public Output<Optional<String>> caHash() {
+        return Codegen.optional(this.caHash);
     }
     /**
      * The host key that was given; none if it was taken as it was shown.
@@ -162,6 +177,20 @@ public class ExistingMachine extends com.pulumi.resources.CustomResource {
         return this.port;
     }
     /**
+     * Of a server that brought its k3s: its cluster&#39;s identity as a whole, its tokens and CAs with their keys.
+     * 
+     */
+    @Export(name="recoveryBundle", refs={String.class}, tree="[0]")
+    private Output</* @Nullable */ String> recoveryBundle;
+
+    /**
+     * @return Of a server that brought its k3s: its cluster&#39;s identity as a whole, its tokens and CAs with their keys.
+     * 
+     */
+    public Output<Optional<String>> recoveryBundle() {
+        return Codegen.optional(this.recoveryBundle);
+    }
+    /**
      * What it is for.
      * 
      */
@@ -216,6 +245,9 @@ public class ExistingMachine extends com.pulumi.resources.CustomResource {
         var defaultOptions = com.pulumi.resources.CustomResourceOptions.builder()
             .version(Utilities.getVersion())
             .pluginDownloadURL("github://api.github.com/k3sha/pulumi-k3sha")
+            .additionalSecretOutputs(List.of(
+                "recoveryBundle"
+            ))
             .build();
         return com.pulumi.resources.CustomResourceOptions.merge(defaultOptions, options, id);
     }

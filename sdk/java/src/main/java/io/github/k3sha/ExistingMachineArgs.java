@@ -6,6 +6,7 @@ package io.github.k3sha;
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
+import io.github.k3sha.inputs.AdoptionArgs;
 import java.lang.Boolean;
 import java.lang.Integer;
 import java.lang.String;
@@ -35,6 +36,25 @@ public final class ExistingMachineArgs extends com.pulumi.resources.ResourceArgs
      */
     public Output<String> address() {
         return this.address;
+    }
+
+    /**
+     * What the k3s that it brings is to become. Default: it brings none.
+     * 
+     * Change: counts for the first meeting alone.
+     * 
+     */
+    @Import(name="adopt")
+    private @Nullable Output<AdoptionArgs> adopt;
+
+    /**
+     * @return What the k3s that it brings is to become. Default: it brings none.
+     * 
+     * Change: counts for the first meeting alone.
+     * 
+     */
+    public Optional<Output<AdoptionArgs>> adopt() {
+        return Optional.ofNullable(this.adopt);
     }
 
     /**
@@ -128,6 +148,7 @@ public final class ExistingMachineArgs extends com.pulumi.resources.ResourceArgs
 
     private ExistingMachineArgs(ExistingMachineArgs $) {
         this.address = $.address;
+        this.adopt = $.adopt;
         this.hostKey = $.hostKey;
         this.keep = $.keep;
         this.node = $.node;
@@ -176,6 +197,31 @@ public final class ExistingMachineArgs extends com.pulumi.resources.ResourceArgs
          */
         public Builder address(String address) {
             return address(Output.of(address));
+        }
+
+        /**
+         * @param adopt What the k3s that it brings is to become. Default: it brings none.
+         * 
+         * Change: counts for the first meeting alone.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder adopt(@Nullable Output<AdoptionArgs> adopt) {
+            $.adopt = adopt;
+            return this;
+        }
+
+        /**
+         * @param adopt What the k3s that it brings is to become. Default: it brings none.
+         * 
+         * Change: counts for the first meeting alone.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder adopt(AdoptionArgs adopt) {
+            return adopt(Output.of(adopt));
         }
 
         /**

@@ -24,6 +24,25 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     public static final NodeOverridesArgs Empty = new NodeOverridesArgs();
 
     /**
+     * Whether the slot is a machine that is there and runs k3s already, which becomes this node with all that it has: a server or a worker, also beside VMs. The first server brings the cluster: its data (in SQLite, which k3s moves to etcd then, or in embedded etcd), CAs and tokens. Its version, its options and its node&#39;s name must fit; all that does not is said before anything is touched. It stays set afterwards. Default: false.
+     * 
+     * Change: counts for the first update with the machine; taken out beside VMs, the slot would be a VM, which is refused.
+     * 
+     */
+    @Import(name="adopt")
+    private @Nullable Boolean adopt;
+
+    /**
+     * @return Whether the slot is a machine that is there and runs k3s already, which becomes this node with all that it has: a server or a worker, also beside VMs. The first server brings the cluster: its data (in SQLite, which k3s moves to etcd then, or in embedded etcd), CAs and tokens. Its version, its options and its node&#39;s name must fit; all that does not is said before anything is touched. It stays set afterwards. Default: false.
+     * 
+     * Change: counts for the first update with the machine; taken out beside VMs, the slot would be a VM, which is refused.
+     * 
+     */
+    public Optional<Boolean> adopt() {
+        return Optional.ofNullable(this.adopt);
+    }
+
+    /**
      * Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM&#39;s addresses, freezes its file systems in backups, and shuts it down by it. Default: the group&#39;s.
      * 
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -311,6 +330,29 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Name of a machine that is there as a Kubernetes node. Default: like that of a VM, made of the cluster&#39;s name, the group and the slot.
+     * 
+     * Change: another node; the former one leaves.
+     * 
+     * Upstream: k3s&#39; `node-name`.
+     * 
+     */
+    @Import(name="name")
+    private @Nullable String name;
+
+    /**
+     * @return Name of a machine that is there as a Kubernetes node. Default: like that of a VM, made of the cluster&#39;s name, the group and the slot.
+     * 
+     * Change: another node; the former one leaves.
+     * 
+     * Upstream: k3s&#39; `node-name`.
+     * 
+     */
+    public Optional<String> name() {
+        return Optional.ofNullable(this.name);
+    }
+
+    /**
      * Whether Proxmox VE starts the VM with its host. Default: the group&#39;s.
      * 
      * Change: in place.
@@ -539,6 +581,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     private NodeOverridesArgs() {}
 
     private NodeOverridesArgs(NodeOverridesArgs $) {
+        this.adopt = $.adopt;
         this.agent = $.agent;
         this.balloon = $.balloon;
         this.bridge = $.bridge;
@@ -552,6 +595,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
         this.ip = $.ip;
         this.mac = $.mac;
         this.memory = $.memory;
+        this.name = $.name;
         this.onBoot = $.onBoot;
         this.protection = $.protection;
         this.proxmoxNode = $.proxmoxNode;
@@ -580,6 +624,19 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
 
         public Builder(NodeOverridesArgs defaults) {
             $ = new NodeOverridesArgs(Objects.requireNonNull(defaults));
+        }
+
+        /**
+         * @param adopt Whether the slot is a machine that is there and runs k3s already, which becomes this node with all that it has: a server or a worker, also beside VMs. The first server brings the cluster: its data (in SQLite, which k3s moves to etcd then, or in embedded etcd), CAs and tokens. Its version, its options and its node&#39;s name must fit; all that does not is said before anything is touched. It stays set afterwards. Default: false.
+         * 
+         * Change: counts for the first update with the machine; taken out beside VMs, the slot would be a VM, which is refused.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder adopt(@Nullable Boolean adopt) {
+            $.adopt = adopt;
+            return this;
         }
 
         /**
@@ -768,6 +825,21 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
          */
         public Builder memory(@Nullable Integer memory) {
             $.memory = memory;
+            return this;
+        }
+
+        /**
+         * @param name Name of a machine that is there as a Kubernetes node. Default: like that of a VM, made of the cluster&#39;s name, the group and the slot.
+         * 
+         * Change: another node; the former one leaves.
+         * 
+         * Upstream: k3s&#39; `node-name`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder name(@Nullable String name) {
+            $.name = name;
             return this;
         }
 

@@ -1,0 +1,269 @@
+package render_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/render"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+// newOldServer runs k3s by a unit and a configuration of somebody's own. Started on data in SQLite without any in etcd, it moves them, as k3s does.
+func newOldServer(t *testing.T, files map[string]string) machine {
+	t.Helper()
+	m := newMachine(t)
+	base := m.read("bin/systemctl")
+	m.program("systemctl", `db=$D/rancher/server/db
+case "$*" in
+*FragmentPath*) echo "$D/unit/k3s.service"; exit ;;
+"restart --no-block k3s")
+	[ ! -e "$db/etcd/member" ] || [ ! -e "$db/state.db" ] || { echo half >>"$D/wrong"; }
+	if [ -e "$db/state.db" ] && [ ! -e "$db/etcd/member" ]; then
+		cat "$db/state.db" >>"$D/moved"
+		mv "$db/state.db" "$db/state.db.migrated"
+	fi ;;
+esac
+`+base)
+	for path, text := range map[string]string{
+		"active": "", "nodes": "homelab True True 192.168.1.50\n", "invocation": "x\n", "unit/k3s.service": "theirs", "unit/k3s.service.env": "K3S_TOKEN=theirs", "etc/rancher/config.yaml": "disable: traefik\n", "etc/rancher/config.yaml.d/own.yaml": "debug: true\n",
+		"bin/k3s": "#!/bin/sh\n" + k3s, "k3sha/adopting": "ab", "k3sha/reached": "v1.31.5+k3s1", "rancher/server/tls/server-ca.crt": ours, "network": vipAPI + " 0 " + ours + "\n",
+	} {
+		m.write(path, text)
+	}
+	if err := os.Chmod(filepath.Join(m.dir, "bin/k3s"), 0o755); err != nil { //nolint:gosec // a test's
+		t.Fatal(err)
+	}
+	for path, text := range files {
+		if text == "-" {
+			if err := os.Remove(filepath.Join(m.dir, path)); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		m.write(path, text)
+	}
+	return m
+}
+
+// takeOver runs the converge step of the server that brings the cluster.
+func (m machine) takeOver() (stderr string, failed bool) {
+	m.t.Helper()
+	p := cluster(func(s *topology.Spec) { bringing(s); s.Name = "prod" })
+	at := slices.IndexFunc(p.Steps, func(s topology.Step) bool { return s.Name() == "converge-homelab" })
+	script := render.Script(p, p.Steps[at], render.Secrets{Token: "T0KEN", AgentToken: "AG3NT", CA: ours, CAHash: "cafe"})
+	back := regexp.MustCompile(`WAY_BACK='/usr/local/lib/k3sha/(.*)'`).FindStringSubmatch(script)
+	m.write("lib/"+back[1], "back")
+	_, stderr, failed = m.run(strings.NewReplacer("wait_until 10 named", "wait_until 0 named").Replace(script))
+	return stderr, failed
+}
+
+// An old server keeps its data whatever interrupts it, and never starts with a part of them, or with none.
+func TestAnOldServer(t *testing.T) {
+	t.Parallel()
+	const (
+		sqlite, member = "rancher/server/db/state.db", "rancher/server/db/etcd/member/wal"
+		right          = "k3sha/right"
+		cluster        = "cluster-init: true\nT0KEN"
+	)
+	kept := map[string]string{"backups/k3s-before-adoption/former": "", "backups/k3s-before-adoption/db/state.db": "all"}
+	for name, c := range map[string]struct {
+		files map[string]string
+		with  string // how k3s starts
+		moved string // what k3s has moved
+		said  string
+	}{
+		"in SQLite":                        {map[string]string{sqlite: "all", right: "/1"}, cluster, "all", ""},
+		"in etcd":                          {map[string]string{member: ""}, "T0KEN", "(none)", ""},
+		"interrupted before the move":      {with(kept, map[string]string{sqlite: "all", right: "/1", "active": "-"}), cluster, "all", ""},
+		"interrupted in it":                {with(kept, map[string]string{sqlite: "changed", member: "", right: "/1", "active": "-"}), cluster, "all", ""},
+		"interrupted in it, and it runs":   {with(kept, map[string]string{sqlite: "changed", member: "", right: "/1"}), cluster, "all", ""},
+		"interrupted between two folders":  {with(kept, map[string]string{right: "/1", "active": "-"}), cluster, "all", ""},
+		"interrupted after it":             {with(kept, map[string]string{member: "", right: "/1", "active": "-", "etc/rancher/config.yaml.d/k3sha-role.yaml": "cluster-init: true\n"}), "T0KEN", "(none)", ""},
+		"stuck after it":                   {with(kept, map[string]string{"rancher/server/db/etcd/member/half": "", right: "/1", "active": "-", "etc/rancher/config.yaml.d/k3sha-role.yaml": "cluster-init: true\n"}), "T0KEN", "all", ""},
+		"nothing is left":                  {map[string]string{right: "/1", "active": "-", "network": ""}, "", "(none)", "the data that this server brought are gone from "},
+		"a release that it cannot go to":   {map[string]string{sqlite: "all", right: "/1", "k3sha/reached": "v1.29.0+k3s1"}, "", "(none)", "skips a minor version after v1.29.0+k3s1, which this server runs; go through v1.30 first"},
+		"a release behind that of its own": {map[string]string{member: "", "k3sha/reached": "v1.32.0+k3s1"}, "", "(none)", "is older than v1.32.0+k3s1, which this server runs; k3s cannot go back"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newOldServer(t, c.files)
+			stderr, failed := m.takeOver()
+			if failed != (c.said != "") || !strings.Contains(stderr, c.said) {
+				t.Fatalf("said %q, failed %t", stderr, failed)
+			}
+			if got := m.read("moved"); got != c.moved {
+				t.Errorf("moved %q, want %q", got, c.moved)
+			}
+			if m.has("wrong") {
+				t.Error("k3s was started beside data that were half moved")
+			}
+			if c.said != "" {
+				if m.has("started-with-0") || m.read("etc/rancher/config.yaml") != "disable: traefik\n" && c.files["k3sha/reached"] != "" {
+					t.Error("something was touched")
+				}
+				return
+			}
+			if got := m.read("started-with-0"); !strings.HasPrefix(got, c.with) && !strings.HasPrefix(got, "cluster-init: true\n"+c.with) {
+				t.Errorf("started with %q, want %q", got, c.with)
+			}
+			// From here on it is a server like any other: it joins when it is made anew, and nothing keeps it from that.
+			if role := m.read("etc/rancher/config.yaml.d/k3sha-role.yaml"); role != "server: https://"+vipAPI+"\n" {
+				t.Errorf("its next start: %q", role)
+			}
+			if m.has("k3sha/adopting") || m.read("k3sha/right") != m.read("k3sha/right-used") || m.has("etc/rancher/config.yaml.d/own.yaml") {
+				t.Error("it still is on its way, may start a cluster, or runs with configuration of its own")
+			}
+			if _, again := c.files["backups/k3s-before-adoption/former"]; !again {
+				at := "backups/k3s-before-adoption/"
+				for path, want := range map[string]string{"etc/config.yaml": "disable: traefik\n", "etc/config.yaml.d/own.yaml": "debug: true\n", "systemd/k3s.service": "theirs", "systemd/k3s.service.env": "K3S_TOKEN=theirs", "way-back.sh": "back"} {
+					if got := m.read(at + path); got != want {
+						t.Errorf("%s was kept as %q", path, got)
+					}
+				}
+				if data, want := m.read(at+"db/state.db"), c.files[sqlite]; want != "" && data != want {
+					t.Errorf("of its data was kept %q", data)
+				}
+			}
+			if stderr, failed := m.takeOver(); failed || m.has("started-with-2") {
+				t.Errorf("again: %s", stderr)
+			}
+			// Installed anew, it never starts a cluster of its own.
+			for _, path := range []string{"rancher/server/db", "active", "invocation", "k3sha", "backups"} {
+				if err := os.RemoveAll(filepath.Join(m.dir, path)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			m.write("network", "")
+			m.write("k3sha/releases/"+version+"/k3s", "#!/bin/sh\n"+k3s)
+			m.write("k3sha/releases/"+version+"/install.sh", "true")
+			if stderr, failed := m.takeOver(); !failed || !strings.Contains(stderr, "has no right to start the cluster") {
+				t.Errorf("installed anew, where nobody answers: %q", stderr)
+			}
+		})
+	}
+}
+
+func with(files, more map[string]string) map[string]string {
+	out := map[string]string{}
+	for _, m := range []map[string]string{files, more} {
+		for path, text := range m {
+			out[path] = text
+		}
+	}
+	return out
+}
+
+// A certificate that has not taken in the VIP is made anew; if that does not help either, it is said.
+func TestTheCertificateOfAnOldServer(t *testing.T) {
+	t.Parallel()
+	m := newOldServer(t, map[string]string{"rancher/server/db/etcd/member/wal": "", "rancher/server/tls/dynamic-cert.json": "{}", "network": vipAPI + " 1 " + ours + "\n"})
+	if stderr, failed := m.takeOver(); failed || m.has("rancher/server/tls/dynamic-cert.json") || !m.has("started-with-1") {
+		t.Errorf("%s", stderr)
+	}
+	m = newOldServer(t, map[string]string{"rancher/server/db/etcd/member/wal": "", "network": vipAPI + " 0 another CA\n"})
+	if stderr, failed := m.takeOver(); !failed || !strings.Contains(stderr, "the certificate that the API shows is not good for the VIP 192.168.1.220") || !m.has("k3sha/adopting") {
+		t.Errorf("%q", stderr)
+	}
+}
+
+// The right to make a cluster of what a machine brings: with data in SQLite alone, whoever answers meanwhile.
+func TestTheRightOfAnOldServer(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		files map[string]string
+		right string
+		said  string
+	}{
+		"in SQLite":  {map[string]string{"rancher/server/db/state.db": "all", "rancher/server/tls/server-ca.crt": "theirs"}, "/4711", ""},
+		"in etcd":    {map[string]string{"rancher/server/db/etcd/member/wal": ""}, "(none)", ""},
+		"half moved": {map[string]string{"rancher/server/db/etcd/member/wal": "", "rancher/server/db/state.db": "all", "k3sha/right": "/1"}, "/1", ""},
+		"no data":    {nil, "(none)", "the data of the k3s that is to be adopted are gone from "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMachine(t)
+			m.write("network", vipAPI+" 0 "+ours+"\n")
+			for path, text := range c.files {
+				m.write(path, text)
+			}
+			_, stderr, failed := m.run(render.StartScript(render.StartInput{
+				Node: "homelab", Cluster: "k3s", VIP: "192.168.1.220", APIPort: 6443, Right: "4711", Adopt: true, CA: ours,
+				Authorities: map[string]string{"server-ca.crt": ours, "etcd/peer-ca.crt": "made"},
+			}))
+			if failed != (c.said != "") || !strings.Contains(stderr, c.said) || m.read("k3sha/right") != c.right {
+				t.Errorf("%q, the right %q", stderr, m.read("k3sha/right"))
+			}
+			if c.right == "/4711" && (m.read("rancher/server/tls/server-ca.crt") != "theirs" || m.read("rancher/server/tls/etcd/peer-ca.crt") != "made") {
+				t.Error("its CAs were overwritten, or one that it lacks is not there")
+			}
+		})
+	}
+}
+
+// What a k3s says of itself before it is adopted, and what is refused before anything is touched.
+func TestFound(t *testing.T) {
+	t.Parallel()
+	const (
+		sqlite = "name attic|address 192.168.1.50|version v1.31.5+k3s1|args [\"server\"]|datastore sqlite|file server-ca.crt Q0E=|file server-ca.key S0VZ|file passwd UEFTU1dE"
+		etcd   = "name attic|address 192.168.1.50|version v1.31.5+k3s1|args [\"server\"]|datastore etcd|file server-ca.crt Q0E=|file server-ca.key S0VZ|file passwd UEFTU1dE"
+	)
+	for name, c := range map[string]struct {
+		role  string
+		files map[string]string
+		out   string
+		said  string
+	}{
+		"in SQLite":        {"server", map[string]string{"rancher/server/db/state.db": "x"}, sqlite, ""},
+		"in etcd":          {"server", map[string]string{"rancher/server/db/etcd/member/wal": ""}, etcd, ""},
+		"a worker":         {"worker", map[string]string{"agent": "", "rancher/agent/server-ca.crt": "CA"}, "name attic|address 192.168.1.50|version v1.31.5+k3s1|args [\"server\"]|file server-ca.crt Q0E=", ""},
+		"a database":       {"server", nil, "", "its k3s has its data neither in SQLite (DIR/rancher/server/db/state.db) nor in embedded etcd; only those can be adopted"},
+		"SQLite, and etcd": {"server", map[string]string{"rancher/server/db/state.db": "x", "rancher/server/db/etcd/member/wal": "", "open": ""}, "", "its k3s has its data in SQLite (DIR/rancher/server/db/state.db), and beside them lies DIR/rancher/server/db/etcd, from which it would start the next time; move that away, then run pulumi up again"},
+		"etcd, and SQLite": {"server", map[string]string{"rancher/server/db/state.db": "x", "rancher/server/db/etcd/member/wal": ""}, "", "its k3s has its data in etcd, and beside them lies an old DIR/rancher/server/db/state.db; move that away, then run pulumi up again"},
+		"no k3s":           {"server", map[string]string{"none": ""}, "", "no k3s.service runs on this machine, whose k3s is to be adopted; start it, or take adopt out if there is none"},
+		"a worker's":       {"server", map[string]string{"agent": ""}, "", "its k3s, which is to be adopted as a server, runs as a worker (k3s-agent.service); give it a slot of those"},
+		"a server's":       {"worker", nil, "", "its k3s, which is to be adopted as a worker, runs as a server (k3s.service); give it a slot of those"},
+		"a drop-in":        {"server", map[string]string{"dropin": "[Service]\nExecStart=\nExecStart=/usr/bin/k3s server\n"}, "", "DIR/dropin has k3s started in another way than its unit says; put that into k3s' configuration, and take the file away"},
+		"a harmless one":   {"server", map[string]string{"dropin": "[Service]\nLimitNOFILE=1\n", "rancher/server/db/state.db": "x"}, sqlite, ""},
+		"no API":           {"server", map[string]string{"silent": ""}, "", "the API does not answer to its kubelet; see journalctl -u k3s there, then run pulumi up again"},
+		"no annotation":    {"server", map[string]string{"mute": ""}, "", "node attic does not say which options its k3s runs with (annotation k3s.io/node-args); restart k3s there, then run pulumi up again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := machine{t, t.TempDir()}
+			for path, text := range map[string]string{"rancher/server/tls/server-ca.crt": "CA", "rancher/server/tls/server-ca.key": "KEY", "rancher/server/cred/passwd": "PASSWD"} {
+				m.write(path, text)
+			}
+			for path, text := range c.files {
+				m.write(path, text)
+			}
+			d := m.dir
+			m.program("systemctl", `case "$*" in
+"is-active -q k3s") [ ! -e `+d+`/none ] && [ ! -e `+d+`/agent ] ;;
+"is-active -q k3s-agent") [ -e `+d+`/agent ] ;;
+*DropInPaths*) [ ! -e `+d+`/dropin ] || echo `+d+`/dropin ;;
+*MainPID*) echo 4711 ;;
+esac`)
+			m.program("ls", `[ ! -e `+d+`/open ] || echo "lrwx 9 -> `+d+`/rancher/server/db/state.db-wal"`)
+			m.program("k3s", `[ ! -e `+d+`/silent ] || exit 1
+case "$*" in
+*whoami*) printf system:node:attic ;;
+*node-args*) [ -e `+d+`/mute ] || printf '["server"]' ;;
+*kubeletVersion*) printf v1.31.5+k3s1 ;;
+*InternalIP*) printf 192.168.1.50 ;;
+esac`)
+			unit := map[string]string{"server": "k3s", "worker": "k3s-agent"}[c.role]
+			out, stderr, err := shell(t, d, "ROLE="+c.role+" UNIT="+unit, []string{"lib.sh", "lib-found.sh"}, "wait_until() { shift; \"$@\"; }\nfound")
+			said := strings.ReplaceAll(strings.TrimPrefix(stderr, "k3s-server-01: converge: "), d, "DIR")
+			if said != c.said || (err != nil) != (c.said != "") {
+				t.Errorf("%q, want %q", said, c.said)
+			}
+			if got := strings.ReplaceAll(out, "\n", "|"); c.said == "" && got != c.out {
+				t.Errorf("%s\nwant\n%s", got, c.out)
+			}
+		})
+	}
+}

@@ -1,0 +1,60 @@
+# What a k3s that is to be adopted says of itself, before anything is touched.
+data=/var/lib/rancher/k3s
+sqlite=$data/server/db/state.db
+
+kubectl() { k3s kubectl --kubeconfig $data/agent/kubelet.kubeconfig --request-timeout=10s "$@" 2>/dev/null; }
+
+# answers: the API does, to the kubelet, which it knows by the name of its node.
+answers() { name=$(kubectl auth whoami -o 'jsonpath={.status.userInfo.username}') && [ -n "$name" ]; }
+
+of_node() { kubectl get node "$name" -o "jsonpath={$1}"; }
+
+# kept_in: where a server has its data. k3s starts from etcd's as soon as there are any, also from what is left of an attempt.
+kept_in() {
+	if [ -e $data/server/db/etcd/member ] && [ -e $sqlite ]; then
+		# shellcheck disable=SC2012 # links, of which the targets count
+		if ls -l "/proc/$(systemctl show -p MainPID --value "$UNIT")/fd" 2>/dev/null | grep -qF "$sqlite"; then
+			die "its k3s has its data in SQLite ($sqlite), and beside them lies $data/server/db/etcd, from which it would start the next time; move that away, then run pulumi up again"
+		fi
+		die "its k3s has its data in etcd, and beside them lies an old $sqlite; move that away, then run pulumi up again"
+	fi
+	if [ -e $data/server/db/etcd/member ]; then
+		echo etcd
+	elif [ -e $sqlite ]; then
+		size=$(du -smc $sqlite* | tail -n 1 | cut -f 1)
+		room $((size * 4 + 256)) $data/server/db "moving its data to etcd, with a copy of those in SQLite,"
+		echo sqlite
+	else
+		die "its k3s has its data neither in SQLite ($sqlite) nor in embedded etcd; only those can be adopted"
+	fi
+}
+
+# found: a line for each thing. Nothing of it may be missing.
+found() {
+	other=k3s-agent is=worker
+	if [ "$ROLE" = worker ]; then other=k3s is=server; fi
+	if ! systemctl is-active -q "$UNIT"; then
+		if systemctl is-active -q $other; then die "its k3s, which is to be adopted as a $ROLE, runs as a $is ($other.service); give it a slot of those"; fi
+		die "no $UNIT.service runs on this machine, whose k3s is to be adopted; start it, or take adopt out if there is none"
+	fi
+	for file in $(systemctl show -p DropInPaths --value "$UNIT"); do
+		! grep -q '^ExecStart=' "$file" || die "$file has k3s started in another way than its unit says; put that into k3s' configuration, and take the file away"
+	done
+	wait_until 60 answers || die "the API does not answer to its kubelet; see journalctl -u $UNIT there, then run pulumi up again"
+	name=${name#system:node:}
+	args=$(of_node '.metadata.annotations.k3s\.io/node-args') && [ -n "$args" ] || die "node $name does not say which options its k3s runs with (annotation k3s.io/node-args); restart k3s there, then run pulumi up again"
+	version=$(of_node .status.nodeInfo.kubeletVersion)
+	printf 'name %s\naddress %s\nversion %s\nargs %s\n' "$name" "$(of_node '.status.addresses[?(@.type=="InternalIP")].address')" "$version" "$args"
+	if [ "$ROLE" = worker ]; then
+		printf 'file server-ca.crt %s\n' "$(base64 -w 0 $data/agent/server-ca.crt)"
+		return 0
+	fi
+	where=$(kept_in) || exit 1
+	printf 'datastore %s\n' "$where"
+	for ca in server-ca client-ca request-header-ca etcd/server-ca etcd/peer-ca; do
+		for file in $ca.crt $ca.key; do
+			[ ! -s $data/server/tls/$file ] || printf 'file %s %s\n' "$file" "$(base64 -w 0 $data/server/tls/$file)"
+		done
+	done
+	printf 'file passwd %s\n' "$(base64 -w 0 $data/server/cred/passwd)"
+}

@@ -1,0 +1,151 @@
+package topology
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// adopts says whether a slot of the group is a machine that brings its k3s.
+func (g Group) adopts() bool {
+	for _, o := range g.Nodes {
+		if o.Adopt {
+			return true
+		}
+	}
+	return false
+}
+
+// nodeName: as Kubernetes takes it.
+func nodeName(name string) bool { return hostName(name) && strings.ToLower(name) == name }
+
+// Found is what a machine says of the k3s that it brings.
+type Found struct {
+	Name, Address string // of its Kubernetes node
+	Version       string
+	Datastore     string // SQLite or Etcd of a server
+	Options       map[string][]string
+}
+
+// The datastores that a server can bring.
+const (
+	SQLite = "sqlite"
+	Etcd3  = "etcd"
+)
+
+// OptionsOf reads the options out of what k3s writes down of itself, in its node's annotation k3s.io/node-args.
+func OptionsOf(args []string) map[string][]string {
+	out := map[string][]string{}
+	for i := 0; i < len(args); i++ {
+		if !strings.HasPrefix(args[i], "-") {
+			continue // server or agent
+		}
+		option, value, given := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
+		if !given {
+			value = "true"
+			if i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
+				i++
+				value = args[i]
+			}
+		}
+		if long := shortOptions[option]; long != "" {
+			option = long
+		}
+		out[option] = append(out[option], value)
+	}
+	return out
+}
+
+// ownOptions of a k3s that is adopted are the cluster's to decide from then on, or count for nothing that lasts.
+var ownOptions = []string{
+	"advertise-address", "agent-token", "agent-token-file", "alsologtostderr", "cluster-init", "config", "debug", "etcd-arg", "log", "node-ip", "node-label", "node-name", "node-taint",
+	"server", "tls-san", "token", "token-file", "v", "vmodule", "write-kubeconfig-group", "write-kubeconfig-mode",
+}
+
+// HiddenOption stands in the place of an option's value that may be secret.
+const HiddenOption = "(not shown)"
+
+// CheckAdoption says why the k3s that a machine brings cannot become the node that is wanted, started with these options: all that would be
+// lost, or would change what the cluster's data are made by.
+func CheckAdoption(n Node, version string, wanted map[string][]string, found Found) []string {
+	var out []string
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	slot := fmt.Sprintf("%s.nodes.%d", n.Path, n.Slot)
+	if found.Name != n.Name {
+		add("its node is called %s in Kubernetes, and keeps that name; set %s.name to it", found.Name, slot)
+	}
+	if found.Address != n.IP {
+		add("its node has the address %s in Kubernetes, by which the others know it; set %s.ip to it", found.Address, slot)
+	}
+	if err := CheckUpgrade(found.Version, version); err != nil {
+		add("k3s.version: %v", err)
+	}
+	input := "k3s.serverConfig"
+	if n.Role == Worker {
+		input = "k3s.workerConfig"
+	}
+	options := maps.Clone(found.Options)
+	if n.Role == Server {
+		for option, value := range fixedOptions {
+			if options[option] == nil && wanted[option] != nil && value != "" {
+				options[option] = []string{value}
+			}
+		}
+		if options["secrets-encryption"] == nil {
+			options["secrets-encryption"] = []string{"false"}
+		}
+	}
+	for _, option := range slices.Sorted(maps.Keys(options)) {
+		is, will := pieces(options[option]), pieces(wanted[option])
+		if FixedOption(option) && will == nil {
+			will = pieces([]string{fixedOptions[option]})
+		}
+		switch {
+		case slices.Contains(ownOptions, option) || strings.HasPrefix(option, "etcd-s3") || strings.HasPrefix(option, "etcd-snapshot"):
+		case option == "write-kubeconfig":
+			if !slices.Equal(is, []string{"/etc/rancher/k3s/k3s.yaml"}) {
+				add("it runs with write-kubeconfig: %s, and the cluster needs it in /etc/rancher/k3s/k3s.yaml; take that out there first", is[0])
+			}
+		case option == "data-dir":
+			if !slices.Equal(is, []string{"/var/lib/rancher/k3s"}) {
+				add("it has its data in %s; only those in /var/lib/rancher/k3s can be adopted", is[0])
+			}
+		case strings.HasPrefix(option, "datastore-"):
+			add("it has its data in a datastore of its own (%s); only those in SQLite or embedded etcd can be adopted", option)
+		case option == "secrets-encryption":
+			if !slices.Equal(is, will) {
+				add("it runs with secrets-encryption: %s, by which its Secrets are kept; set k3s.secretsEncryption to %[1]s", is[0])
+			}
+		case slices.Equal(is, []string{"false"}) && will == nil || slices.Contains(wanted[option], HiddenOption):
+		case FixedOption(option) && !slices.Equal(is, will):
+			add("it runs with %s: %s, by which its data are made; set %s.%[1]s to that", option, strings.Join(is, ","), input)
+		case !subset(is, will):
+			at := input
+			if option == "disable" {
+				at = "k3s"
+			}
+			add("it runs with %s: %s, and would not any more; say so in %s.%[1]s, too, or take it out there first", option, strings.Join(is, ","), at)
+		}
+	}
+	return out
+}
+
+// pieces are an option's values, sorted: lists may be given with commas.
+func pieces(values []string) []string {
+	var out []string
+	for _, value := range values {
+		out = append(out, strings.Split(value, ",")...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func subset(of, whole []string) bool {
+	for _, item := range of {
+		if !slices.Contains(whole, item) {
+			return false
+		}
+	}
+	return true
+}
