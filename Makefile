@@ -58,7 +58,7 @@ $(B)/bin/lab: $(call SOURCES,tests/lab)
 $(B)/bin/s3: $(call SOURCES,tests/s3)
 	cd tests/s3 && $(GO_BUILD) -o $@ .
 
-$(B)/k3s/%/k3s: $(call SOURCES,tests/k3s) tests/k3s/build.sh tests/k3s/install.sh
+$(B)/k3s/%/k3s: $(call SOURCES,tests/k3s) tests/k3s/build.sh tests/k3s/install.sh | host-packages
 	tests/k3s/build.sh $* $(B)/k3s
 
 $(B)/bin/kubectl: $(B)/k3s/$(K3S)/k3s

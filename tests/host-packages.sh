@@ -21,6 +21,12 @@ npm npm
 mvn maven
 javac default-jdk-headless'
 	python3 -c 'import ensurepip' 2>/dev/null || missing=' python3-venv'
+else
+	# A C compiler and what it links statically.
+	case $(gcc -print-file-name=libc.a 2>/dev/null) in
+	/*) ;;
+	*) missing=' gcc libc6-dev' ;;
+	esac
 fi
 while read -r program package; do
 	PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || missing="$missing $package"

@@ -22,7 +22,7 @@ import (
 func (s *server) apiserverArgs() []string {
 	serviceCIDR := s.o.get("service-cidr", "10.43.0.0/16")
 	args := map[string]string{
-		"etcd-servers": "https://127.0.0.1:2379", "etcd-cafile": s.tls("etcd/server-ca.crt"), "etcd-certfile": s.tls("etcd/client.crt"), "etcd-keyfile": s.tls("etcd/client.key"),
+		"etcd-servers": s.kine,
 		"bind-address": "127.0.0.1", "secure-port": "6444", "advertise-address": s.o.get("advertise-address", s.ip),
 		"tls-cert-file": s.tls("serving-kube-apiserver.crt"), "tls-private-key-file": s.tls("serving-kube-apiserver.key"),
 		"client-ca-file": s.tls("client-ca.crt"), "service-cluster-ip-range": serviceCIDR,
@@ -35,6 +35,10 @@ func (s *server) apiserverArgs() []string {
 		"kubelet-preferred-address-types": "InternalIP,ExternalIP,Hostname",
 		"kubelet-certificate-authority":   s.tls("server-ca.crt"), "kubelet-client-certificate": s.tls("client-kube-apiserver.crt"), "kubelet-client-key": s.tls("client-kube-apiserver.key"),
 		"authorization-mode": "Node,RBAC", "enable-admission-plugins": "NodeRestriction", "anonymous-auth": "false", "allow-privileged": "true", "profiling": "false",
+	}
+	if s.kine == "" {
+		args["etcd-servers"] = "https://127.0.0.1:2379"
+		args["etcd-cafile"], args["etcd-certfile"], args["etcd-keyfile"] = s.tls("etcd/server-ca.crt"), s.tls("etcd/client.crt"), s.tls("etcd/client.key")
 	}
 	if s.o.is("secrets-encryption") {
 		args["encryption-provider-config"] = s.path("cred/encryption-config.json")

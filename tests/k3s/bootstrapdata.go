@@ -108,7 +108,7 @@ func (s *server) saveBootstrap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := s.etcdClient("https://127.0.0.1:2379")
+	client, err := s.store()
 	if err != nil {
 		return err
 	}
@@ -120,12 +120,12 @@ func (s *server) saveBootstrap(ctx context.Context) error {
 		return err
 	}
 	logf("Saving cluster bootstrap data to datastore")
-	_, err = client.Txn(put).If(clientv3.Compare(clientv3.CreateRevision(s.bootstrapKey()), "=", 0)).Then(clientv3.OpPut(s.bootstrapKey(), string(sealed))).Commit()
+	_, err = client.Txn(put).If(clientv3.Compare(clientv3.ModRevision(s.bootstrapKey()), "=", 0)).Then(clientv3.OpPut(s.bootstrapKey(), string(sealed))).Commit()
 	return err
 }
 
-// reconcile compares the files on disk with the cluster's, at every start with data: by the server that is configured, else by the
-// datastore on this very disk.
+// reconcile compares the files on disk with the cluster's, at every start with data and with SQLite: by the server that is configured, else by
+// the datastore on this very disk.
 func (s *server) reconcile(ctx context.Context) error {
 	if url := s.o.get("server", ""); url != "" {
 		files, err := s.remoteBootstrap(ctx, url)
@@ -135,7 +135,7 @@ func (s *server) reconcile(ctx context.Context) error {
 		}
 		logf("Unable to reconcile with remote datastore: %v", err)
 	}
-	files, err := s.localBootstrap()
+	files, err := s.localBootstrap(ctx)
 	if err != nil {
 		return fmt.Errorf("failed to bootstrap cluster data: failed to reconcile with local datastore: %w", err)
 	}
@@ -153,8 +153,62 @@ func (s *server) remoteBootstrap(ctx context.Context, url string) (map[string]bo
 	return files, remote.getJSON(ask, "/v1-k3s/server-bootstrap", "server", &files)
 }
 
-// localBootstrap reads the newest bootstrap record out of a copy of etcd's file.
-func (s *server) localBootstrap() (map[string]bootstrapFile, error) {
+// localBootstrap reads the newest bootstrap record on this disk. A fresh SQLite has none. Nor has etcd after half a move: k3s v1.36 refuses
+// that, those before it did not, and a test shall see what is lost.
+func (s *server) localBootstrap(ctx context.Context) (map[string]bootstrapFile, error) {
+	var records map[string][]byte
+	var err error
+	if s.kine != "" {
+		records, err = s.records(ctx)
+	} else {
+		records, err = s.etcdRecords()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(records) == 0 && s.kine == "" && !s.halfMoved() {
+		return nil, errors.New("no bootstrap data found in datastore - check server token value and verify datastore integrity")
+	}
+	return s.openBootstrap(records)
+}
+
+// records are the bootstrap data in the datastore, which runs.
+func (s *server) records(ctx context.Context) (map[string][]byte, error) {
+	client, err := s.store()
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	found, err := client.Get(ctx, bootstrapKeys, clientv3.WithPrefix())
+	if err != nil {
+		return nil, err
+	}
+	records := map[string][]byte{}
+	for _, kv := range found.Kvs {
+		records[string(kv.Key)] = kv.Value
+	}
+	return records, nil
+}
+
+// openBootstrap decrypts the record of this server's token, if there is any record.
+func (s *server) openBootstrap(records map[string][]byte) (map[string]bootstrapFile, error) {
+	if len(records) == 0 {
+		return nil, nil
+	}
+	sealed, found := records[s.bootstrapKey()]
+	if !found {
+		return nil, errors.New("bootstrap data already found and encrypted with different token")
+	}
+	plain, err := unseal(s.token, sealed)
+	if err != nil {
+		return nil, err
+	}
+	var files map[string]bootstrapFile
+	return files, json.Unmarshal(plain, &files)
+}
+
+// etcdRecords reads the bootstrap data out of a copy of etcd's file.
+func (s *server) etcdRecords() (map[string][]byte, error) {
 	path := filepath.Join(s.etcdDir(), "member", "snap", "db")
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -184,23 +238,7 @@ func (s *server) localBootstrap() (map[string]bootstrapFile, error) {
 			return nil
 		})
 	})
-	if err != nil {
-		return nil, err
-	}
-	sealed, found := records[s.bootstrapKey()]
-	switch {
-	case found:
-	case len(records) > 0:
-		return nil, errors.New("bootstrap data already found and encrypted with different token")
-	default:
-		return nil, errors.New("no bootstrap data found in datastore - check server token value and verify datastore integrity")
-	}
-	plain, err := unseal(s.token, sealed)
-	if err != nil {
-		return nil, err
-	}
-	var files map[string]bootstrapFile
-	return files, json.Unmarshal(plain, &files)
+	return records, err
 }
 
 // compare takes over what differs, unless the disk is newer than the datastore: then nobody knows which is right.

@@ -210,6 +210,7 @@ func (s *server) setVoters(ctx context.Context) {
 //
 //	not-voting      names of servers whose nodes are said not to vote
 //	promote-after   seconds that a learner has to wait before it is promoted
+//	move-pause      milliseconds to wait after each key that goes from SQLite to etcd
 func hook(name string) string {
 	return read("/run/k3s-standin/" + name)
 }

@@ -141,8 +141,27 @@ func (s *server) startEtcd(ctx context.Context, join bool) error {
 			return ctx.Err()
 		}
 	}
-	s.etcdUp.Store(true)
+	s.storeUp.Store(true)
 	go s.manageMembers(ctx)
+	return nil
+}
+
+// startMember starts etcd, takes over what is in SQLite if the cluster is new, and saves the bootstrap data a while after.
+func (s *server) startMember(ctx context.Context, hasData, join bool) error {
+	if err := s.startEtcd(ctx, join); err != nil {
+		return err
+	}
+	if !hasData && !join {
+		if err := s.moveFromSQLite(ctx); err != nil {
+			return fmt.Errorf("failed to migrate content from sqlite to etcd: %w", err)
+		}
+	}
+	go func() {
+		time.Sleep(saveDelay)
+		if err := s.saveBootstrap(ctx); err != nil && ctx.Err() == nil {
+			shutdown(fmt.Errorf("failed to save bootstrap data: %w", err))
+		}
+	}()
 	return nil
 }
 

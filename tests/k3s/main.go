@@ -1,6 +1,7 @@
-// Command k3s is a stand-in for k3s, made of upstream parts: kube-apiserver, kube-controller-manager, kube-scheduler, kubectl and
-// embedded etcd, behind k3s' command line, files, ports, tokens and join order. Instead of a kubelet, nodes register themselves,
-// renew leases and play their pods' life; no container runs. A real k3s binary can take its place.
+// Command k3s is a stand-in for k3s, made of upstream parts: kube-apiserver, kube-controller-manager, kube-scheduler, kubectl,
+// embedded etcd, and kine with SQLite for a server without a cluster, behind k3s' command line, files, ports, tokens and join order.
+// Instead of a kubelet, nodes register themselves, renew leases and play their pods' life; no container runs. A real k3s binary can
+// take its place.
 package main
 
 import (

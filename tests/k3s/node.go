@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"os"
 	"os/exec"
@@ -33,9 +34,7 @@ type node struct {
 	processes  map[types.UID][]*exec.Cmd // of the pods that this process has started
 	images     *imageStore
 	pulls      map[types.UID]*pull
-
-	// A server's etcd member and its address; empty on agents.
-	member, address string
+	member     string // a server's in etcd; empty on agents, and with SQLite
 }
 
 func newNode(o *options, name, ip string) *node {
@@ -81,12 +80,15 @@ func (n *node) setRole(ctx context.Context) error {
 	if n.admin == nil {
 		return nil
 	}
-	var pairs []string
-	for key, value := range n.labels {
-		pairs = append(pairs, `"`+key+`":"`+value+`"`)
+	annotations := map[string]string{}
+	if n.member != "" {
+		annotations[memberAddress], annotations[memberName] = n.ip, n.member
 	}
-	patch := `{"metadata":{"labels":{` + strings.Join(pairs, ",") + `},"annotations":{"` + memberAddress + `":"` + n.ip + `","` + memberName + `":"` + n.member + `"}}}`
-	_, err := n.admin.CoreV1().Nodes().Patch(ctx, n.name, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": n.labels, "annotations": annotations}})
+	if err != nil {
+		return err
+	}
+	_, err = n.admin.CoreV1().Nodes().Patch(ctx, n.name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
 	return err
 }
 

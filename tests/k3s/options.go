@@ -21,7 +21,7 @@ type options struct {
 // Options that k3s knows and that matter here or may be given without effect on what is emulated.
 var known = map[string][]string{
 	"server": {
-		"cluster-init", "server", "token", "token-file", "agent-token", "agent-token-file", "node-name", "node-ip", "node-external-ip",
+		"cluster-init", "datastore-endpoint", "server", "token", "token-file", "agent-token", "agent-token-file", "node-name", "node-ip", "node-external-ip",
 		"advertise-address", "tls-san", "tls-san-security", "disable", "node-taint", "node-label", "write-kubeconfig", "write-kubeconfig-mode",
 		"secrets-encryption", "data-dir", "etcd-arg", "kube-apiserver-arg", "kube-controller-manager-arg", "kube-scheduler-arg", "kubelet-arg",
 		"kube-proxy-arg", "cluster-cidr", "service-cidr", "cluster-dns", "cluster-domain", "flannel-backend", "flannel-iface", "flannel-external-ip", "flannel-ipv6-masq", "disable-network-policy",
@@ -41,7 +41,10 @@ func readOptions(mode string, args []string) (*options, error) {
 	if err := o.readFiles(configFile(args)); err != nil {
 		return nil, err
 	}
-	for name, key := range map[string]string{"K3S_URL": "server", "K3S_TOKEN": "token", "K3S_TOKEN_FILE": "token-file", "K3S_AGENT_TOKEN": "agent-token", "K3S_NODE_NAME": "node-name"} {
+	for name, key := range map[string]string{
+		"K3S_URL": "server", "K3S_TOKEN": "token", "K3S_TOKEN_FILE": "token-file", "K3S_AGENT_TOKEN": "agent-token", "K3S_NODE_NAME": "node-name",
+		"K3S_CLUSTER_INIT": "cluster-init", "K3S_DATASTORE_ENDPOINT": "datastore-endpoint",
+	} {
 		if v := os.Getenv(name); v != "" && len(o.values[key]) == 0 {
 			o.values[key] = []string{v}
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/etcdutl/v3/snapshot"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
@@ -200,29 +198,12 @@ func (s *server) startAlone(ctx context.Context) error {
 // rebootstrap takes over the CAs and keys of the data, after the present ones have been copied. The wrong token ends the reset here: the data
 // are the snapshot's by now.
 func (s *server) rebootstrap(ctx context.Context) error {
-	client, err := s.etcdClient("https://127.0.0.1:2379")
+	records, err := s.records(ctx)
+	if err != nil || len(records) == 0 {
+		return err
+	}
+	files, err := s.openBootstrap(records)
 	if err != nil {
-		return err
-	}
-	defer client.Close()
-	found, err := client.Get(ctx, strings.TrimSuffix(bootstrapKeys, "/"), clientv3.WithPrefix())
-	if err != nil || len(found.Kvs) == 0 {
-		return err
-	}
-	records := map[string][]byte{}
-	for _, kv := range found.Kvs {
-		records[string(kv.Key)] = kv.Value
-	}
-	sealed := records[s.bootstrapKey()]
-	if sealed == nil {
-		return errors.New("bootstrap data already found and encrypted with different token")
-	}
-	plain, err := unseal(s.token, sealed)
-	if err != nil {
-		return err
-	}
-	var files map[string]bootstrapFile
-	if err := json.Unmarshal(plain, &files); err != nil {
 		return err
 	}
 	backup := fmt.Sprintf("%s-%d", s.path("tls"), time.Now().Unix())

@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/wal"
@@ -33,7 +32,8 @@ type server struct {
 	agentToken string
 	remote     *remote // the server that this one joins through; nil for the first
 	etcd       *embed.Etcd
-	etcdUp     atomic.Bool
+	kine       string // where SQLite answers as etcd does; empty with etcd
+	storeUp    atomic.Bool
 	kube       *kubernetes.Clientset // as supervisor
 	api        atomic.Pointer[http.Handler]
 	ready      atomic.Bool
@@ -67,11 +67,15 @@ func runServer(ctx context.Context, o *options) error {
 	}
 	hasData := s.hasData()
 	join := !hasData && o.get("server", "") != ""
-	if !hasData && !join && !o.is("cluster-init") {
-		return errors.New("this stand-in has embedded etcd only: give cluster-init or server")
+	sqlite := !hasData && !join && !o.is("cluster-init")
+	if !hasData && o.get("datastore-endpoint", "") != "" {
+		return errors.New("this stand-in has SQLite and embedded etcd only: datastore-endpoint is neither")
 	}
 	full := o.get("token", "")
 	s.token, _ = password(full)
+	if s.token == "" {
+		s.token, _ = password(read(s.path("token")))
+	}
 	s.agentToken, _ = password(o.get("agent-token", ""))
 	if join {
 		if full == "" {
@@ -84,10 +88,12 @@ func runServer(ctx context.Context, o *options) error {
 			return err
 		}
 	}
-	if hasData {
-		if s.token == "" {
-			s.token, _ = password(read(s.path("token")))
+	if sqlite {
+		if err := s.startSQLite(ctx); err != nil {
+			return err
 		}
+	}
+	if hasData || sqlite {
 		if err := s.reconcile(ctx); err != nil {
 			shutdown(fmt.Errorf("preparing server: %w", err))
 		}
@@ -99,15 +105,14 @@ func runServer(ctx context.Context, o *options) error {
 		return err
 	}
 	s.wasReset = os.Remove(s.resetFlag()) == nil
-	if err := s.startEtcd(ctx, join); err != nil {
+	if sqlite {
+		err = s.saveBootstrap(ctx)
+	} else {
+		err = s.startMember(ctx, hasData, join)
+	}
+	if err != nil {
 		return err
 	}
-	go func() {
-		time.Sleep(saveDelay)
-		if err := s.saveBootstrap(ctx); err != nil && ctx.Err() == nil {
-			shutdown(fmt.Errorf("failed to save bootstrap data: %w", err))
-		}
-	}()
 	if err := s.startAPI(ctx); err != nil {
 		return err
 	}
@@ -124,18 +129,20 @@ func runServer(ctx context.Context, o *options) error {
 	s.ready.Store(true)
 	notifyReady() // the API is up; the kubelet comes later
 	logf("k3s is up and running")
-	if !o.is("etcd-disable-snapshots") {
+	if !sqlite && !o.is("etcd-disable-snapshots") {
 		go s.snapshots.schedule(ctx, o.get("etcd-snapshot-schedule-cron", defaultCron), config)
 	}
 	go s.deploy(ctx)
 	go s.elected(ctx, "k3s", s.each(s.ownNode))
-	go s.elected(ctx, "k3s-etcd", s.each(s.ownMember))
-	member, err := s.memberName(false)
-	if err != nil {
-		return err
-	}
 	n := newNode(o, s.name, s.ip)
-	n.labels, n.admin, n.member, n.address = serverLabels(), s.kube, member, s.clientURL()
+	n.labels, n.admin = serverLabels(), s.kube
+	if !sqlite {
+		go s.elected(ctx, "k3s-etcd", s.each(s.ownMember))
+		n.labels["node-role.kubernetes.io/etcd"] = "true"
+		if n.member, err = s.memberName(false); err != nil {
+			return err
+		}
+	}
 	if n.client, err = s.client("client-kubelet"); err != nil {
 		return err
 	}
@@ -163,7 +170,9 @@ func runServer(ctx context.Context, o *options) error {
 	}
 	go n.livePods(ctx)
 	n.run(ctx)
-	s.etcd.Close()
+	if s.etcd != nil {
+		s.etcd.Close()
+	}
 	return nil
 }
 
@@ -186,9 +195,9 @@ func (s *server) fetchBootstrap(ctx context.Context) error {
 	return s.writeBootstrap(files)
 }
 
-// serverLabels are the role's. The master label is gone since v1.34.
+// serverLabels are the role's, but for etcd's. The master label is gone since v1.34.
 func serverLabels() map[string]string {
-	labels := map[string]string{"node-role.kubernetes.io/control-plane": "true", "node-role.kubernetes.io/etcd": "true"}
+	labels := map[string]string{"node-role.kubernetes.io/control-plane": "true"}
 	var minor int
 	if _, err := fmt.Sscanf(version.Get().GitVersion, "v1.%d", &minor); err == nil && minor < 34 {
 		labels["node-role.kubernetes.io/master"] = "true"

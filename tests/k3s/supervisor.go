@@ -79,6 +79,35 @@ func (s *server) handler() http.Handler {
 		data, err := json.Marshal(s.o.critical())
 		answer(w, data, err)
 	}))
+	if s.kine == "" {
+		s.handleCluster(mux)
+	} else {
+		mux.HandleFunc("/v1-k3s/server-bootstrap", s.auth("server", http.NotFound))
+		mux.HandleFunc("/db/", s.auth("server", http.NotFound))
+	}
+	mux.HandleFunc("POST /v1-k3s/client-kubelet.crt", s.auth("node", s.whenReady(s.kubeletCert)))
+	mux.HandleFunc("POST /v1-k3s/serving-kubelet.crt", s.auth("node", s.whenReady(s.kubeletCert)))
+	mux.HandleFunc("GET /v1-k3s/client-ca.crt", s.auth("node", func(w http.ResponseWriter, _ *http.Request) {
+		ca, err := os.ReadFile(s.tls("client-ca.crt"))
+		answer(w, ca, err)
+	}))
+	mux.HandleFunc("GET /v1-k3s/apiservers", s.auth("node", s.whenReady(s.apiservers)))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if api := s.api.Load(); api != nil {
+			(*api).ServeHTTP(w, r)
+			return
+		}
+		text := "starting"
+		if s.storeUp.Load() {
+			text = "apiserver not ready"
+		}
+		http.Error(w, text, http.StatusServiceUnavailable)
+	})
+	return mux
+}
+
+// handleCluster answers what other servers ask and what is etcd's: with SQLite there is nothing to join.
+func (s *server) handleCluster(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1-k3s/server-bootstrap", s.auth("server", s.whenReady(func(w http.ResponseWriter, _ *http.Request) {
 		files, err := s.bootstrapData()
 		if err != nil {
@@ -93,25 +122,6 @@ func (s *server) handler() http.Handler {
 		answer(w, data, err)
 	})))
 	mux.HandleFunc("/db/snapshot", s.auth("server", s.whenReady(s.snapshots.handle)))
-	mux.HandleFunc("POST /v1-k3s/client-kubelet.crt", s.auth("node", s.whenReady(s.kubeletCert)))
-	mux.HandleFunc("POST /v1-k3s/serving-kubelet.crt", s.auth("node", s.whenReady(s.kubeletCert)))
-	mux.HandleFunc("GET /v1-k3s/client-ca.crt", s.auth("node", func(w http.ResponseWriter, _ *http.Request) {
-		ca, err := os.ReadFile(s.tls("client-ca.crt"))
-		answer(w, ca, err)
-	}))
-	mux.HandleFunc("GET /v1-k3s/apiservers", s.auth("node", s.whenReady(s.apiservers)))
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if api := s.api.Load(); api != nil {
-			(*api).ServeHTTP(w, r)
-			return
-		}
-		text := "starting"
-		if s.etcdUp.Load() {
-			text = "apiserver not ready"
-		}
-		http.Error(w, text, http.StatusServiceUnavailable)
-	})
-	return mux
 }
 
 func answer(w http.ResponseWriter, data []byte, err error) {
