@@ -64,6 +64,9 @@ func (n *node) register(ctx context.Context) error {
 		_, err := n.client.CoreV1().Nodes().Create(ctx, object, metav1.CreateOptions{})
 		if err == nil || apierrors.IsAlreadyExists(err) {
 			if err = n.beat(ctx); err == nil {
+				err = n.annotate(ctx)
+			}
+			if err == nil {
 				return n.setRole(ctx)
 			}
 		}

@@ -9,13 +9,15 @@ import (
 	"sort"
 	"strings"
 
-	"sigs.k8s.io/yaml"
+	"sigs.k8s.io/yaml/goyaml.v2"
 )
 
 // options are k3s' options as given, by name without dashes.
 type options struct {
 	mode   string
 	values map[string][]string
+	order  []string // names in the configuration, as they come there
+	args   []string // the mode, what the configuration says as options, and the command line
 }
 
 // Options that k3s knows and that matter here or may be given without effect on what is emulated.
@@ -41,6 +43,7 @@ func readOptions(mode string, args []string) (*options, error) {
 	if err := o.readFiles(configFile(args)); err != nil {
 		return nil, err
 	}
+	o.args = slices.Concat([]string{mode}, o.configArgs(), args)
 	for name, key := range map[string]string{
 		"K3S_URL": "server", "K3S_TOKEN": "token", "K3S_TOKEN_FILE": "token-file", "K3S_AGENT_TOKEN": "agent-token", "K3S_NODE_NAME": "node-name",
 		"K3S_CLUSTER_INIT": "cluster-init", "K3S_DATASTORE_ENDPOINT": "datastore-endpoint",
@@ -80,6 +83,20 @@ func readOptions(mode string, args []string) (*options, error) {
 		}
 	}
 	return o, o.readTokens()
+}
+
+// configArgs are the options of the configuration as k3s puts them before those of the command line.
+func (o *options) configArgs() []string {
+	var out []string
+	for _, key := range o.order {
+		if !o.knows(key) {
+			continue
+		}
+		for _, value := range o.values[key] {
+			out = append(out, "--"+key+"="+value)
+		}
+	}
+	return out
 }
 
 func (o *options) knows(key string) bool {
@@ -126,20 +143,25 @@ func (o *options) readFile(file string) error {
 	if err != nil {
 		return err
 	}
-	var m map[string]any
+	var m yaml.MapSlice
 	if err := yaml.Unmarshal(data, &m); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	for key, value := range m {
+	for _, item := range m {
+		key := fmt.Sprint(item.Key)
 		var list []string
-		if items, isList := value.([]any); isList {
+		if items, isList := item.Value.([]any); isList {
 			for _, item := range items {
 				list = append(list, fmt.Sprint(item))
 			}
 		} else {
-			list = []string{fmt.Sprint(value)}
+			list = []string{fmt.Sprint(item.Value)}
 		}
-		if base, appends := strings.CutSuffix(key, "+"); appends {
+		base, appends := strings.CutSuffix(key, "+")
+		if !slices.Contains(o.order, base) {
+			o.order = append(o.order, base)
+		}
+		if appends {
 			o.values[base] = append(o.values[base], list...)
 		} else {
 			o.values[key] = list
