@@ -171,7 +171,7 @@ func (t *turns) after(args *pulumi.ResourceHookArgs) error { return t.back(args.
 // failed does the same after a failed update: the node may be as it was.
 func (t *turns) failed(args *pulumi.ErrorHookArgs) (bool, error) {
 	_ = t.back(args.Name, true) // the failure itself is what is told
-	if n, verb := t.node(args.Name); verb == topology.VM && n.Name != "" {
+	if n, verb := t.node(args.Name); verb == topology.VM && n.Name != "" && args.FailedOperation == "update" {
 		t.tell(n.Name + ": its VM was not changed as it should be (Proxmox VE's reason is with " + args.Name +
 			"), but the plugin of Proxmox VE takes it for changed: mend that, then run pulumi up --refresh")
 	}

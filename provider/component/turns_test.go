@@ -332,8 +332,13 @@ func TestTurnsThatFail(t *testing.T) {
 		t.Errorf("another group: %v", err)
 	}
 	// A failed update of a node that is well gives its turn back, and is not tried again.
-	if retry, err := turns.failed(&pulumi.ErrorHookArgs{Name: "prod-vm-k3s-worker-01"}); retry || err != nil || !slices.Equal(s.did()[len(s.did())-2:], []string{"resume after a failure", "tell k3s-worker-01"}) {
+	if retry, err := turns.failed(&pulumi.ErrorHookArgs{Name: "prod-vm-k3s-worker-01", FailedOperation: "update"}); retry || err != nil || !slices.Equal(s.did()[len(s.did())-2:], []string{"resume after a failure", "tell k3s-worker-01"}) {
 		t.Errorf("%t %v, did %v", retry, err, s.did())
+	}
+	// One that could not be made is known to nobody.
+	said := len(s.did())
+	if _, err := turns.failed(&pulumi.ErrorHookArgs{Name: "prod-vm-k3s-worker-01", FailedOperation: "create"}); err != nil || len(s.did()) != said {
+		t.Errorf("%v, did %v", err, s.did())
 	}
 	if err, now := soon(running(func() error { return turns.begin("prod-vm-k3s-worker-02") })); err != nil || !now {
 		t.Errorf("after a failed update: %v", err)

@@ -388,6 +388,10 @@ func TestTheRightToStartIsGivenOnce(t *testing.T) {
 	if err != nil || resp.Properties.Get("node").AsString() != "" || resp.Properties.Get("startOver").AsString() != "" {
 		t.Errorf("adopted: %v %v", resp.Properties, err)
 	}
+	// Unless it is the machine's own: then that is asked, and the access for it is not here.
+	if _, err := server.Create(p.CreateRequest{Urn: urn("ClusterStart"), Properties: with(adopted, map[string]property.Value{"adopt": property.New(true)})}); err == nil || !strings.Contains(err.Error(), "is a part of K3sHaCluster") {
+		t.Errorf("a machine that brings its cluster: %v", err)
+	}
 }
 
 // A seat is its machine's: another instance needs it anew, after the one before has left.

@@ -223,6 +223,7 @@ func TestFound(t *testing.T) {
 		"a database":       {"server", nil, "", "its k3s has its data neither in SQLite (DIR/rancher/server/db/state.db) nor in embedded etcd; only those can be adopted"},
 		"SQLite, and etcd": {"server", map[string]string{"rancher/server/db/state.db": "x", "rancher/server/db/etcd/member/wal": "", "open": ""}, "", "its k3s has its data in SQLite (DIR/rancher/server/db/state.db), and beside them lies DIR/rancher/server/db/etcd, from which it would start the next time; move that away, then run pulumi up again"},
 		"etcd, and SQLite": {"server", map[string]string{"rancher/server/db/state.db": "x", "rancher/server/db/etcd/member/wal": ""}, "", "its k3s has its data in etcd, and beside them lies an old DIR/rancher/server/db/state.db; move that away, then run pulumi up again"},
+		"a full disk":      {"server", map[string]string{"rancher/server/db/state.db": "x", "full": ""}, "", "the disk has 100 MiB left at DIR/rancher/server/db, and moving its data to etcd, with a copy of those in SQLite, takes up to 260; make room there, or give the node a larger disk, then run pulumi up again"},
 		"no k3s":           {"server", map[string]string{"none": ""}, "", "no k3s.service runs on this machine, whose k3s is to be adopted; start it, or take adopt out if there is none"},
 		"a worker's":       {"server", map[string]string{"agent": ""}, "", "its k3s, which is to be adopted as a server, runs as a worker (k3s-agent.service); give it a slot of those"},
 		"a server's":       {"worker", nil, "", "its k3s, which is to be adopted as a worker, runs as a server (k3s.service); give it a slot of those"},
@@ -247,6 +248,7 @@ func TestFound(t *testing.T) {
 *DropInPaths*) [ ! -e `+d+`/dropin ] || echo `+d+`/dropin ;;
 *MainPID*) echo 4711 ;;
 esac`)
+			m.program("df", `if [ -e `+d+`/full ]; then left=102400; else left=1024000; fi; printf 'Filesystem\n/dev/sda 1 1 %s 1%% /\n' $left`)
 			m.program("ls", `[ ! -e `+d+`/open ] || echo "lrwx 9 -> `+d+`/rancher/server/db/state.db-wal"`)
 			m.program("k3s", `[ ! -e `+d+`/silent ] || exit 1
 case "$*" in

@@ -89,6 +89,7 @@ func TestLeaveMachine(t *testing.T) {
 		"it leaves":            {"0123", "ab", "", "uninstalled", false},
 		"it keeps k3s":         {"0123", "ab", "yes", "", false},
 		"installed anew since": {"4567", "ab", "", "", true},
+		"never taken over":     {"0123", "ab", "", "", false},
 		"met again since":      {"0123", "cd", "", "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,6 +97,9 @@ func TestLeaveMachine(t *testing.T) {
 			dir := t.TempDir()
 			write(t, dir+"/id", "0123\n")
 			write(t, dir+"/k3sha/member", "k3s k3s-server-01 ab\n")
+			if name == "never taken over" {
+				write(t, dir+"/k3sha/adopting", "ab")
+			}
 			program(t, dir, "k3s-uninstall.sh", "echo uninstalled >"+dir+"/ran")
 			program(t, dir, "systemctl", "true")
 			text, err := os.ReadFile("files/leave-machine.sh")

@@ -60,7 +60,7 @@ func (p Plan) Announce(c Change) string {
 	if c.Restores != "" {
 		parts = append(parts, "goes back to the snapshot "+c.Restores+", for which k3s stops on all servers")
 	}
-	say("takes over %s with their k3s, which restarts there; data in SQLite move to etcd, and the API is away meanwhile", c.Adopts, short)
+	say("takes over %s with their k3s, which restarts there; data in SQLite move to etcd, the API is away meanwhile, and a copy stays in /var/backups/k3s-before-adoption", c.Adopts, short)
 	say("takes %s away", c.Leaves, short)
 	say("uninstalls k3s, or what balances, on %s, which stay", c.Uninstalls, short)
 	say("adds %s", c.Joins, p.grouped(" and ", false))

@@ -236,7 +236,10 @@ if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || asked || ! systemctl is-a
 	fi
 	install_k3s server
 	known "$UNIT"
-	[ -z "$ADOPT" ] || keep_data
+	if [ -n "$ADOPT" ]; then
+		! leads || hand_over || true # a server alone leads whom it likes
+		keep_data
+	fi
 	start_k3s
 fi
 up() {

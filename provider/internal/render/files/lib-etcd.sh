@@ -23,3 +23,20 @@ etcd_call() {
 	printf "$request" | curl -s -o /dev/null --http2 --connect-timeout 1 --max-time 3 --cacert $etcd/server-ca.crt --cert $etcd/client.crt --key $etcd/client.key \
 		-H 'content-type: application/grpc' -H 'te: trailers' --data-binary @- "https://$1:2379/etcdserverpb.$2"
 }
+
+leads() { etcd_metrics | grep -q '^etcd_server_is_leader 1'; }
+led() { ! leads; }
+
+# hand_over: another member leads, which $moved names: k3s often ends without handing that over, and then nobody leads, and nothing can be written,
+# until the others have waited for their election timeout.
+hand_over() {
+	moved=
+	for member in $(etcd_metrics | sed -n 's/^etcd_network_active_peers{Local="[0-9a-f]*",Remote="\([0-9a-f]*\)"} [1-9].*/\1/p'); do
+		etcd_call 127.0.0.1 Maintenance/MoveLeader "$member" || true
+		if wait_until 2 led; then
+			moved=$member
+			return 0
+		fi
+	done
+	return 1
+}
