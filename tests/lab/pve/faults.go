@@ -45,7 +45,8 @@ func (s *Server) match(method, path string) *Fault {
 //
 //	POST /fault      a Fault            POST /offline {"node":"pve2","offline":true}
 //	POST /token      {"id":"u@pve!t","secret":"...","acl":[{"path":"/","privileges":[...]}]}
-//	POST /storage    {"name":"local-lvm","full":true,"slow":1500}: milliseconds that copying a disk takes
+//	POST /storage    {"name":"local-lvm","full":true,"slow":1500}: milliseconds that copying a disk takes;
+//	                 "content":"iso,import": what it may have
 //	POST /bridge     {"name":"vmbr1","gone":true}
 //	POST /deaf       {"id":201,"deaf":true}: the guest ignores ACPI
 //	POST /node       {"memory":65536,"cores":32}: of each Proxmox node
@@ -102,15 +103,19 @@ func (s *Server) Control() http.Handler {
 	})
 	post("/storage", func(decode func(any) error) error {
 		var st struct {
-			Name string `json:"name"`
-			Full bool   `json:"full"`
-			Slow *int   `json:"slow"`
+			Name    string `json:"name"`
+			Full    bool   `json:"full"`
+			Slow    *int   `json:"slow"`
+			Content string `json:"content"`
 		}
 		err := decode(&st)
 		if known := s.storages[st.Name]; known != nil {
 			known.full = st.Full
 			if st.Slow != nil {
 				known.slow = time.Duration(*st.Slow) * time.Millisecond
+			}
+			if st.Content != "" {
+				known.content = st.Content
 			}
 		}
 		return err

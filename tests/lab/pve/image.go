@@ -18,8 +18,35 @@ import (
 // RootUser is the administrator at a host's own shell.
 const RootUser = "root@pam"
 
-// isoDir is where a directory storage has its images.
-const isoDir = "/var/lib/vz/template/iso/"
+// folders are where a directory storage has its files.
+var folders = map[string]string{"iso": "template/iso", "vztmpl": "template/cache", "import": "import"}
+
+// endings are those that a file's name may have.
+var endings = map[string][]string{
+	"iso": {".iso", ".img"}, "vztmpl": {".tar.gz", ".tar.xz", ".tar.zst", ".tar.bz2"}, "import": {".qcow2", ".raw", ".vmdk", ".ova"},
+}
+
+// pathOf is a file's path on a host.
+func pathOf(storageName, volume string) string {
+	root := "/var/lib/vz"
+	if storageName != "local" {
+		root = "/mnt/pve/" + storageName
+	}
+	content, name, _ := strings.Cut(volume, "/")
+	return path.Join(root, folders[content], name)
+}
+
+// formatOf is the format that Proxmox VE shows for a file: an image to import says its own.
+func formatOf(volume string) string {
+	content, name, _ := strings.Cut(volume, "/")
+	switch content {
+	case "import":
+		return strings.TrimPrefix(path.Ext(name), ".")
+	case "vztmpl":
+		return "t" + strings.TrimPrefix(path.Ext(name), ".")
+	}
+	return content
+}
 
 // file is an image on a storage.
 type file struct {
@@ -77,6 +104,21 @@ func (c *call) fetch(url string) ([]byte, error) {
 // download has a storage fetch an image.
 func (c *call) download(node, storageName string) (any, *apiError) {
 	st, content, name := c.s.storages[storageName], c.form.Get("content"), c.form.Get("filename")
+	want, algorithm := strings.ToLower(c.form.Get("checksum")), c.form.Get("checksum-algorithm")
+	if err := oneOf("content", content, "iso", "vztmpl", "import"); err != nil {
+		return nil, err
+	}
+	if algorithm != "" {
+		if err := oneOf("checksum-algorithm", algorithm, "md5", "sha1", "sha224", "sha256", "sha384", "sha512"); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case want != "" && algorithm == "":
+		return nil, badParameter("checksum-algorithm", "missing property - 'checksum' requires this property")
+	case want == "" && algorithm != "":
+		return nil, badParameter("checksum", "missing property - 'checksum-algorithm' requires this property")
+	}
 	if err := c.s.check(c.user, "/storage/"+storageName, "Datastore.AllocateTemplate"); err != nil {
 		return nil, err
 	}
@@ -86,12 +128,12 @@ func (c *call) download(node, storageName string) (any, *apiError) {
 	if !slices.Contains(strings.Split(st.content, ","), content) {
 		return nil, fail(500, "storage '%s' is not configured for content-type '%s'", storageName, content)
 	}
-	if ext := path.Ext(name); content == "iso" && ext != ".iso" && ext != ".img" {
-		return nil, badParameter("filename", "wrong file extension")
-	}
-	want, algorithm := strings.ToLower(c.form.Get("checksum")), c.form.Get("checksum-algorithm")
-	if (want == "") != (algorithm == "") {
-		return nil, badParameter("checksum", "missing property - 'checksum-algorithm'")
+	if !slices.ContainsFunc(endings[content], func(end string) bool { return strings.HasSuffix(name, end) }) {
+		text := "wrong file extension"
+		if content == "import" {
+			text = "invalid filename or wrong extension"
+		}
+		return nil, badParameter("filename", text)
 	}
 	url, volume := c.form.Get("url"), content+"/"+name
 	return c.s.startTask(node, "download", name, strings.ReplaceAll(c.user, "!", "%21"), c.fault, func() error {
@@ -99,7 +141,7 @@ func (c *call) download(node, storageName string) (any, *apiError) {
 			if want != "" && sumOf(algorithm, old.data) == want {
 				return nil // OK, got correct file already, no need to download
 			}
-			return fmt.Errorf("refusing to override existing file '%s'", isoDir+name)
+			return fmt.Errorf("refusing to override existing file '%s'", pathOf(storageName, volume))
 		}
 		data, err := c.fetch(url)
 		if err != nil {
@@ -113,14 +155,26 @@ func (c *call) download(node, storageName string) (any, *apiError) {
 	}, func() {}), nil
 }
 
+// oneOf refuses a value that is none of those that an option may have.
+func oneOf(option, value string, allowed ...string) *apiError {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return badParameter(option, fmt.Sprintf("value '%s' does not have a value in the enumeration '%s'", value, strings.Join(allowed, ", ")))
+}
+
 func sumOf(algorithm string, data []byte) string {
 	switch algorithm {
 	case "md5":
 		return fmt.Sprintf("%x", md5.Sum(data))
 	case "sha1":
 		return fmt.Sprintf("%x", sha1.Sum(data))
+	case "sha224":
+		return fmt.Sprintf("%x", sha256.Sum224(data))
 	case "sha256":
 		return fmt.Sprintf("%x", sha256.Sum256(data))
+	case "sha384":
+		return fmt.Sprintf("%x", sha512.Sum384(data))
 	case "sha512":
 		return fmt.Sprintf("%x", sha512.Sum512(data))
 	}
@@ -138,7 +192,7 @@ func (c *call) contents(node, storageName string) (any, *apiError) {
 		content, _, _ := strings.Cut(volume, "/")
 		if want := c.form.Get("content"); want == "" || want == content {
 			f := files[volume]
-			out = append(out, map[string]any{"volid": storageName + ":" + volume, "content": content, "format": "iso", "size": len(f.data), "ctime": f.since.Unix()})
+			out = append(out, map[string]any{"volid": storageName + ":" + volume, "content": content, "format": formatOf(volume), "size": len(f.data), "ctime": f.since.Unix()})
 		}
 	}
 	return out, nil
@@ -164,8 +218,12 @@ func (c *call) image(node, source string) (file, *apiError) {
 		if c.user != RootUser {
 			return file{}, fail(403, "Only root can pass arbitrary filesystem paths.")
 		}
-		if f, found := c.s.filesOf(node, "local")["iso/"+strings.TrimPrefix(source, isoDir)]; found && strings.HasPrefix(source, isoDir) {
-			return f, nil
+		for name := range c.s.storages {
+			for volume, f := range c.s.filesOf(node, name) {
+				if pathOf(name, volume) == source {
+					return f, nil
+				}
+			}
 		}
 		return file{}, fail(500, "volume '%s' does not exist", source)
 	}

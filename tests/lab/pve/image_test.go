@@ -1,12 +1,18 @@
 package pve_test
 
 import (
+	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
 	"testing"
 
@@ -91,5 +97,108 @@ func TestTemplateFromAnImage(t *testing.T) {
 	c.ok("DELETE", local+"content/local:iso%2Fnoble.img", "")
 	if list("pve1") != "0" {
 		t.Error("the image is still there")
+	}
+}
+
+// refused calls the API and compares status and reason; the text is that of the one wrong parameter, if there is one.
+func (c client) refused(method, path, form, want, text string) {
+	c.t.Helper()
+	status, body := c.raw(method, path, form)
+	var answer struct{ Errors map[string]string }
+	_ = json.Unmarshal(body, &answer)
+	got := ""
+	for name, why := range answer.Errors {
+		got = name + ": " + why
+	}
+	if status != want || got != text {
+		c.t.Errorf("%s %s %s: %q %q, want %q %q", method, path, form, status, got, want, text)
+	}
+}
+
+func (c client) raw(method, path, form string) (string, []byte) {
+	c.t.Helper()
+	target := c.api.URL + "/api2/json/" + path
+	if method == http.MethodGet || method == http.MethodDelete {
+		target, form = target+"?"+form, ""
+	}
+	req, err := http.NewRequestWithContext(c.t.Context(), method, target, strings.NewReader(form))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "PVEAPIToken="+c.token)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return resp.Status, body
+}
+
+// withImages is an installation that can fetch any URL that ends in .img or .qcow2: the content is raw, or says its size.
+func withImages(t *testing.T) client {
+	t.Helper()
+	s := pve.New(pve.NewNull())
+	s.Fetch = func(url string) ([]byte, error) {
+		data := make([]byte, 1<<20+1)
+		switch path.Ext(url) {
+		case ".img":
+		case ".qcow2":
+			copy(data, "QFI\xfb")
+			binary.BigEndian.PutUint64(data[24:], 3584<<20)
+		default:
+			return nil, errors.New("404 Not Found")
+		}
+		return data, nil
+	}
+	c := client{t: t, api: httptest.NewServer(s), control: httptest.NewServer(s.Control()), token: "root@pam!lab=00000000-0000-0000-0000-000000000000"}
+	t.Cleanup(c.api.Close)
+	t.Cleanup(c.control.Close)
+	c.hook("/instant", json.RawMessage(`{"instant":true}`))
+	return c
+}
+
+// What a download asks for is looked at before anything is fetched.
+func TestDownloadRefusals(t *testing.T) {
+	t.Parallel()
+	c := withImages(t)
+	c.hook("/storage", json.RawMessage(`{"name":"local","content":"iso,vztmpl,import"}`))
+	const bad = "400 Parameter verification failed."
+	for _, r := range []struct{ storage, form, want, text string }{
+		{"nfs", "content=iso&filename=a.img", "500 storage 'nfs' does not exist", ""},
+		{"ceph", "content=iso&filename=a.img", "500 storage 'ceph' is not configured for content-type 'iso'", ""},
+		{"local", "content=images&filename=a.img", bad, "content: value 'images' does not have a value in the enumeration 'iso, vztmpl, import'"},
+		{"local", "content=iso&filename=a.qcow2", bad, "filename: wrong file extension"},
+		{"local", "content=vztmpl&filename=a.img", bad, "filename: wrong file extension"},
+		{"local", "content=import&filename=a.img", bad, "filename: invalid filename or wrong extension"},
+		{"local", "content=iso&filename=a.img&checksum=00", bad, "checksum-algorithm: missing property - 'checksum' requires this property"},
+		{"local", "content=iso&filename=a.img&checksum-algorithm=md5", bad, "checksum: missing property - 'checksum-algorithm' requires this property"},
+		{"local", "content=iso&filename=a.img&checksum=00&checksum-algorithm=crc", bad, "checksum-algorithm: value 'crc' does not have a value in the enumeration 'md5, sha1, sha224, sha256, sha384, sha512'"},
+	} {
+		c.refused("POST", "nodes/pve1/storage/"+r.storage+"/download-url", "url=http://x/a.img&"+r.form, r.want, r.text)
+	}
+}
+
+// Each algorithm takes the checksum that it makes, in either case, and no other.
+func TestChecksums(t *testing.T) {
+	t.Parallel()
+	c := withImages(t)
+	data := make([]byte, 1<<20+1)
+	for algorithm, sum := range map[string]string{
+		"md5": fmt.Sprintf("%x", md5.Sum(data)), "sha1": fmt.Sprintf("%x", sha1.Sum(data)), "sha224": fmt.Sprintf("%x", sha256.Sum224(data)),
+		"sha256": fmt.Sprintf("%x", sha256.Sum256(data)), "sha384": fmt.Sprintf("%x", sha512.Sum384(data)), "sha512": fmt.Sprintf("%X", sha512.Sum512(data)),
+	} {
+		form := "url=http://x/a.img&content=iso&filename=" + algorithm + ".img&checksum-algorithm=" + algorithm + "&checksum="
+		wrong := strings.Repeat("0", len(sum))
+		if got, want := c.task(c.ok("POST", "nodes/pve1/storage/local/download-url", form+wrong)), "checksum mismatch: got '"+strings.ToLower(sum)+"' != expect '"+wrong+"'"; got != want {
+			t.Errorf("%s: %s, want %s", algorithm, got, want)
+		}
+		if got := c.task(c.ok("POST", "nodes/pve1/storage/local/download-url", form+sum)); got != "OK" {
+			t.Errorf("%s: %s", algorithm, got)
+		}
 	}
 }

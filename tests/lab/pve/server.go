@@ -294,18 +294,22 @@ func (c *call) storageCall() (any, *apiError) {
 			return nil, err
 		}
 		volume := strings.Join(c.path[5:], "/")
-		if f, found := c.s.filesOf(node, name)[strings.TrimPrefix(volume, name+":")]; found {
-			return map[string]any{"path": isoDir + volume[strings.LastIndex(volume, "/")+1:], "format": "iso", "size": len(f.data), "used": len(f.data)}, nil
+		own := strings.TrimPrefix(volume, name+":")
+		if f, found := c.s.filesOf(node, name)[own]; found {
+			return map[string]any{"path": pathOf(name, own), "format": formatOf(own), "size": len(f.data), "used": len(f.data)}, nil
 		}
 		for _, v := range c.s.vms {
 			for key, value := range v.config {
 				if isDrive(key) && strings.HasPrefix(value+",", volume+",") {
 					_, options := list(value, "file")
-					return map[string]any{"path": "/dev/pve/" + strings.TrimPrefix(volume, name+":"), "format": "raw", "size": bytes(options["size"]), "used": bytes(options["size"])}, nil
+					return map[string]any{"path": "/dev/pve/" + own, "format": "raw", "size": bytes(options["size"]), "used": bytes(options["size"])}, nil
 				}
 			}
 		}
-		return nil, fail(500, "no such logical volume pve/%s", strings.TrimPrefix(volume, name+":"))
+		if strings.Contains(own, "/") {
+			return nil, fail(500, "volume '%s:%s' does not exist", name, own)
+		}
+		return nil, fail(500, "no such logical volume pve/%s", own)
 	case c.method == http.MethodGet && c.at(4) == "content":
 		return c.contents(node, name)
 	}
