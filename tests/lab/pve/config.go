@@ -134,7 +134,7 @@ func (c *call) mayChange(v *vm, key, value string) *apiError {
 			}
 			return c.s.check(c.user, path, "SDN.Use")
 		}
-	case slices.Contains([]string{"args", "hookscript", "affinity", "arch", "lock"}, key):
+	case slices.Contains([]string{"args", "hookscript", "affinity", "arch", "lock"}, key) && c.user != RootUser:
 		return fail(500, "only root can set '%s' config", key)
 	}
 	return nil
@@ -199,6 +199,9 @@ func (c *call) drive(v *vm, key, value string) (string, *apiError) {
 		return fmt.Sprintf("%s:vm-%d-cloudinit,media=cdrom", storageName, v.id), nil
 	}
 	if source, imported := options["import-from"]; imported {
+		if volume != "0" {
+			return "", badParameter(key, "'import-from' requires special syntax - use <storage ID>:0,import-from=<source>")
+		}
 		f, err := c.image(v.node, source)
 		if err != nil {
 			return "", err
@@ -206,8 +209,12 @@ func (c *call) drive(v *vm, key, value string) (string, *apiError) {
 		if err := c.s.check(c.user, "/storage/"+storageName, "Datastore.AllocateSpace"); err != nil {
 			return "", err
 		}
+		number := 0
+		for strings.Contains(fmt.Sprint(v.config), fmt.Sprintf("vm-%d-disk-%d", v.id, number)) {
+			number++
+		}
 		delete(options, "import-from")
-		options["file"], options["size"] = fmt.Sprintf("%s:vm-%d-disk-0", storageName, v.id), human(f.virtualSize())
+		options["file"], options["size"] = fmt.Sprintf("%s:vm-%d-disk-%d", storageName, v.id, number), human(f.virtualSize())
 		return drive(nil, options), nil
 	}
 	if gib := atoi(volume); gib > 0 { // a new one

@@ -268,11 +268,17 @@ func (c *call) create(node string) (any, *apiError) {
 	v := &vm{id: id, node: node, pool: pool, config: map[string]string{
 		"smbios1": fmt.Sprintf("uuid=00000000-0000-4000-8000-%012d", id), "vmgenid": fmt.Sprintf("00000000-0000-4000-9000-%012d", id), "meta": "creation-qemu=9.2.0,ctime=1735689600",
 	}}
-	for key, values := range c.form {
-		if key == "vmid" || key == "pool" || key == "storage" {
+	for _, key := range slices.Sorted(maps.Keys(c.form)) {
+		if slices.Contains(notOptions, key) {
 			continue
 		}
-		value, err := c.normalise(v, key, values[0])
+		value, err := c.normalise(v, key, c.form.Get(key))
+		if err == nil {
+			err = c.mayChange(v, key, value)
+		}
+		if err == nil {
+			err = c.mayAllocate(key, c.form.Get(key))
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -280,6 +286,19 @@ func (c *call) create(node string) (any, *apiError) {
 	}
 	s.vms[id] = v
 	return c.task(v, "qmcreate", func() error { return nil }), nil
+}
+
+// notOptions are what making a VM takes besides the VM's own options.
+var notOptions = []string{"vmid", "pool", "storage", "start", "unique", "force", "archive", "bwlimit", "live-restore", "import-working-storage"}
+
+// mayAllocate asks for the right to make a disk, where a value makes one.
+func (c *call) mayAllocate(key, value string) *apiError {
+	_, options := list(value, "file")
+	storageName, volume, _ := strings.Cut(options["file"], ":")
+	if !isDrive(key) || atoi(volume) == 0 {
+		return nil
+	}
+	return c.s.check(c.user, "/storage/"+storageName, "Datastore.AllocateSpace")
 }
 
 // becomeTemplate converts a VM.

@@ -202,3 +202,120 @@ func TestChecksums(t *testing.T) {
 		}
 	}
 }
+
+// A volume to import is listed as what it is, and a token may make a disk of it.
+func TestImports(t *testing.T) {
+	t.Parallel()
+	c := withImages(t)
+	c.hook("/storage", json.RawMessage(`{"name":"local","content":"iso,import"}`))
+	for _, form := range []string{"content=import&filename=noble.qcow2&url=http://x/noble.qcow2", "content=iso&filename=raw.img&url=http://x/raw.img"} {
+		if end := c.task(c.ok("POST", "nodes/pve1/storage/local/download-url", form)); end != "OK" {
+			t.Fatal(end)
+		}
+	}
+	for volume, want := range map[string]string{
+		"local:import%2Fnoble.qcow2": "qcow2 /var/lib/vz/import/noble.qcow2", "import%2Fnoble.qcow2": "qcow2 /var/lib/vz/import/noble.qcow2",
+		"local:iso%2Fraw.img": "iso /var/lib/vz/template/iso/raw.img",
+	} {
+		f, _ := c.ok("GET", "nodes/pve1/storage/local/content/"+volume, "").(map[string]any)
+		if got := fmt.Sprint(f["format"], " ", f["path"]); got != want || f["size"] != float64(1<<20+1) {
+			t.Errorf("%s: %s of %v, want %s", volume, got, f["size"], want)
+		}
+	}
+	for content, want := range map[string]int{"": 2, "iso": 1, "import": 1, "images": 0} {
+		if got, _ := c.ok("GET", "nodes/pve1/storage/local/content", "content="+content).([]any); len(got) != want {
+			t.Errorf("content %q: %v", content, got)
+		}
+	}
+	if end := c.task(c.ok("POST", "nodes/pve1/qemu", "vmid=300&scsi0=local-lvm:0,import-from=local:import/noble.qcow2,discard%3Don&scsi1=ceph:0,import-from=local:import/noble.qcow2&ide0=ceph:cloudinit&ide2=local-lvm:cloudinit")); end != "OK" {
+		t.Fatal(end)
+	}
+	config, _ := c.ok("GET", "nodes/pve1/qemu/300/config", "").(map[string]any)
+	for key, want := range map[string]string{
+		"scsi0": "local-lvm:vm-300-disk-0,discard=on,size=3584M", "scsi1": "ceph:vm-300-disk-1,size=3584M",
+		"ide0": "ceph:vm-300-cloudinit,media=cdrom", "ide2": "local-lvm:vm-300-cloudinit,media=cdrom",
+	} {
+		if config[key] != want {
+			t.Errorf("%s is %v, want %s", key, config[key], want)
+		}
+	}
+	// The raw image is of a whole number of MiB, and root alone takes it by its path.
+	c.hook("/host", pve.HostCall{Method: "PUT", Path: "nodes/pve1/qemu/300/config", Form: map[string]string{"scsi2": "local-lvm:0,import-from=/var/lib/vz/template/iso/raw.img"}})
+	config, _ = c.ok("GET", "nodes/pve1/qemu/300/config", "").(map[string]any)
+	if config["scsi2"] != "local-lvm:vm-300-disk-2,size=2M" {
+		t.Errorf("the raw image made %v", config["scsi2"])
+	}
+	const bad = "400 Parameter verification failed."
+	for _, r := range []struct{ node, form, want, text string }{
+		{"pve1", "scsi0=local-lvm:4,import-from=local:import/noble.qcow2", bad, "scsi0: 'import-from' requires special syntax - use <storage ID>:0,import-from=<source>"},
+		{"pve1", "scsi0=local-lvm:0,import-from=nfs:import/noble.qcow2", "500 storage 'nfs' does not exist", ""},
+		{"pve2", "scsi0=local-lvm:0,import-from=local:import/noble.qcow2", "500 volume 'local:import/noble.qcow2' does not exist", ""},
+	} {
+		c.refused("POST", "nodes/"+r.node+"/qemu", "vmid=301&"+r.form, r.want, r.text)
+	}
+	c.refused("GET", "nodes/pve1/storage/local/content/local:iso%2Fnone.img", "", "500 volume 'local:iso/none.img' does not exist", "")
+	c.refused("DELETE", "nodes/pve1/storage/local/content/iso%2Fnone.img", "", "500 volume 'local:iso/none.img' does not exist", "")
+	c.ok("DELETE", "nodes/pve1/storage/local/content/iso%2Fraw.img", "")
+	c.refused("GET", "nodes/pve1/storage/local/content/iso%2Fraw.img", "", "500 volume 'local:iso/raw.img' does not exist", "")
+}
+
+// Each step asks for privileges of its own, and for none beyond.
+func TestImagePrivileges(t *testing.T) {
+	t.Parallel()
+	c := withImages(t)
+	c.hook("/storage", json.RawMessage(`{"name":"local","content":"iso,import"}`))
+	c.ok("POST", "nodes/pve1/storage/local/download-url", "content=import&filename=noble.qcow2&url=http://x/noble.qcow2")
+	const (
+		download = "POST nodes/pve1/storage/local/download-url url=http://x/a.img&content=iso&filename=a.img"
+		query    = "GET nodes/pve1/query-url-metadata url=http://x/a.img"
+		remove   = "DELETE nodes/pve1/storage/local/content/iso%2Fa.img "
+		create   = "POST nodes/pve1/qemu vmid=400"
+	)
+	storage, node, root := "/storage/local", "/nodes/pve1", "/"
+	vm := pve.ACL{Path: "/vms/400", Privileges: []string{"VM.Allocate", "VM.Config.Disk", "VM.Config.CDROM", "VM.Config.Cloudinit", "VM.Config.Network"}}
+	for _, r := range []struct {
+		call, want string
+		acl        []pve.ACL
+	}{
+		{download, "403 Permission check failed (/storage/local, Datastore.AllocateTemplate)", nil},
+		{download, "403 Permission check failed (/, Sys.Audit)", []pve.ACL{{Path: storage, Privileges: []string{"Datastore.AllocateTemplate"}}}},
+		{download, "403 Permission check failed (/, Sys.Modify)", []pve.ACL{{Path: storage, Privileges: []string{"Datastore.AllocateTemplate"}}, {Path: root, Privileges: []string{"Sys.Audit"}}}},
+		{download, "200 OK", []pve.ACL{{Path: storage, Privileges: []string{"Datastore.AllocateTemplate"}}, {Path: node, Privileges: []string{"Sys.AccessNetwork"}}}},
+		{query, "403 Permission check failed (/, Sys.Audit)", nil},
+		{query, "200 OK", []pve.ACL{{Path: node, Privileges: []string{"Sys.AccessNetwork"}}}},
+		{query, "200 OK", []pve.ACL{{Path: root, Privileges: []string{"Sys.Audit", "Sys.Modify"}}}},
+		{remove, "403 Permission check failed (/storage/local, Datastore.Allocate)", nil},
+		{remove, "200 OK", []pve.ACL{{Path: storage, Privileges: []string{"Datastore.Allocate"}}}},
+		{create, "403 Permission check failed (/vms/400, VM.Allocate)", nil},
+		{create + "&pool=k3s&memory=512", "403 Permission check failed (/vms/400, VM.Config.Memory)", []pve.ACL{{Path: "/pool/k3s", Privileges: []string{"VM.Allocate"}}}},
+		{create + "&scsi0=local-lvm:0,import-from=local:import/noble.qcow2", "403 Permission check failed (/storage/local-lvm, Datastore.AllocateSpace)", []pve.ACL{vm}},
+		{create + "&scsi0=local-lvm:8", "403 Permission check failed (/storage/local-lvm, Datastore.AllocateSpace)", []pve.ACL{vm}},
+		{create + "&ide2=local-lvm:cloudinit", "403 Permission check failed (/storage/local-lvm, Datastore.AllocateSpace)", []pve.ACL{vm}},
+		{create + "&net0=virtio,bridge%3Dvmbr0", "403 Permission check failed (/sdn/zones/localnetwork/vmbr0, SDN.Use)", []pve.ACL{vm}},
+		{create + "&hookscript=local:snippets/x", "500 only root can set 'hookscript' config", []pve.ACL{{Path: "/", Privileges: []string{"*"}}}},
+		{create + "&scsi0=local-lvm:8&ide2=local-lvm:cloudinit&net0=virtio,bridge%3Dvmbr0", "200 OK", []pve.ACL{
+			vm, {Path: "/storage/local-lvm", Privileges: []string{"Datastore.AllocateSpace"}}, {Path: "/sdn/zones/localnetwork/vmbr0", Privileges: []string{"SDN.Use"}},
+		}},
+	} {
+		c.hook("/token", map[string]any{"id": "a@pve!t", "secret": "s", "acl": r.acl})
+		limited := c
+		limited.token = "a@pve!t=s"
+		parts := strings.SplitN(r.call, " ", 3)
+		if status, _ := limited.raw(parts[0], parts[1], parts[2]); status != r.want {
+			t.Errorf("%s with %v: %q, want %q", r.call, r.acl, status, r.want)
+		}
+	}
+}
+
+// A VM that runs is not converted.
+func TestTemplateOfARunningVM(t *testing.T) {
+	t.Parallel()
+	c := withImages(t)
+	c.ok("POST", "nodes/pve1/qemu", "vmid=500&name=a&memory=512&cores=1&net0=virtio,bridge%3Dvmbr0&ipconfig0=ip%3D192.168.1.9/24")
+	if end := c.task(c.ok("POST", "nodes/pve1/qemu/500/status/start", "")); end != "OK" {
+		t.Fatal(end)
+	}
+	c.refused("POST", "nodes/pve1/qemu/500/template", "", "500 you can't convert a VM to template if VM is running", "")
+	c.ok("POST", "nodes/pve1/qemu/500/status/stop", "")
+	c.ok("POST", "nodes/pve1/qemu/500/template", "")
+}
