@@ -3,7 +3,9 @@ package pve
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -15,6 +17,18 @@ type apiError struct {
 }
 
 func (e *apiError) Error() string { return e.text }
+
+// atShell is the message as the programs at a host's shell print it: with what is wrong about which parameter.
+func (e *apiError) atShell() string {
+	if len(e.fields) == 0 {
+		return e.text
+	}
+	lines := []string{fmt.Sprintf("%d %s", e.code, e.text)}
+	for _, name := range slices.Sorted(maps.Keys(e.fields)) {
+		lines = append(lines, name+": "+e.fields[name])
+	}
+	return strings.Join(lines, "\n")
+}
 
 func fail(code int, format string, args ...any) *apiError {
 	return &apiError{code: code, text: fmt.Sprintf(format, args...)}

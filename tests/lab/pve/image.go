@@ -344,7 +344,7 @@ func (s *Server) host(h HostCall) (any, error) {
 	s.log = append(s.log, Request{Time: time.Now(), Method: h.Method, Path: h.Path, Form: c.form.Encode(), Status: http.StatusOK, Reason: "at the host's shell"})
 	data, err := c.route()
 	if err != nil {
-		return nil, fmt.Errorf("%s", err.text)
+		return nil, fmt.Errorf("%s", err.atShell())
 	}
 	upid, isTask := data.(string)
 	t := s.tasks[taskKey(upid)]

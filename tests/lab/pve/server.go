@@ -3,6 +3,7 @@ package pve
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -239,11 +240,17 @@ func (c *call) nodeCall() (any, *apiError) {
 	case "query-url-metadata":
 		return c.metadata(node)
 	case "storage":
+		if len(c.path) < 4 && c.method == http.MethodGet {
+			return c.storages(), nil
+		}
 		return c.storageCall()
 	case "qemu":
 		if len(c.path) < 4 {
 			if c.method == http.MethodPost {
 				return c.create(node)
+			}
+			if c.method == http.MethodGet {
+				return c.vms(node), nil
 			}
 			return nil, c.notImplemented()
 		}
@@ -268,6 +275,28 @@ func (c *call) taskCall() (any, *apiError) {
 	return nil, c.notImplemented()
 }
 
+// storages lists a node's storages: all nodes have the same ones.
+func (c *call) storages() any {
+	kinds := map[string]string{"local": "dir", "local-lvm": "lvmthin", "ceph": "rbd"}
+	out := []map[string]any{}
+	for _, name := range slices.Sorted(maps.Keys(c.s.storages)) {
+		if c.s.may(c.user, "/storage/"+name, "Datastore.Audit") {
+			st := c.s.storages[name].status()
+			st["storage"], st["type"] = name, kinds[name]
+			out = append(out, st)
+		}
+	}
+	return out
+}
+
+func (st *storage) status() map[string]any {
+	used := 100 << 30
+	if st.full {
+		used = 1 << 40
+	}
+	return map[string]any{"type": "lvmthin", "content": st.content, "active": 1, "enabled": 1, "shared": bit(st.shared), "total": 1 << 40, "used": used, "avail": 1<<40 - used}
+}
+
 func (c *call) storageCall() (any, *apiError) {
 	name := c.at(3)
 	st := c.s.storages[name]
@@ -284,11 +313,7 @@ func (c *call) storageCall() (any, *apiError) {
 		if err := c.s.check(c.user, path, "Datastore.Audit"); err != nil {
 			return nil, err
 		}
-		used := 100 << 30
-		if st.full {
-			used = 1 << 40
-		}
-		return map[string]any{"type": "lvmthin", "content": st.content, "active": 1, "enabled": 1, "shared": bit(st.shared), "total": 1 << 40, "used": used, "avail": 1<<40 - used}, nil
+		return st.status(), nil
 	case c.method == http.MethodGet && c.at(4) == "content" && c.at(5) != "":
 		if err := c.s.check(c.user, path, "Datastore.Audit"); err != nil {
 			return nil, err

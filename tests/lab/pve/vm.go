@@ -3,6 +3,7 @@ package pve
 import (
 	"crypto/sha1"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -141,6 +142,19 @@ func digest(config map[string]string) string {
 	}
 	slices.Sort(lines)
 	return fmt.Sprintf("%x", sha1.Sum([]byte(strings.Join(lines, "\n"))))
+}
+
+// vms lists a node's VMs that the user may see.
+func (c *call) vms(node string) any {
+	out := []any{}
+	for _, id := range slices.Sorted(maps.Keys(c.s.vms)) {
+		if v := c.s.vms[id]; v.node == node {
+			if row, err := c.current(v); err == nil {
+				out = append(out, row)
+			}
+		}
+	}
+	return out
 }
 
 func (c *call) current(v *vm) (any, *apiError) {
