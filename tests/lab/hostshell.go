@@ -170,9 +170,21 @@ func (l *Lab) hostRun(channel ssh.Channel, node, command string) int {
 	// They are where every PATH looks first, for this command alone.
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", `mount --bind "$0" /usr/local/sbin && exec /bin/sh -c "$1"`, l.state("host/bin"), command)
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LAB_NAME=" + l.Name, "LAB_BUILD=" + l.Build, "LAB_NODE=" + node}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = channel, channel, channel.Stderr()
+	cmd.Stdout, cmd.Stderr = channel, channel.Stderr()
+	// A pipe of our own: with the channel itself as its input, a command that reads none of it would not end before the client closes it.
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return 127
+	}
+	if err := cmd.Start(); err != nil {
+		return 127
+	}
+	go func() {
+		defer stdin.Close()
+		_, _ = io.Copy(stdin, channel)
+	}()
 	var exit *exec.ExitError
-	switch err := cmd.Run(); {
+	switch err := cmd.Wait(); {
 	case err == nil:
 		return 0
 	case errors.As(err, &exit):
