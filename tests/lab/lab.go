@@ -33,6 +33,7 @@ const (
 	Gateway   = "192.168.1.1"
 	ProxmoxAt = Gateway + ":8006"
 	FilesAt   = Gateway + ":8080"
+	ImagesAt  = FilesAt + "/files"
 	S3At      = Gateway + ":9000"
 	Mirror    = "http://" + FilesAt + "/k3s"
 	Token     = "root@pam!lab=00000000-0000-0000-0000-000000000000"
@@ -74,7 +75,11 @@ func (l *Lab) path(name string) string { return filepath.Join(l.Build, name) }
 func (l *Lab) socket() string          { return filepath.Join(l.Dir, "control.sock") }
 
 // KeyFile is the private key of the lab's clusters.
-func (l *Lab) KeyFile() string          { return filepath.Join(l.Dir, "id_ed25519") }
+func (l *Lab) KeyFile() string { return filepath.Join(l.Dir, "id_ed25519") }
+
+// Images is the folder that is served at ImagesAt, over plain HTTP: for images, and for whatever else a test has to fetch.
+func (l *Lab) Images() string { return l.state("files") }
+
 func (l *Lab) state(name string) string { return filepath.Join(l.Dir, name) }
 
 // Releases is the folder of k3s releases: LAB_K3S or the stand-in's.
@@ -101,8 +106,10 @@ func (l *Lab) Up(null bool) error {
 	if err := l.Down(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(l.Dir, 0o700); err != nil {
-		return err
+	for _, dir := range []string{l.Dir, l.Images()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
 	}
 	if err := l.newKey(); err != nil {
 		return err

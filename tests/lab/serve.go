@@ -54,7 +54,7 @@ func (l *Lab) Daemon(ctx context.Context, null bool) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/k3s/", http.StripPrefix("/k3s/", http.FileServer(http.Dir(l.Releases()))))
-	mux.Handle("/files/", http.StripPrefix("/files/", http.FileServer(http.Dir(l.state("files")))))
+	mux.Handle("/files/", http.StripPrefix("/files/", http.FileServer(http.Dir(l.Images()))))
 	mux.Handle("/apt/", http.StripPrefix("/apt/", http.FileServer(http.Dir(l.system("apt")))))
 
 	if null {
