@@ -29,6 +29,8 @@ type brought struct {
 
 func readBrought(text string) (brought, error) {
 	out := brought{files: map[string]string{}}
+	var args []string
+	env := map[string]string{}
 	for line := range strings.Lines(text) {
 		what, value, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch what {
@@ -40,12 +42,11 @@ func readBrought(text string) (brought, error) {
 			out.Version = value
 		case "datastore":
 			out.Datastore = value
-		case "args":
-			var args []string
-			if err := json.Unmarshal([]byte(value), &args); err != nil {
-				return out, errors.New("its k3s says with which options it runs in a form that is not known (annotation k3s.io/node-args)")
+		case "args", "env":
+			into := map[string]any{"args": &args, "env": &env}[what]
+			if err := json.Unmarshal([]byte(value), into); err != nil {
+				return out, fmt.Errorf("its k3s says with which options it runs in a form that is not known (annotation k3s.io/node-%s)", what)
 			}
-			out.Options = topology.OptionsOf(args)
 		case "file":
 			name, packed, _ := strings.Cut(value, " ")
 			content, err := base64.StdEncoding.DecodeString(packed)
@@ -55,6 +56,7 @@ func readBrought(text string) (brought, error) {
 			out.files[name] = string(content)
 		}
 	}
+	out.Options = topology.OptionsOf(args, env)
 	return out, nil
 }
 

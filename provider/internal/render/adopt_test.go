@@ -208,8 +208,8 @@ func TestTheRightOfAnOldServer(t *testing.T) {
 func TestFound(t *testing.T) {
 	t.Parallel()
 	const (
-		sqlite = "name attic|address 192.168.1.50|version v1.31.5+k3s1|args [\"server\"]|datastore sqlite|file server-ca.crt Q0E=|file server-ca.key S0VZ|file passwd UEFTU1dE"
-		etcd   = "name attic|address 192.168.1.50|version v1.31.5+k3s1|args [\"server\"]|datastore etcd|file server-ca.crt Q0E=|file server-ca.key S0VZ|file passwd UEFTU1dE"
+		sqlite = "name attic|address 192.168.1.50|version v1.31.5+k3s1|args [\"server\"]|env {}|datastore sqlite|file server-ca.crt Q0E=|file server-ca.key S0VZ|file passwd UEFTU1dE"
+		etcd   = "name attic|address 192.168.1.50|version v1.31.5+k3s1|args [\"server\"]|env {}|datastore etcd|file server-ca.crt Q0E=|file server-ca.key S0VZ|file passwd UEFTU1dE"
 	)
 	for name, c := range map[string]struct {
 		role  string
@@ -219,7 +219,7 @@ func TestFound(t *testing.T) {
 	}{
 		"in SQLite":        {"server", map[string]string{"rancher/server/db/state.db": "x"}, sqlite, ""},
 		"in etcd":          {"server", map[string]string{"rancher/server/db/etcd/member/wal": ""}, etcd, ""},
-		"a worker":         {"worker", map[string]string{"agent": "", "rancher/agent/server-ca.crt": "CA"}, "name attic|address 192.168.1.50|version v1.31.5+k3s1|args [\"server\"]|file server-ca.crt Q0E=", ""},
+		"a worker":         {"worker", map[string]string{"agent": "", "rancher/agent/server-ca.crt": "CA"}, "name attic|address 192.168.1.50|version v1.31.5+k3s1|args [\"server\"]|env {}|file server-ca.crt Q0E=", ""},
 		"a database":       {"server", nil, "", "its k3s has its data neither in SQLite (DIR/rancher/server/db/state.db) nor in embedded etcd; only those can be adopted"},
 		"SQLite, and etcd": {"server", map[string]string{"rancher/server/db/state.db": "x", "rancher/server/db/etcd/member/wal": "", "open": ""}, "", "its k3s has its data in SQLite (DIR/rancher/server/db/state.db), and beside them lies DIR/rancher/server/db/etcd, from which it would start the next time; move that away, then run pulumi up again"},
 		"etcd, and SQLite": {"server", map[string]string{"rancher/server/db/state.db": "x", "rancher/server/db/etcd/member/wal": ""}, "", "its k3s has its data in etcd, and beside them lies an old DIR/rancher/server/db/state.db; move that away, then run pulumi up again"},

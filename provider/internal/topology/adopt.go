@@ -34,8 +34,13 @@ const (
 	Etcd3  = "etcd"
 )
 
-// OptionsOf reads the options out of what k3s writes down of itself, in its node's annotation k3s.io/node-args.
-func OptionsOf(args []string) map[string][]string {
+// byEnvironment are options that k3s takes from its environment, too, and that would be lost with it.
+var byEnvironment = map[string]string{
+	"K3S_DATASTORE_ENDPOINT": "datastore-endpoint", "K3S_KUBECONFIG_OUTPUT": "write-kubeconfig", "K3S_RESOLV_CONF": "resolv-conf", "K3S_SELINUX": "selinux",
+}
+
+// OptionsOf reads the options out of what k3s writes down of itself, in its node's annotations k3s.io/node-args and k3s.io/node-env.
+func OptionsOf(args []string, env map[string]string) map[string][]string {
 	out := map[string][]string{}
 	for i := 0; i < len(args); i++ {
 		if !strings.HasPrefix(args[i], "-") {
@@ -53,6 +58,11 @@ func OptionsOf(args []string) map[string][]string {
 			option = long
 		}
 		out[option] = append(out[option], value)
+	}
+	for name, option := range byEnvironment {
+		if value := env[name]; value != "" && out[option] == nil {
+			out[option] = []string{value}
+		}
 	}
 	return out
 }

@@ -11,15 +11,15 @@ import (
 // What a k3s says of its options, in the forms that it knows.
 func TestOptionsOf(t *testing.T) {
 	t.Parallel()
-	got := topology.OptionsOf([]string{"server", "--cluster-init", "--disable", "traefik", "--disable=servicelb", "-t", "********", "--secrets-encryption", "true", "--v", "2", "--debug"})
+	got := topology.OptionsOf([]string{"server", "--cluster-init", "--disable", "traefik", "--disable=servicelb", "-t", "********", "--secrets-encryption", "true", "--v", "2", "--debug"}, map[string]string{"K3S_TOKEN": "********", "K3S_SELINUX": "true", "K3S_RESOLV_CONF": ""})
 	for option, want := range map[string][]string{
-		"cluster-init": {"true"}, "disable": {"traefik", "servicelb"}, "token": {"********"}, "secrets-encryption": {"true"}, "v": {"2"}, "debug": {"true"},
+		"cluster-init": {"true"}, "disable": {"traefik", "servicelb"}, "token": {"********"}, "secrets-encryption": {"true"}, "v": {"2"}, "debug": {"true"}, "selinux": {"true"},
 	} {
 		if !slices.Equal(got[option], want) {
 			t.Errorf("%s: %q, want %q", option, got[option], want)
 		}
 	}
-	if len(got) != 6 {
+	if len(got) != 7 {
 		t.Errorf("%v", got)
 	}
 }
@@ -73,7 +73,7 @@ func TestCheckAdoption(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			found := topology.Found{Name: c.n.Name, Address: c.n.IP, Version: "v1.31.5+k3s1", Datastore: topology.SQLite, Options: topology.OptionsOf(strings.Fields(c.args))}
+			found := topology.Found{Name: c.n.Name, Address: c.n.IP, Version: "v1.31.5+k3s1", Datastore: topology.SQLite, Options: topology.OptionsOf(strings.Fields(c.args), nil)}
 			for field, given := range map[*string]string{&found.Name: c.name, &found.Address: c.address, &found.Version: c.version} {
 				if given != "" {
 					*field = given

@@ -100,7 +100,7 @@ set_aside() {
 	systemctl stop "$UNIT" || true
 	rm -rf $data/server/db-unfinished
 	mv $data/server/db $data/server/db-unfinished
-	[ -z "$ADOPT" ] || [ ! -e "$kept/db" ] || take_back
+	[ -z "$ADOPT" ] || [ -n "$START" ] || take_back
 	unfinished=
 	restarts_before=0
 }
@@ -197,7 +197,13 @@ if [ -n "$ADOPT" ] && [ -z "$START" ] && unused; then
 		! half_moved || set_aside
 	fi
 	[ -e "$data/server/db/etcd/member" ] || [ -e "$sqlite" ] || [ ! -e "$kept/db" ] || take_back
-	[ ! -e "$sqlite" ] || decision=start
+	if [ -e "$sqlite" ]; then # a restart of the machine finds k3s as it was, until the copy is there
+		put 0600 $etc/token "$TOKEN"
+		install_k3s server
+		known "$UNIT"
+		keep_data
+		decision=start
+	fi
 fi
 if [ -d $data/server/db/etcd/member ]; then
 	decision=keep
@@ -236,10 +242,7 @@ if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || asked || ! systemctl is-a
 	fi
 	install_k3s server
 	known "$UNIT"
-	if [ -n "$ADOPT" ]; then
-		! leads || hand_over || true # a server alone leads whom it likes
-		keep_data
-	fi
+	[ -z "$ADOPT" ] || [ ! -e "$adopting" ] || ! leads || hand_over || true # a server alone has nobody
 	start_k3s
 fi
 up() {
@@ -252,7 +255,7 @@ if stuck; then
 	up
 fi
 if loops; then ends_again; fi
-if [ -n "$ADOPT" ] && ! wait_until 10 named; then # k3s adds names to the certificate that it has; where it has not, it makes another one
+if [ -n "$ADOPT" ] && [ -e "$adopting" ] && ! wait_until 10 named; then # k3s adds names to the certificate that it has; where it has not, it makes another one
 	kubectl -n kube-system delete secret k3s-serving >/dev/null || true
 	rm -f $data/server/tls/dynamic-cert.json
 	start_k3s

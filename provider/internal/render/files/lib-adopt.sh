@@ -30,7 +30,6 @@ only_ours() {
 
 # keep_data: those in SQLite, as they are when nobody writes to them.
 keep_data() {
-	[ -e $sqlite ] || return 0
 	size=$(du -smc $sqlite* | tail -n 1 | cut -f 1)
 	room $((size * 3 + 256)) $data/server/db "moving k3s' data to etcd"
 	room $((size + 64)) $kept "a copy of k3s' data in SQLite"
@@ -39,12 +38,13 @@ keep_data() {
 	rm -rf $kept/db.k3sha-new
 	mkdir -m 0700 $kept/db.k3sha-new
 	cp -p $sqlite* $kept/db.k3sha-new/
-	sync
+	sync $kept/db.k3sha-new/*
 	mv $kept/db.k3sha-new $kept/db
 }
 
 # take_back: the data that were kept come back in the place of what had become of them.
 take_back() {
+	[ -e $kept/db ] || die "the data that this server brought are gone from $kept/db, where they were kept; look for them in $data/server, then run pulumi up again"
 	rm -rf $data/server/db.k3sha-new
 	cp -a $kept/db $data/server/db.k3sha-new
 	rm -rf $data/server/db

@@ -43,8 +43,9 @@ found() {
 	wait_until 60 answers || die "the API does not answer to its kubelet; see journalctl -u $UNIT there, then run pulumi up again"
 	name=${name#system:node:}
 	args=$(of_node '.metadata.annotations.k3s\.io/node-args') && [ -n "$args" ] || die "node $name does not say which options its k3s runs with (annotation k3s.io/node-args); restart k3s there, then run pulumi up again"
+	env=$(of_node '.metadata.annotations.k3s\.io/node-env')
 	version=$(of_node .status.nodeInfo.kubeletVersion)
-	printf 'name %s\naddress %s\nversion %s\nargs %s\n' "$name" "$(of_node '.status.addresses[?(@.type=="InternalIP")].address')" "$version" "$args"
+	printf 'name %s\naddress %s\nversion %s\nargs %s\nenv %s\n' "$name" "$(of_node '.status.addresses[?(@.type=="InternalIP")].address')" "$version" "$args" "${env:-{\}}"
 	if [ "$ROLE" = worker ]; then
 		printf 'file server-ca.crt %s\n' "$(base64 -w 0 $data/agent/server-ca.crt)"
 		return 0
