@@ -17,9 +17,9 @@ import (
 )
 
 // installK3s does what the owner of a machine does by hand: the release's own script, with options of the owner's.
-func installK3s(m *place, machine, version, exec string, environment ...string) {
+func installK3s(m *place, machine, exec string, environment ...string) {
 	m.t.Helper()
-	at := lab.Mirror + "/" + strings.Replace(version, "+", "%2B", 1)
+	at := lab.Mirror + "/" + strings.Replace(release, "+", "%2B", 1)
 	out := m.in(machine, "", append(append([]string{"env"}, environment...), "sh", "-c", `set -e
 curl -fsS -o /usr/local/bin/k3s `+at+`/k3s
 chmod 755 /usr/local/bin/k3s
@@ -217,11 +217,11 @@ func TestLongOldServer(t *testing.T) {
 	at := map[string]string{"attic-server-1": "192.168.1.50", "cellar": "192.168.1.51", "shed": "192.168.1.52"}
 	m := newMachines(t, l, []string{"attic-server-1", "cellar", "shed"}, func(machine string) string { return at[machine] })
 	const attic = "attic-server-1"
-	installK3s(m, attic, release, "server --disable traefik --disable servicelb --write-kubeconfig-mode 644")
-	installK3s(m, "cellar", release, "server --disable=traefik,servicelb --token cellars-s3cret")
+	installK3s(m, attic, "server --disable traefik --disable servicelb --write-kubeconfig-mode 644")
+	installK3s(m, "cellar", "server --disable=traefik,servicelb --token cellars-s3cret")
 	old, cellar := newOwned(m, attic, at[attic]), newOwned(m, "cellar", at["cellar"])
 	// It has an agent, too.
-	installK3s(m, "shed", release, "agent", "K3S_URL=https://"+at[attic]+":6443", "K3S_TOKEN="+m.in(attic, "", "cat", "/var/lib/rancher/k3s/server/node-token"))
+	installK3s(m, "shed", "agent", "K3S_URL=https://"+at[attic]+":6443", "K3S_TOKEN="+m.in(attic, "", "cat", "/var/lib/rancher/k3s/server/node-token"))
 	old.fill()
 	old.must("", "wait", "--for=condition=Ready", "node/shed", "--timeout=60s")
 	before := old.objects()
@@ -394,14 +394,14 @@ func TestLongOldCluster(t *testing.T) {
 	at := func(machine string) string { return fmt.Sprintf("192.168.1.%d", 61+slices.Index(names, machine)) }
 	m := newMachines(t, l, names, at)
 	const options = "server --disable traefik --disable servicelb --secrets-encryption --token racks-s3cret "
-	installK3s(m, names[0], release, options+"--cluster-init")
+	installK3s(m, names[0], options+"--cluster-init")
 	o := newOwned(m, names[0], at(names[0]))
 	for _, name := range names[1:3] {
-		installK3s(m, name, release, options+"--server https://"+at(names[0])+":6443")
+		installK3s(m, name, options+"--server https://"+at(names[0])+":6443")
 		o.must("", "wait", "--for=create", "node/"+name, "--timeout=120s")
 		o.must("", "wait", "--for=condition=Ready", "node/"+name, "--timeout=60s")
 	}
-	installK3s(m, names[3], release, "agent", "K3S_URL=https://"+at(names[0])+":6443", "K3S_TOKEN=racks-s3cret")
+	installK3s(m, names[3], "agent", "K3S_URL=https://"+at(names[0])+":6443", "K3S_TOKEN=racks-s3cret")
 	o.must("", "wait", "--for=create", "node/"+names[3], "--timeout=120s")
 	o.fill()
 	before := o.objects()

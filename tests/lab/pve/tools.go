@@ -90,8 +90,10 @@ var (
 		"list":     regexp.MustCompile(`^(full)$`),
 	}
 	// flags stand for themselves, or with a value behind them.
-	flags = []string{"acpi", "autostart", "ciupgrade", "current", "destroy-unreferenced-disks", "force", "freeze", "full", "keephugepages", "kvm", "localtime", "numa", "onboot",
-		"protection", "purge", "reboot", "skiplock", "tablet", "tdf", "template", "unique", "verbose"}
+	flags = []string{
+		"acpi", "autostart", "ciupgrade", "current", "destroy-unreferenced-disks", "force", "freeze", "full", "keephugepages", "kvm", "localtime", "numa", "onboot",
+		"protection", "purge", "reboot", "skiplock", "tablet", "tdf", "template", "unique", "verbose",
+	}
 )
 
 // options reads the options of a command as Proxmox VE does: --name value, --name=value, or with one hyphen.
