@@ -68,7 +68,11 @@ func (b *bootstrap) mayRoll() error {
 		if slices.Contains(c.Joins, n.Name) || slices.Contains(c.Renewed, n.Name) {
 			continue
 		}
-		instance, err := internals.UnsafeAwaitOutput(b.ctx.Context(), b.vms[n.Name].Instance)
+		of := b.vms[n.Name].Instance
+		if there := b.met[n.Name]; there != nil { // one that joins is not known either, and has nothing to do with the others
+			of = there.MachineID
+		}
+		instance, err := internals.UnsafeAwaitOutput(b.ctx.Context(), of)
 		if err == nil && !instance.Known {
 			gone = append(gone, n.Name)
 		}

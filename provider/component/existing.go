@@ -100,7 +100,7 @@ func apartFrom(names []string, v []any) ([]string, error) {
 		said, _ := v[i+1].([]any)
 		out[i], _ = said[0].(string)
 		if other := seen[out[i]]; other != "" && out[i] != "" {
-			return nil, fmt.Errorf("%s and %s have the same id in /etc/machine-id, %s: they are one machine, or copies of one; on a copy, empty that file and run systemd-machine-id-setup, then run pulumi up again", other, name, out[i])
+			return nil, fmt.Errorf("%s and %s have the same id in /etc/machine-id, %s: they are one machine, or copies of one; on a copy, empty that file and run systemd-machine-id-setup, and restart k3s if it runs there, then run pulumi up again", other, name, out[i])
 		}
 		seen[out[i]] = name
 		if ca, _ := said[1].(string); ca != "" && ca != v[0] {

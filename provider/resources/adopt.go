@@ -92,6 +92,9 @@ func (b brought) identity(cluster string) (pki.Bundle, error) {
 		return out, errors.New("its tokens cannot be read (server/cred/passwd)")
 	}
 	for _, user := range users {
+		if len(user) < 2 {
+			continue
+		}
 		switch user[1] {
 		case "server":
 			out.Token = user[0]
@@ -101,6 +104,9 @@ func (b brought) identity(cluster string) (pki.Bundle, error) {
 	}
 	if out.Token == "" || out.AgentToken == "" {
 		return out, errors.New("its tokens cannot be read (server/cred/passwd)")
+	}
+	if strings.ContainsAny(out.Token+out.AgentToken, "\"\\\n\r\t ") {
+		return out, errors.New("one of its tokens has blanks, quotes or backslashes, which cannot be sent everywhere; give it another one there first (k3s token rotate)")
 	}
 	if b.Datastore == topology.SQLite && b.files["etcd/server-ca.crt"] == "" {
 		if out.Authorities, err = pki.NewAuthorities(time.Now()); err != nil {

@@ -28,6 +28,7 @@ case "$*" in
 	fi ;;
 esac
 `+base)
+	m.program("journalctl", `cat "$D/journal" 2>/dev/null || true`)
 	for path, text := range map[string]string{
 		"active": "", "nodes": "homelab True True 192.168.1.50\n", "invocation": "x\n", "unit/k3s.service": "theirs", "unit/k3s.service.env": "K3S_TOKEN=theirs", "etc/rancher/config.yaml": "disable: traefik\n", "etc/rancher/config.yaml.d/own.yaml": "debug: true\n",
 		"bin/k3s": "#!/bin/sh\n" + k3s, "k3sha/adopting": "ab", "k3sha/reached": "v1.31.5+k3s1", "rancher/server/tls/server-ca.crt": ours, "network": vipAPI + " 0 " + ours + "\n",
@@ -57,7 +58,7 @@ func (m machine) takeOver() (stderr string, failed bool) {
 	script := render.Script(p, p.Steps[at], render.Secrets{Token: "T0KEN", AgentToken: "AG3NT", CA: ours, CAHash: "cafe"})
 	back := regexp.MustCompile(`WAY_BACK='/usr/local/lib/k3sha/(.*)'`).FindStringSubmatch(script)
 	m.write("lib/"+back[1], "back")
-	_, stderr, failed = m.run(strings.NewReplacer("wait_until 10 named", "wait_until 0 named").Replace(script))
+	_, stderr, failed = m.run(strings.NewReplacer("wait_until 10 named", "wait_until 0 named", "wait_until 600 still", "wait_until 0 still").Replace(script))
 	return stderr, failed
 }
 
@@ -66,10 +67,12 @@ func TestAnOldServer(t *testing.T) {
 	t.Parallel()
 	const (
 		sqlite, member = "rancher/server/db/state.db", "rancher/server/db/etcd/member/wal"
+		half           = "rancher/server/db/etcd/member/half"
 		right          = "k3sha/right"
 		cluster        = "cluster-init: true\nT0KEN"
 	)
-	kept := map[string]string{"backups/k3s-before-adoption/former": "", "backups/k3s-before-adoption/db/state.db": "all"}
+	kept := map[string]string{"backups/k3s-before-adoption/former": "", "backups/k3s-before-adoption/db/state.db": "old"}
+	const role, lacking = "etc/rancher/config.yaml.d/k3sha-role.yaml", "level=fatal msg=\"no bootstrap data found in datastore\"\n"
 	for name, c := range map[string]struct {
 		files map[string]string
 		with  string // how k3s starts
@@ -79,12 +82,14 @@ func TestAnOldServer(t *testing.T) {
 		"in SQLite":                        {map[string]string{sqlite: "all", right: "/1"}, cluster, "all", ""},
 		"in etcd":                          {map[string]string{member: ""}, "T0KEN", "(none)", ""},
 		"interrupted before the move":      {with(kept, map[string]string{sqlite: "all", right: "/1", "active": "-"}), cluster, "all", ""},
-		"interrupted in it":                {with(kept, map[string]string{sqlite: "changed", member: "", right: "/1", "active": "-"}), cluster, "all", ""},
-		"interrupted in it, and it runs":   {with(kept, map[string]string{sqlite: "changed", member: "", right: "/1"}), cluster, "all", ""},
-		"interrupted between two folders":  {with(kept, map[string]string{right: "/1", "active": "-"}), cluster, "all", ""},
-		"interrupted after it":             {with(kept, map[string]string{member: "", right: "/1", "active": "-", "etc/rancher/config.yaml.d/k3sha-role.yaml": "cluster-init: true\n"}), "T0KEN", "(none)", ""},
-		"stuck after it":                   {with(kept, map[string]string{"rancher/server/db/etcd/member/half": "", right: "/1", "active": "-", "etc/rancher/config.yaml.d/k3sha-role.yaml": "cluster-init: true\n"}), "T0KEN", "all", ""},
-		"nothing is left":                  {map[string]string{right: "/1", "active": "-", "network": ""}, "", "(none)", "the data that this server brought are gone from "},
+		"interrupted in it":                {with(kept, map[string]string{sqlite: "all", member: "", right: "/1", "active": "-"}), cluster, "all", ""},
+		"at it":                            {with(kept, map[string]string{sqlite: "all", member: "", right: "/1"}), "", "(none)", "k3s is still moving its data to etcd; run pulumi up again in a while, which waits for it"},
+		"interrupted after it":             {with(kept, map[string]string{sqlite + ".migrated": "all", member: "", right: "/1", "active": "-", role: "cluster-init: true\n"}), "T0KEN", "(none)", ""},
+		"stuck after it":                   {with(kept, map[string]string{sqlite + ".migrated": "all", half: "", right: "/1", "active": "-", role: "cluster-init: true\n", "journal": lacking}), "T0KEN", "all", ""},
+		"it lived after it, and ends":      {with(kept, map[string]string{sqlite + ".migrated": "all", half: "", right: "/1", "active": "-", role: "cluster-init: true\n"}), "live", "(none)", "k3s is not up after 5 s"},
+		"it served after it, and is lost":  {with(kept, map[string]string{sqlite + ".migrated": "all", half: "", right: "/1", "active": "-", role: "cluster-init: true\n", "journal": lacking, "k3sha/served": ""}), "live", "(none)", "k3s is not up after 5 s"},
+		"nothing is left":                  {with(kept, map[string]string{right: "/1", "active": "-", "network": ""}), "", "(none)", "the data that this server brought are gone from "},
+		"it has gone the way back":         {map[string]string{sqlite: "all"}, "", "(none)", "it has gone the way back. Take this stack away by pulumi destroy"},
 		"a release that it cannot go to":   {map[string]string{sqlite: "all", right: "/1", "k3sha/reached": "v1.29.0+k3s1"}, "", "(none)", "skips a minor version after v1.29.0+k3s1, which this server runs; go through v1.30 first"},
 		"a release behind that of its own": {map[string]string{member: "", "k3sha/reached": "v1.32.0+k3s1"}, "", "(none)", "is older than v1.32.0+k3s1, which this server runs; k3s cannot go back"},
 	} {
@@ -100,6 +105,12 @@ func TestAnOldServer(t *testing.T) {
 			}
 			if m.has("wrong") {
 				t.Error("k3s was started beside data that were half moved")
+			}
+			if c.with == "live" {
+				if !m.has(half) || m.has("rancher/server/db/etcd-unfinished") {
+					t.Error("data that it has lived with are put aside")
+				}
+				return
 			}
 			if c.said != "" {
 				if m.has("started-with-0") || m.read("etc/rancher/config.yaml") != "disable: traefik\n" && c.files["k3sha/reached"] != "" {
@@ -124,9 +135,9 @@ func TestAnOldServer(t *testing.T) {
 						t.Errorf("%s was kept as %q", path, got)
 					}
 				}
-				if data, want := m.read(at+"db/state.db"), c.files[sqlite]; want != "" && data != want {
-					t.Errorf("of its data was kept %q", data)
-				}
+			}
+			if data, want := m.read("backups/k3s-before-adoption/db/state.db"), c.files[sqlite]; want != "" && data != want {
+				t.Errorf("of its data was kept %q", data)
 			}
 			if stderr, failed := m.takeOver(); failed || m.has("started-with-2") {
 				t.Errorf("again: %s", stderr)
@@ -230,6 +241,7 @@ func TestFound(t *testing.T) {
 		"a drop-in":        {"server", map[string]string{"dropin": "[Service]\nExecStart=\nExecStart=/usr/bin/k3s server\n"}, "", "DIR/dropin has k3s started in another way than its unit says; put that into k3s' configuration, and take the file away"},
 		"a harmless one":   {"server", map[string]string{"dropin": "[Service]\nLimitNOFILE=1\n", "rancher/server/db/state.db": "x"}, sqlite, ""},
 		"no API":           {"server", map[string]string{"silent": ""}, "", "the API does not answer to its kubelet; see journalctl -u k3s there, then run pulumi up again"},
+		"another machine":  {"server", map[string]string{"other": ""}, "", "its k3s still goes by another /etc/machine-id than the machine has now; restart k3s there (systemctl restart k3s), then run pulumi up again"},
 		"no annotation":    {"server", map[string]string{"mute": ""}, "", "node attic does not say which options its k3s runs with (annotation k3s.io/node-args); restart k3s there, then run pulumi up again"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -253,12 +265,14 @@ esac`)
 			m.program("k3s", `[ ! -e `+d+`/silent ] || exit 1
 case "$*" in
 *whoami*) printf system:node:attic ;;
+*machineID*) if [ -e `+d+`/other ]; then printf 4567; else printf 0123; fi ;;
+*{.metadata.name}*) printf attic ;;
 *node-args*) [ -e `+d+`/mute ] || printf '["server"]' ;;
 *kubeletVersion*) printf v1.31.5+k3s1 ;;
 *InternalIP*) printf 192.168.1.50 ;;
 esac`)
 			unit := map[string]string{"server": "k3s", "worker": "k3s-agent"}[c.role]
-			out, stderr, err := shell(t, d, "ROLE="+c.role+" UNIT="+unit, []string{"lib.sh", "lib-found.sh"}, "wait_until() { shift; \"$@\"; }\nfound")
+			out, stderr, err := shell(t, d, "id=0123 ROLE="+c.role+" UNIT="+unit, []string{"lib.sh", "lib-found.sh"}, "wait_until() { shift; \"$@\"; }\nfound")
 			said := strings.ReplaceAll(strings.TrimPrefix(stderr, "k3s-server-01: converge: "), d, "DIR")
 			if said != c.said || (err != nil) != (c.said != "") {
 				t.Errorf("%q, want %q", said, c.said)
@@ -267,5 +281,16 @@ esac`)
 				t.Errorf("%s\nwant\n%s", got, c.out)
 			}
 		})
+	}
+}
+
+// Without adopt, a machine that brought its k3s is left alone until that has come up.
+func TestAdoptIsTakenOutTooEarly(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.write("k3sha/adopting", "ab")
+	m.write("k3sha/right", "/1")
+	if _, stderr, failed := m.converge(""); !failed || !strings.Contains(stderr, "put adopt: true back on its slot until it has") || m.has("started-with-0") || m.has("etc/rancher/config.yaml") {
+		t.Errorf("%q", stderr)
 	}
 }

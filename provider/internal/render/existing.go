@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
@@ -56,10 +57,10 @@ func Options(s topology.Spec, n topology.Node) map[string][]string {
 			out[key] = append(out[key], list...)
 		case []any:
 			for _, item := range list {
-				out[key] = append(out[key], fmt.Sprint(item))
+				out[key] = append(out[key], plainly(item))
 			}
 		default:
-			out[key] = append(out[key], fmt.Sprint(value))
+			out[key] = append(out[key], plainly(value))
 		}
 	}
 	return out
@@ -70,4 +71,12 @@ func LeaveScript(node, role, machineID, meeting string, keep bool) string {
 	return compose([]string{"lib.sh", "leave-machine.sh"}, []variable{
 		{"NODE", node}, {"STEP", "leave"}, {"ROLE", role}, {"MACHINE_ID", machineID}, {"MEETING", meeting}, {"KEEP", yes(keep)},
 	})
+}
+
+// plainly writes a number as k3s reads it, also a large one.
+func plainly(value any) string {
+	if number, isNumber := value.(float64); isNumber {
+		return strconv.FormatFloat(number, 'f', -1, 64)
+	}
+	return fmt.Sprint(value)
 }

@@ -31,6 +31,7 @@ func TestMeetMachine(t *testing.T) {
 		"somebody else's k3s":  {"", "server/db", "ab", "", "k3s lives on this machine, and was not put there by this package (DIR/rancher/server/db); uninstall it there first (k3s-uninstall.sh or k3s-agent-uninstall.sh), if nothing is lost with it; or adopt it (adopt)", ""},
 		"somebody's agent":     {"", "agent/kubelet.kubeconfig", "ab", "", "k3s lives on this machine, and was not put there by this package (DIR/rancher/agent/kubelet.kubeconfig); uninstall it there first (k3s-uninstall.sh or k3s-agent-uninstall.sh), if nothing is lost with it; or adopt it (adopt)", ""},
 		"left alone":           {"prod k3s-server-01 ab\n", "adopting", "ef", met, "", "k3s k3s-server-01 ef"},
+		"in the middle":        {"k3s k3s-server-01 ef\n", "adopting", "ef", met, "", "k3s k3s-server-01 ef"},
 		"a look":               {"", "server/db", "", met, "", ""},
 		"a look at another's":  {"prod k3s-server-01 ab\n", "", "", met, "", "prod k3s-server-01 ab\n"},
 		"no key of that kind":  {"", "", "ab", "", "it has no ed25519 host key; make one: ssh-keygen -A, then restart its SSH server", ""},
@@ -52,7 +53,7 @@ func TestMeetMachine(t *testing.T) {
 			switch c.has {
 			case "":
 			case "adopting":
-				write(t, dir+"/k3sha/adopting", "ab")
+				write(t, dir+"/k3sha/adopting", strings.TrimSpace(c.marked[len(c.marked)-3:]))
 			default:
 				write(t, dir+"/rancher/"+c.has, "")
 			}
@@ -90,6 +91,7 @@ func TestLeaveMachine(t *testing.T) {
 		"it keeps k3s":         {"0123", "ab", "yes", "", false},
 		"installed anew since": {"4567", "ab", "", "", true},
 		"never taken over":     {"0123", "ab", "", "", false},
+		"taken over in part":   {"0123", "ab", "", "went back", false},
 		"met again since":      {"0123", "cd", "", "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -97,8 +99,12 @@ func TestLeaveMachine(t *testing.T) {
 			dir := t.TempDir()
 			write(t, dir+"/id", "0123\n")
 			write(t, dir+"/k3sha/member", "k3s k3s-server-01 ab\n")
-			if name == "never taken over" {
+			if c.ran != "uninstalled" && !c.marked && c.keep == "" {
 				write(t, dir+"/k3sha/adopting", "ab")
+			}
+			if c.ran == "went back" {
+				write(t, dir+"/backups/k3s-before-adoption/former", "")
+				write(t, dir+"/backups/k3s-before-adoption/way-back.sh", "echo went back >"+dir+"/ran")
 			}
 			program(t, dir, "k3s-uninstall.sh", "echo uninstalled >"+dir+"/ran")
 			program(t, dir, "systemctl", "true")
@@ -106,7 +112,7 @@ func TestLeaveMachine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			body := strings.NewReplacer("/var/lib/k3sha", dir+"/k3sha", "/etc/machine-id", dir+"/id", "/usr/local/bin", dir+"/bin", "/run/k3sha", dir+"/log", "/usr/local/lib/k3sha", dir+"/lib", "/etc/systemd", dir+"/systemd").Replace(string(text))
+			body := strings.NewReplacer("/var/lib/k3sha", dir+"/k3sha", "/etc/machine-id", dir+"/id", "/usr/local/bin", dir+"/bin", "/var/backups", dir+"/backups", "/run/k3sha", dir+"/log", "/usr/local/lib/k3sha", dir+"/lib", "/etc/systemd", dir+"/systemd").Replace(string(text))
 			if _, stderr, err := shell(t, dir, "ROLE=server MACHINE_ID="+c.id+" MEETING="+c.meeting+" KEEP="+c.keep, []string{"lib.sh"}, body); err != nil {
 				t.Errorf("%v: %s", err, stderr)
 			}

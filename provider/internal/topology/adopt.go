@@ -36,7 +36,7 @@ const (
 
 // byEnvironment are options that k3s takes from its environment, too, and that would be lost with it.
 var byEnvironment = map[string]string{
-	"K3S_DATASTORE_ENDPOINT": "datastore-endpoint", "K3S_KUBECONFIG_OUTPUT": "write-kubeconfig", "K3S_RESOLV_CONF": "resolv-conf", "K3S_SELINUX": "selinux",
+	"K3S_DATASTORE_ENDPOINT": "datastore-endpoint", "K3S_KUBECONFIG_OUTPUT": "write-kubeconfig", "K3S_RESOLV_CONF": "resolv-conf", "K3S_SELINUX": "selinux", "K3S_SYSTEM_DEFAULT_REGISTRY": "system-default-registry",
 }
 
 // OptionsOf reads the options out of what k3s writes down of itself, in its node's annotations k3s.io/node-args and k3s.io/node-env.
@@ -69,8 +69,8 @@ func OptionsOf(args []string, env map[string]string) map[string][]string {
 
 // ownOptions of a k3s that is adopted are the cluster's to decide from then on, or count for nothing that lasts.
 var ownOptions = []string{
-	"advertise-address", "agent-token", "agent-token-file", "alsologtostderr", "cluster-init", "config", "debug", "etcd-arg", "log", "node-ip", "node-label", "node-name", "node-taint",
-	"server", "tls-san", "token", "token-file", "v", "vmodule", "write-kubeconfig-group", "write-kubeconfig-mode",
+	"advertise-address", "agent-token", "agent-token-file", "alsologtostderr", "cluster-init", "config", "debug", "log", "node-ip", "node-label", "node-name", "node-taint",
+	"server", "token", "token-file", "v", "vmodule", "with-node-id", "write-kubeconfig-group", "write-kubeconfig-mode",
 }
 
 // HiddenOption stands in the place of an option's value that may be secret.
@@ -108,11 +108,20 @@ func CheckAdoption(n Node, version string, wanted map[string][]string, found Fou
 	}
 	for _, option := range slices.Sorted(maps.Keys(options)) {
 		is, will := pieces(options[option]), pieces(wanted[option])
+		if option == "etcd-arg" { // the two timers are etcd's, and have an input of their own
+			is = slices.DeleteFunc(is, func(arg string) bool {
+				return strings.HasPrefix(arg, "heartbeat-interval=") || strings.HasPrefix(arg, "election-timeout=")
+			})
+		}
 		if FixedOption(option) && will == nil {
 			will = pieces([]string{fixedOptions[option]})
 		}
 		switch {
-		case slices.Contains(ownOptions, option) || strings.HasPrefix(option, "etcd-s3") || strings.HasPrefix(option, "etcd-snapshot"):
+		case slices.Contains(ownOptions, option):
+		case strings.HasPrefix(option, "etcd-s3") || strings.HasPrefix(option, "etcd-snapshot"):
+			if will == nil {
+				add("it runs with %s, and its snapshots would not be made so any more; say how in backup, or take it out there first", option)
+			}
 		case option == "write-kubeconfig":
 			if !slices.Equal(is, []string{"/etc/rancher/k3s/k3s.yaml"}) {
 				add("it runs with write-kubeconfig: %s, and the cluster needs it in /etc/rancher/k3s/k3s.yaml; take that out there first", is[0])
@@ -132,8 +141,15 @@ func CheckAdoption(n Node, version string, wanted map[string][]string, found Fou
 			add("it runs with %s: %s, by which its data are made; set %s.%[1]s to that", option, strings.Join(is, ","), input)
 		case !subset(is, will):
 			at := input
-			if option == "disable" {
+			switch {
+			case option == "disable":
 				at = "k3s"
+			case option == "tls-san":
+				add("its certificate has the names %s, and would not any more; list them in k3s.tlsSans, or take them out there first", strings.Join(is, ","))
+				continue
+			case reservedKeys[option] != "":
+				add("it runs with %s: %s, and %s; take it out there first", option, strings.Join(is, ","), reservedKeys[option])
+				continue
 			}
 			add("it runs with %s: %s, and would not any more; say so in %s.%[1]s, too, or take it out there first", option, strings.Join(is, ","), at)
 		}

@@ -39,7 +39,7 @@ func TestCheckAdoption(t *testing.T) {
 		want    []string
 	}{
 		"as it is":            {n: server, args: "server"},
-		"what is ours to say": {n: server, args: "server --token ******** --tls-san old.example.org --node-name homelab --write-kubeconfig-mode 644 --cluster-init --etcd-snapshot-retention 9 --debug"},
+		"what is ours to say": {n: server, args: "server --token ******** --tls-san 192.168.1.50 --node-name homelab --with-node-id --write-kubeconfig-mode 644 --cluster-init --etcd-snapshot-retention 9 --etcd-arg heartbeat-interval=100 --debug", wanted: map[string][]string{"tls-san": {"192.168.1.220", "192.168.1.50"}, "etcd-snapshot-retention": {"5"}}},
 		"the same options":    {n: server, args: "server --disable traefik,servicelb --flannel-backend=host-gw --kubelet-arg max-pods=50", wanted: map[string][]string{"disable": {"servicelb", "traefik", "metrics-server"}, "flannel-backend": {"host-gw"}, "kubelet-arg": {"v=1", "max-pods=50"}}},
 		"defaults in words":   {n: server, args: "server --flannel-backend vxlan --cluster-cidr 10.42.0.0/16 --disable-network-policy=false"},
 		"an option may come":  {n: server, args: "server", wanted: map[string][]string{"kubelet-arg": {"max-pods=50"}}},
@@ -59,6 +59,12 @@ func TestCheckAdoption(t *testing.T) {
 		}},
 		"a network that is only wanted": {n: server, args: "server", wanted: map[string][]string{"flannel-backend": {"host-gw"}}, want: []string{
 			"it runs with flannel-backend: vxlan, by which its data are made; set k3s.serverConfig.flannel-backend to that",
+		}},
+		"names, snapshots, a quota": {n: server, args: "server --tls-san old.example.org --etcd-s3 --etcd-arg quota-backend-bytes=8589934592 --https-listen-port 7443", want: []string{
+			"it runs with etcd-arg: quota-backend-bytes=8589934592, and would not any more; say so in k3s.serverConfig.etcd-arg, too, or take it out there first",
+			"it runs with etcd-s3, and its snapshots would not be made so any more; say how in backup, or take it out there first",
+			"it runs with https-listen-port: 7443, and servers listen on 6443; loadBalancers.apiPort sets the port of the VIP; take it out there first",
+			"its certificate has the names old.example.org, and would not any more; list them in k3s.tlsSans, or take them out there first",
 		}},
 		"Secrets in the clear": {n: server, args: "server", wanted: map[string][]string{"secrets-encryption": {"true"}}, want: []string{
 			"it runs with secrets-encryption: false, by which its Secrets are kept; set k3s.secretsEncryption to false",

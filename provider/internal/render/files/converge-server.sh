@@ -57,10 +57,12 @@ promote() {
 serves() {
 	loops && return 0
 	stuck && return 0
+	if [ -n "$ADOPT" ] && fell; then return 0; fi
 	[ "$decision" != join ] || promote # the unit is up only after that
 	runs || return 1
 	answers 127.0.0.1 || return 1 # much cheaper to ask than by kubectl, while k3s needs the machine for its start
 	kubectl get --raw /readyz >/dev/null || return 1
+	[ -z "$ADOPT" ] || : >/var/lib/k3sha/served
 	beats || return 1
 	state=$(kubectl get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion}') || return 1
 	[ "$state" = "True $K3S_VERSION" ]
@@ -94,13 +96,17 @@ stuck() {
 	[ -n "$unfinished" ] || return 1
 	count=$(restarts)
 	[ "$count" -ge "$restarts_before" ] || restarts_before=0
-	[ $((count - restarts_before)) -ge 2 ]
+	[ $((count - restarts_before)) -ge 2 ] || return 1
+	[ -z "$ADOPT" ] || ! saved
 }
 set_aside() {
 	systemctl stop "$UNIT" || true
-	rm -rf $data/server/db-unfinished
-	mv $data/server/db $data/server/db-unfinished
-	[ -z "$ADOPT" ] || [ -n "$START" ] || take_back
+	if [ -n "$ADOPT" ] && [ -z "$START" ]; then
+		move_again
+	else
+		rm -rf $data/server/db-unfinished
+		mv $data/server/db $data/server/db-unfinished
+	fi
 	unfinished=
 	restarts_before=0
 }
@@ -171,8 +177,12 @@ forget() {
 }
 emptied='# Taken out of k3s.manifests; what it made is deleted.'
 
-[ -z "$ADOPT" ] || keep_former
+if [ -n "$ADOPT" ] && [ -z "$START" ] && [ -e "$sqlite" ] && [ ! -e "$data/server/db/etcd/member" ] && ! unused; then
+	die "this server has its data in SQLite again, and no right to move them: it has gone the way back. Take this stack away by pulumi destroy, which leaves it as it is, and adopt it by a new one"
+fi
+brought
 put 0644 $etc/cluster-ca.pem "$CA"
+[ -z "$ADOPT" ] || put 0600 $etc/agent-token "$AGENT_TOKEN"
 configure
 [ -z "$ADOPT" ] || only_ours
 put 0600 $etc/agent-token "$AGENT_TOKEN"
@@ -190,15 +200,11 @@ if [ -z "$ADOPT" ] && [ -d $data/server/db/etcd/member ] && unused && [ "$(syste
 	set_aside
 	decision="join"
 fi
-# An interrupted move of the data to etcd begins anew.
+# A move of the data to etcd that is under way goes on; one that was interrupted begins anew.
 if [ -n "$ADOPT" ] && [ -z "$START" ] && unused; then
-	if half_moved; then
-		systemctl stop "$UNIT"
-		! half_moved || set_aside
-	fi
-	[ -e "$data/server/db/etcd/member" ] || [ -e "$sqlite" ] || [ ! -e "$kept/db" ] || take_back
+	wait_until 600 still || die "k3s is still moving its data to etcd; run pulumi up again in a while, which waits for it"
+	! half_moved || set_aside
 	if [ -e "$sqlite" ]; then # a restart of the machine finds k3s as it was, until the copy is there
-		put 0600 $etc/token "$TOKEN"
 		install_k3s server
 		known "$UNIT"
 		keep_data
@@ -246,8 +252,13 @@ if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || asked || ! systemctl is-a
 	start_k3s
 fi
 up() {
-	wait_until "$READY_WAIT" serves ||
+	wait_until "$READY_WAIT" serves || {
+		if [ -n "$ADOPT" ] && moves; then die "k3s is still moving its data to etcd after $READY_WAIT s; run pulumi up again in a while, which waits for it"; fi
 		die_of "$UNIT" "k3s is not up after $READY_WAIT s (Ready, version: ${state:-no answer from its API}); mend that, then run pulumi up again"
+	}
+	if [ -n "$ADOPT" ] && fell; then
+		die_of "$UNIT" "k3s has ended while it moved its data to etcd, and does not start with a part of them; mend that, then run pulumi up again, or go back to what was before: sh $kept/way-back.sh"
+	fi
 }
 up
 if stuck; then
@@ -256,6 +267,7 @@ if stuck; then
 fi
 if loops; then ends_again; fi
 if [ -n "$ADOPT" ] && [ -e "$adopting" ] && ! wait_until 10 named; then # k3s adds names to the certificate that it has; where it has not, it makes another one
+	wait_until 120 others_vote || die "the certificate that the API shows is not good for the VIP $VIP, and k3s cannot restart for another one now: not Ready, not voting or not answering: ${bad% }; bring that back first, then run pulumi up again"
 	kubectl -n kube-system delete secret k3s-serving >/dev/null || true
 	rm -f $data/server/tls/dynamic-cert.json
 	start_k3s

@@ -1,10 +1,9 @@
 # Shared by the steps of a machine that brought its k3s. What that was started with, and a server's data if they are in SQLite, are kept in a
 # folder of their own before anything is touched. k3s itself moves the data to etcd, when it starts with cluster-init.
 kept=/var/backups/k3s-before-adoption
-adopting=/var/lib/k3sha/adopting # until its k3s has come up as what it is to be
 sqlite=$data/server/db/state.db
 
-# keep_former: what k3s was started with, once, and how to go back to it. Other pieces of configuration would count on.
+# keep_former: what k3s was started with, once, and how to go back to it.
 keep_former() {
 	if [ ! -e $adopting ] || [ -e $kept/former ]; then return 0; fi
 	may_upgrade
@@ -17,6 +16,7 @@ keep_former() {
 	[ ! -e "$file.env" ] || cp -a "$file.env" $kept/systemd/
 	[ "$(cat $reached)" = "$K3S_VERSION" ] || cp -aL /usr/local/bin/k3s $kept/k3s
 	cp "$WAY_BACK" $kept/way-back.sh
+	sync -f $kept
 	: >$kept/former
 }
 
@@ -31,30 +31,41 @@ only_ours() {
 # keep_data: those in SQLite, as they are when nobody writes to them.
 keep_data() {
 	size=$(du -smc $sqlite* | tail -n 1 | cut -f 1)
-	room $((size * 3 + 256)) $data/server/db "moving k3s' data to etcd"
+	room $((size * 2 + 256)) $data/server/db "moving k3s' data to etcd"
 	room $((size + 64)) $kept "a copy of k3s' data in SQLite"
 	systemctl stop "$UNIT"
-	[ ! -e $kept/db ] || return 0
-	rm -rf $kept/db.k3sha-new
+	rm -rf $kept/db.k3sha-new $kept/db.k3sha-old
 	mkdir -m 0700 $kept/db.k3sha-new
 	cp -p $sqlite* $kept/db.k3sha-new/
 	sync $kept/db.k3sha-new/*
+	[ ! -e $kept/db ] || mv $kept/db $kept/db.k3sha-old
 	mv $kept/db.k3sha-new $kept/db
+	rm -rf $kept/db.k3sha-old
 }
 
-# take_back: the data that were kept come back in the place of what had become of them.
-take_back() {
-	[ -e $kept/db ] || die "the data that this server brought are gone from $kept/db, where they were kept; look for them in $data/server, then run pulumi up again"
-	rm -rf $data/server/db.k3sha-new
-	cp -a $kept/db $data/server/db.k3sha-new
-	rm -rf $data/server/db
-	mv $data/server/db.k3sha-new $data/server/db
-}
-
-# half_moved: k3s was interrupted when it moved the data. etcd has a part of them, which k3s would take for all: its unit does not start it then.
+# half_moved: k3s has begun to move the data, and has not ended. etcd has a part of them, which k3s would take for all: its unit does not start it
+# then. moves: it is at it. fell: it ended in it.
 half_moved() { [ -e $sqlite ] && [ -e $data/server/db/etcd/member ]; }
+pid() { systemctl show -p MainPID --value "$UNIT"; }
+moves() { half_moved && [ "$(pid)" != 0 ]; }
+still() { ! moves; }
+fell() { half_moved && [ "$(pid)" = 0 ]; }
+
+# move_again: what etcd has of the data is put aside, and k3s moves them once more. Whatever interrupts this, k3s then does not start, or begins
+# the move.
+move_again() {
+	if [ ! -e $sqlite ]; then
+		[ -e $sqlite.migrated ] || die "the data that this server brought are gone from $data/server/db; go back to what was before: sh $kept/way-back.sh"
+		mv $sqlite.migrated $sqlite
+	fi
+	rm -rf $data/server/db/etcd-unfinished
+	mv $data/server/db/etcd $data/server/db/etcd-unfinished
+}
+
+# saved: k3s has come as far as it has to for another start. It says that it has not.
+saved() { [ -e /var/lib/k3sha/served ] || ! journal "$UNIT" | grep -q 'no bootstrap data found\|failed to read consistent index'; }
 
 # named: the certificate that the API shows is good for the VIP, by which the others join.
 named() { curl -s -o /dev/null --max-time 3 --cacert $data/server/tls/server-ca.crt --connect-to "$VIP:$API_PORT:127.0.0.1:6443" "https://$VIP:$API_PORT/readyz"; }
 
-adopted() { rm -f $adopting; }
+adopted() { rm -rf $adopting $data/server/db/etcd-unfinished; }

@@ -5,7 +5,12 @@ sqlite=$data/server/db/state.db
 kubectl() { k3s kubectl --kubeconfig $data/agent/kubelet.kubeconfig --request-timeout=10s "$@" 2>/dev/null; }
 
 # answers: the API does, to the kubelet, which it knows by the name of its node.
-answers() { name=$(kubectl auth whoami -o 'jsonpath={.status.userInfo.username}') && [ -n "$name" ]; }
+answers() {
+	name=$(openssl x509 -noout -subject -nameopt multiline -in $data/agent/client-kubelet.crt 2>/dev/null | sed -n 's/^ *commonName *= //p')
+	[ -n "$name" ] || name=$(kubectl auth whoami -o 'jsonpath={.status.userInfo.username}') || return 1 # releases that know it
+	name=${name#system:node:}
+	[ -n "$name" ] && [ -n "$(of_node .metadata.name)" ]
+}
 
 of_node() { kubectl get node "$name" -o "jsonpath={$1}"; }
 
@@ -41,7 +46,7 @@ found() {
 		! grep -q '^ExecStart=' "$file" || die "$file has k3s started in another way than its unit says; put that into k3s' configuration, and take the file away"
 	done
 	wait_until 60 answers || die "the API does not answer to its kubelet; see journalctl -u $UNIT there, then run pulumi up again"
-	name=${name#system:node:}
+	[ "$(of_node .status.nodeInfo.machineID)" = "$id" ] || die "its k3s still goes by another /etc/machine-id than the machine has now; restart k3s there (systemctl restart $UNIT), then run pulumi up again"
 	args=$(of_node '.metadata.annotations.k3s\.io/node-args') && [ -n "$args" ] || die "node $name does not say which options its k3s runs with (annotation k3s.io/node-args); restart k3s there, then run pulumi up again"
 	env=$(of_node '.metadata.annotations.k3s\.io/node-env')
 	version=$(of_node .status.nodeInfo.kubeletVersion)

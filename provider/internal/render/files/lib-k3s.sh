@@ -7,6 +7,19 @@ started=/var/lib/k3sha/started     # hash of what the running k3s was started wi
 installed=/var/lib/k3sha/installed # release whose install script has run
 reached=/var/lib/k3sha/reached     # the last release that has come up here
 previous=/var/lib/k3sha/previous   # the one before it
+adopting=/var/lib/k3sha/adopting   # until a k3s that the machine brought has come up as what it is to be
+
+# brought: a machine that brought its k3s is looked after as such until then.
+brought() {
+	: "${ADOPT:=}"
+	if [ -z "$ADOPT" ]; then
+		[ ! -e $adopting ] || die "this machine brought its k3s, which has not come up yet as what it is to be; put adopt: true back on its slot until it has, then run pulumi up again"
+		return 0
+	fi
+	keep_former
+	# k3s may restart at any time from here on, and finds what its configuration names.
+	if [ -e $adopting ]; then put 0600 $etc/token "$TOKEN"; fi
+}
 
 # may_upgrade: k3s goes neither back nor over a minor version. What counts is what has come up on this node: from a release that cannot start
 # here it may go back.

@@ -28,8 +28,7 @@ admits() {
 }
 
 converge_worker() {
-	: "${ADOPT:=}"
-	[ -z "$ADOPT" ] || keep_former
+	brought
 	put 0644 $etc/cluster-ca.pem "$CA"
 	configure
 	[ -z "$ADOPT" ] || only_ours

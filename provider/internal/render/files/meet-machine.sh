@@ -12,7 +12,7 @@ esac
 id=$(cat /etc/machine-id)
 [ -n "$id" ] || die "the machine has no id in /etc/machine-id; run systemd-machine-id-setup there"
 # One that was to be adopted, and was left alone, is nobody's yet.
-if [ -n "$MEETING" ] && [ -e /var/lib/k3sha/adopting ] && [ ! -e $kept/former ]; then rm -f $marked; fi
+if [ -n "$MEETING" ] && [ -e /var/lib/k3sha/adopting ] && [ ! -e $kept/former ] && [ "$(cat /var/lib/k3sha/adopting)" != "$MEETING" ]; then rm -f $marked; fi
 if [ -z "$MEETING" ]; then
 	:
 elif [ -s $marked ]; then

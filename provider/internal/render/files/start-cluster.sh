@@ -14,7 +14,7 @@ if has_data && { [ -z "$START" ] || [ "$START" = "$(cat /var/lib/k3sha/start 2>/
 fi
 # It brings the cluster: in etcd, and goes on with that, or in SQLite, and has the right to make one of that.
 if [ -n "$ADOPT" ] && [ -z "$START" ]; then
-	[ -e $data/server/db/state.db ] || die "the data of the k3s that is to be adopted are gone from $data/server/db; bring them back, or take adopt out"
+	[ -e $data/server/db/state.db ] || die "the data of the k3s that is to be adopted are gone from $data/server/db; bring them back, then run pulumi up again"
 	OTHERS='' VIP=''
 fi
 for address in ${VIP:+"$VIP:$API_PORT"} $OTHERS; do
