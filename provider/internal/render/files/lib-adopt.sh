@@ -1,7 +1,5 @@
 # Shared by the steps of a machine that brought its k3s. What that was started with, and a server's data if they are in SQLite, are kept in a
 # folder of their own before anything is touched. k3s itself moves the data to etcd, when it starts with cluster-init.
-kept=/var/backups/k3s-before-adoption
-sqlite=$data/server/db/state.db
 
 # keep_former: what k3s was started with, once, and how to go back to it.
 keep_former() {
@@ -9,7 +7,7 @@ keep_former() {
 	may_upgrade
 	room 512 $kept "what k3s was started with"
 	rm -rf $kept
-	mkdir -p -m 0700 $kept/systemd
+	mkdir -p $kept/systemd
 	[ ! -d $etc ] || cp -a $etc $kept/etc
 	file=$(systemctl show -p FragmentPath --value "$UNIT")
 	cp -a "$file" $kept/systemd/
@@ -23,7 +21,7 @@ keep_former() {
 # only_ours: what is not the cluster's to say goes out of k3s' configuration. It is kept.
 only_ours() {
 	[ -e $adopting ] || return 0
-	for file in $etc/config.yaml.d/*; do
+	for file in "$etc"/config.yaml.d/*; do
 		case ${file##*/} in k3sha-*) ;; *) rm -f "$file" ;; esac
 	done
 }

@@ -12,13 +12,12 @@ answers() {
 	[ -n "$name" ] && [ -n "$(of_node .metadata.name)" ]
 }
 
-of_node() { kubectl get node "$name" -o "jsonpath={$1}"; }
+of_node() { kubectl get node "$name" -o "jsonpath={$1}" || true; }
 
 # kept_in: where a server has its data. k3s starts from etcd's as soon as there are any, also from what is left of an attempt.
 kept_in() {
 	if [ -e $data/server/db/etcd/member ] && [ -e $sqlite ]; then
-		# shellcheck disable=SC2012 # links, of which the targets count
-		if ls -l "/proc/$(systemctl show -p MainPID --value "$UNIT")/fd" 2>/dev/null | grep -qF "$sqlite"; then
+		if [ -n "$(find "/proc/$(systemctl show -p MainPID --value "$UNIT")/fd" -lname "$sqlite*" 2>/dev/null)" ]; then
 			die "its k3s has its data in SQLite ($sqlite), and beside them lies $data/server/db/etcd, from which it would start the next time; move that away, then run pulumi up again"
 		fi
 		die "its k3s has its data in etcd, and beside them lies an old $sqlite; move that away, then run pulumi up again"
@@ -47,7 +46,8 @@ found() {
 	done
 	wait_until 60 answers || die "the API does not answer to its kubelet; see journalctl -u $UNIT there, then run pulumi up again"
 	[ "$(of_node .status.nodeInfo.machineID)" = "$id" ] || die "its k3s still goes by another /etc/machine-id than the machine has now; restart k3s there (systemctl restart $UNIT), then run pulumi up again"
-	args=$(of_node '.metadata.annotations.k3s\.io/node-args') && [ -n "$args" ] || die "node $name does not say which options its k3s runs with (annotation k3s.io/node-args); restart k3s there, then run pulumi up again"
+	args=$(of_node '.metadata.annotations.k3s\.io/node-args')
+	[ -n "$args" ] || die "node $name does not say which options its k3s runs with (annotation k3s.io/node-args); restart k3s there, then run pulumi up again"
 	env=$(of_node '.metadata.annotations.k3s\.io/node-env')
 	version=$(of_node .status.nodeInfo.kubeletVersion)
 	printf 'name %s\naddress %s\nversion %s\nargs %s\nenv %s\n' "$name" "$(of_node '.status.addresses[?(@.type=="InternalIP")].address')" "$version" "$args" "${env:-{\}}"
@@ -59,7 +59,7 @@ found() {
 	printf 'datastore %s\n' "$where"
 	for ca in server-ca client-ca request-header-ca etcd/server-ca etcd/peer-ca; do
 		for file in $ca.crt $ca.key; do
-			[ ! -s $data/server/tls/$file ] || printf 'file %s %s\n' "$file" "$(base64 -w 0 $data/server/tls/$file)"
+			[ ! -s "$data/server/tls/$file" ] || printf 'file %s %s\n' "$file" "$(base64 -w 0 "$data/server/tls/$file")"
 		done
 	done
 	printf 'file passwd %s\n' "$(base64 -w 0 $data/server/cred/passwd)"

@@ -32,6 +32,6 @@ if [ -n "$ADOPT" ]; then
 		[ ! -e $kept ] || mv $kept "$kept-$(date -r $kept +%Y%m%d%H%M%S)"
 		put 0644 /var/lib/k3sha/adopting "$MEETING"
 	fi
-	[ ! -e /var/lib/k3sha/adopting ] || put 0644 /var/lib/k3sha/reached "$version"
+	[ ! -e /var/lib/k3sha/adopting ] || put 0644 /var/lib/k3sha/reached "${version:-}"
 fi
 [ -z "$MEETING" ] || put 0644 $marked "$CLUSTER $NODE $MEETING"
