@@ -60,7 +60,7 @@ func (b *bootstrap) newSSH() error {
 }
 
 // settleInstances: two machines with one id are one machine, or copies of one, of which k3s and systemd would take the second for the first. One
-// that brings its k3s brings it from this cluster. Nothing is done on any of them else.
+// that brings its k3s brings it from this cluster. Otherwise nothing is done on any of them.
 func (b *bootstrap) settleInstances() {
 	names := slices.Sorted(maps.Keys(b.met))
 	if len(names) == 0 {

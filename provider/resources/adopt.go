@@ -45,13 +45,13 @@ func readBrought(text string) (brought, error) {
 		case "args", "env":
 			into := map[string]any{"args": &args, "env": &env}[what]
 			if err := json.Unmarshal([]byte(value), into); err != nil {
-				return out, fmt.Errorf("its k3s says with which options it runs in a form that is not known (annotation k3s.io/node-%s)", what)
+				return out, fmt.Errorf("its k3s says with which options it runs in a form that is not known (annotation k3s.io/node-%s); restart k3s there, then run pulumi up again", what)
 			}
 		case "file":
 			name, packed, _ := strings.Cut(value, " ")
 			content, err := base64.StdEncoding.DecodeString(packed)
 			if err != nil {
-				return out, fmt.Errorf("%s has not arrived as a whole", name)
+				return out, fmt.Errorf("%s has not arrived as a whole; run pulumi up again", name)
 			}
 			out.files[name] = string(content)
 		}
@@ -72,7 +72,7 @@ func (a Adoption) take(cluster string, in ExistingMachineArgs, text string) (caH
 		return "", "", fmt.Errorf("%s: meet: its k3s cannot be adopted as it is, and was left alone:\n  %s", in.Node, strings.Join(problems, "\n  "))
 	}
 	if caHash, err = pki.Hash(found.files["server-ca.crt"]); err != nil {
-		return "", "", fmt.Errorf("%s: meet: its cluster's CA: %w", in.Node, err)
+		return "", "", fmt.Errorf("%s: meet: its k3s cannot be adopted, and was left alone: the CA of its cluster is not as k3s makes them: %w", in.Node, err)
 	}
 	if n.Role != topology.Server {
 		return caHash, "", nil
@@ -84,12 +84,14 @@ func (a Adoption) take(cluster string, in ExistingMachineArgs, text string) (caH
 	return caHash, b.Encode(), nil
 }
 
+var errUnreadableTokens = errors.New("its tokens cannot be read; see /var/lib/rancher/k3s/server/cred/passwd there, then run pulumi up again")
+
 // identity is that of the cluster that a server brings. One that has its data in SQLite need not have CAs of etcd yet.
 func (b brought) identity(cluster string) (pki.Bundle, error) {
 	out := pki.Bundle{Cluster: cluster}
 	users, err := csv.NewReader(strings.NewReader(b.files["passwd"])).ReadAll()
 	if err != nil {
-		return out, errors.New("its tokens cannot be read (server/cred/passwd)")
+		return out, errUnreadableTokens
 	}
 	for _, user := range users {
 		if len(user) < 2 {
@@ -103,7 +105,7 @@ func (b brought) identity(cluster string) (pki.Bundle, error) {
 		}
 	}
 	if out.Token == "" || out.AgentToken == "" {
-		return out, errors.New("its tokens cannot be read (server/cred/passwd)")
+		return out, errUnreadableTokens
 	}
 	if strings.ContainsAny(out.Token+out.AgentToken, "\"\\\n\r\t ") {
 		return out, errors.New("one of its tokens has blanks, quotes or backslashes, which cannot be sent everywhere; give it another one there first (k3s token rotate)")

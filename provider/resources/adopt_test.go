@@ -41,10 +41,10 @@ func TestAdoption(t *testing.T) {
 		"in SQLite":            {"server", says("sqlite", passwd), "", false},
 		"SQLite, no CA's etcd": {"server", says("sqlite", passwd, "etcd/"), "", true},
 		"etcd without its CAs": {"server", says("etcd", passwd, "etcd/"), "homelab: meet: its k3s cannot be adopted, and was left alone: one of its CAs (below server/tls) is not as k3s makes them: etcd/server-ca: is not a certificate and an EC key in PEM", false},
-		"no tokens":            {"server", says("etcd", ""), "homelab: meet: its k3s cannot be adopted, and was left alone: its tokens cannot be read (server/cred/passwd)", false},
+		"no tokens":            {"server", says("etcd", ""), "homelab: meet: its k3s cannot be adopted, and was left alone: its tokens cannot be read; see /var/lib/rancher/k3s/server/cred/passwd there, then run pulumi up again", false},
 		"a worker":             {"worker", strings.Replace(says("", ""), `"--disable","traefik"`, "", 1), "", false},
 		"what does not fit":    {"server", strings.Replace(says("etcd", passwd), "traefik", "coredns", 1), "homelab: meet: its k3s cannot be adopted as it is, and was left alone:\n  it runs with disable: coredns, and would not any more; say so in k3s.disable, too, or take it out there first", false},
-		"no JSON":              {"server", strings.Replace(says("etcd", passwd), "[", "", 1), "homelab: meet: its k3s says with which options it runs in a form that is not known (annotation k3s.io/node-args)", false},
+		"no JSON":              {"server", strings.Replace(says("etcd", passwd), "[", "", 1), "homelab: meet: its k3s says with which options it runs in a form that is not known (annotation k3s.io/node-args); restart k3s there, then run pulumi up again", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

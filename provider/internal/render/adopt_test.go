@@ -2,6 +2,7 @@ package render_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -292,5 +293,63 @@ func TestAdoptIsTakenOutTooEarly(t *testing.T) {
 	m.write("k3sha/right", "/1")
 	if _, stderr, failed := m.converge(""); !failed || !strings.Contains(stderr, "put adopt: true back on its slot until it has") || m.has("started-with-0") || m.has("etc/rancher/config.yaml") {
 		t.Errorf("%q", stderr)
+	}
+}
+
+// The way back is gone as long as no other server has joined, also where nobody can say so, if it is said by who knows.
+func TestWayBack(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		nodes, force string
+		files        map[string]string
+		data         string
+		said         string
+	}{
+		"alone":                        {"node/attic", "", nil, "theirs", ""},
+		"others have joined":           {"node/attic\nnode/k3s-server-02", "yes", nil, "etcd's", "other servers have joined"},
+		"no API":                       {"", "", nil, "etcd's", "its API does not answer, so nobody says whether other servers have joined"},
+		"no API, and somebody knows":   {"", "yes", nil, "theirs", ""},
+		"no API, in the middle":        {"", "", map[string]string{"k3sha/adopting": "ab"}, "theirs", ""},
+		"in etcd, which has no copies": {"", "", map[string]string{"kept/db/data": "-"}, "etcd's", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := machine{t, t.TempDir()}
+			for path, text := range with(map[string]string{
+				"kept/db/data": "theirs", "kept/etc/config.yaml": "theirs", "kept/systemd/k3s.service": "theirs", "kept/k3s": "theirs", "rancher/server/db/data": "etcd's", "etc/rancher/config.yaml": "ours",
+				"unit/k3s.service": "ours", "unit/k3s.service.env": "ours", "unit/k3s.service.d/k3sha.conf": "ours", "bin/k3s-of-the-machine": "ours",
+			}, c.files) {
+				if text != "-" {
+					m.write(path, text)
+				}
+			}
+			d := m.dir
+			m.program("k3s", `[ -n "`+strings.ReplaceAll(c.nodes, "\n", "")+`" ] || exit 1; printf '`+c.nodes+`\n'`)
+			m.program("systemctl", `echo "$*" >>`+d+`/systemctl`)
+			text, err := os.ReadFile("files/way-back.sh")
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.write("kept/way-back.sh", strings.NewReplacer("/var/lib/rancher/k3s", d+"/rancher", "/etc/rancher/k3s", d+"/etc/rancher", "/etc/systemd/system", d+"/unit", "/var/lib/k3sha", d+"/k3sha", "/usr/local/bin", d+"/local").Replace(string(text)))
+			m.write("local/there", "")
+			cmd := exec.Command("sh", d+"/kept/way-back.sh")
+			cmd.Env = append(os.Environ(), "PATH="+d+"/bin:"+os.Getenv("PATH"), "FORCE="+c.force)
+			out, err := cmd.CombinedOutput()
+			if (err != nil) != (c.said != "") || !strings.Contains(string(out), c.said) || m.read("rancher/server/db/data") != c.data {
+				t.Fatalf("%v: %s, its data are %q", err, out, m.read("rancher/server/db/data"))
+			}
+			if c.said != "" {
+				if m.has("systemctl") || m.read("etc/rancher/config.yaml") != "ours" {
+					t.Error("something was touched")
+				}
+				return
+			}
+			if m.read("etc/rancher/config.yaml") != "theirs" || m.read("unit/k3s.service") != "theirs" || m.has("unit/k3s.service.env") || m.has("unit/k3s.service.d/k3sha.conf") || m.read("local/k3s") != "theirs" || m.has("k3sha/adopting") {
+				t.Error("it is not what it was")
+			}
+			if !strings.HasSuffix(m.read("systemctl"), "start --no-block k3s.service\n") {
+				t.Errorf("systemd was asked %q", m.read("systemctl"))
+			}
+		})
 	}
 }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"regexp"
+	"strings"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
@@ -12,8 +13,12 @@ const HAProxyFile = "haproxy.cfg"
 // KeepalivedFile is the name of a load balancer's Keepalived in Configuration.
 func KeepalivedFile(node string) string { return "keepalived.conf of " + node }
 
-// credentials are k3s' options that are some themselves.
-var credentials = regexp.MustCompile(`(?m)^(etcd-s3-access-key|etcd-s3-secret-key|etcd-s3-session-token|datastore-endpoint): .*$`)
+// credentials are the lines of config.yaml with k3s' options that are some themselves.
+var credentials = regexp.MustCompile(`(?m)^(` + strings.Join(topology.SecretOptions, "|") + `): .*$`)
+
+func withoutCredentials(config string) string {
+	return credentials.ReplaceAllString(config, "$1: "+hidden)
+}
 
 // Configuration is what machines run with, by file, for a preview to show what changes in it. Credentials are left out. Nodes of one group have the
 // same config.yaml, but for their own names and addresses.
@@ -35,9 +40,9 @@ func Configuration(p topology.Plan) map[string]string {
 		case topology.LoadBalancer:
 			out[KeepalivedFile(n.Name)] = Keepalived(p, n)
 		case topology.Server:
-			out["config.yaml of "+n.Path] = credentials.ReplaceAllString(ServerConfig(p.Spec, each, nil), "$1: "+hidden)
+			out["config.yaml of "+n.Path] = withoutCredentials(ServerConfig(p.Spec, each, nil))
 		case topology.Worker:
-			out["config.yaml of "+n.Path] = WorkerConfig(p.Spec, each, nil)
+			out["config.yaml of "+n.Path] = withoutCredentials(WorkerConfig(p.Spec, each, nil))
 		}
 	}
 	return out

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,6 +53,9 @@ func Options(s topology.Spec, n topology.Node) map[string][]string {
 	out := map[string][]string{}
 	for key, value := range config {
 		key = strings.TrimSuffix(key, "+")
+		if slices.Contains(topology.SecretOptions, key) {
+			value = topology.HiddenOption
+		}
 		switch list := value.(type) {
 		case []string:
 			out[key] = append(out[key], list...)

@@ -33,7 +33,7 @@ func shell(t *testing.T, dir, head string, parts []string, body string) (stdout,
 			t.Fatal(err)
 		}
 		functions, _, _ := strings.Cut(string(text), "\nput 0644 $etc/cluster-ca.pem")
-		functions = strings.NewReplacer("\nlock\n", "\n", "/var/lib/k3sha", dir+"/k3sha", "/var/lib/rancher/k3s", dir+"/rancher", "export LC_ALL=C PATH=", "export LC_ALL=C PATH="+dir+"/bin:").Replace(functions)
+		functions = strings.NewReplacer("\nlock\n", "\n", "/var/lib/k3sha", dir+"/k3sha", "/var/lib/rancher/k3s", dir+"/rancher", "/var/backups", dir+"/backups", "export LC_ALL=C PATH=", "export LC_ALL=C PATH="+dir+"/bin:").Replace(functions)
 		script.WriteString(functions + "\n")
 	}
 	cmd := exec.Command("sh")

@@ -24,15 +24,12 @@ func nodeName(name string) bool { return hostName(name) && strings.ToLower(name)
 type Found struct {
 	Name, Address string // of its Kubernetes node
 	Version       string
-	Datastore     string // SQLite or Etcd of a server
+	Datastore     string // of a server: SQLite, or etcd
 	Options       map[string][]string
 }
 
-// The datastores that a server can bring.
-const (
-	SQLite = "sqlite"
-	Etcd3  = "etcd"
-)
+// SQLite is the datastore of a server that has its data there, and not in etcd yet.
+const SQLite = "sqlite"
 
 // byEnvironment are options that k3s takes from its environment, too, and that would be lost with it.
 var byEnvironment = map[string]string{
@@ -76,6 +73,9 @@ var ownOptions = []string{
 // HiddenOption stands in the place of an option's value that may be secret.
 const HiddenOption = "(not shown)"
 
+// SecretOptions are k3s' options whose values are credentials.
+var SecretOptions = []string{"etcd-s3-access-key", "etcd-s3-secret-key", "etcd-s3-session-token", "datastore-endpoint", "vpn-auth"}
+
 // CheckAdoption says why the k3s that a machine brings cannot become the node that is wanted, started with these options: all that would be
 // lost, or would change what the cluster's data are made by.
 func CheckAdoption(n Node, version string, wanted map[string][]string, found Found) []string {
@@ -107,6 +107,10 @@ func CheckAdoption(n Node, version string, wanted map[string][]string, found Fou
 		}
 	}
 	for _, option := range slices.Sorted(maps.Keys(options)) {
+		shown := strings.Join(pieces(options[option]), ",")
+		if slices.Contains(SecretOptions, option) {
+			shown = HiddenOption // k3s itself hides some of them alone
+		}
 		is, will := pieces(options[option]), pieces(wanted[option])
 		if option == "etcd-arg" { // the two timers are etcd's, and have an input of their own
 			is = slices.DeleteFunc(is, func(arg string) bool {
@@ -138,20 +142,20 @@ func CheckAdoption(n Node, version string, wanted map[string][]string, found Fou
 			}
 		case slices.Equal(is, []string{"false"}) && will == nil || slices.Contains(wanted[option], HiddenOption):
 		case FixedOption(option) && !slices.Equal(is, will):
-			add("it runs with %s: %s, by which its data are made; set %s.%[1]s to that", option, strings.Join(is, ","), input)
+			add("it runs with %s: %s, by which its data are made; set %s.%[1]s to that", option, shown, input)
 		case !subset(is, will):
 			at := input
 			switch {
 			case option == "disable":
 				at = "k3s"
 			case option == "tls-san":
-				add("its certificate has the names %s, and would not any more; list them in k3s.tlsSans, or take them out there first", strings.Join(is, ","))
+				add("its certificate has the names %s, and would not any more; list them in k3s.tlsSans, or take them out there first", shown)
 				continue
 			case reservedKeys[option] != "":
-				add("it runs with %s: %s, and %s; take it out there first", option, strings.Join(is, ","), reservedKeys[option])
+				add("it runs with %s: %s, and %s; take it out there first", option, shown, reservedKeys[option])
 				continue
 			}
-			add("it runs with %s: %s, and would not any more; say so in %s.%[1]s, too, or take it out there first", option, strings.Join(is, ","), at)
+			add("it runs with %s: %s, and would not any more; say so in %s.%[1]s, too, or take it out there first", option, shown, at)
 		}
 	}
 	return out

@@ -44,6 +44,9 @@ func TestCheckAdoption(t *testing.T) {
 		"defaults in words":   {n: server, args: "server --flannel-backend vxlan --cluster-cidr 10.42.0.0/16 --disable-network-policy=false"},
 		"an option may come":  {n: server, args: "server", wanted: map[string][]string{"kubelet-arg": {"max-pods=50"}}},
 		"one may be a secret": {n: server, args: "server --vpn-auth name=tailscale", wanted: map[string][]string{"vpn-auth": {topology.HiddenOption}}},
+		"one is no word's to say": {n: server, args: "server --vpn-auth name=tailscale,joinKey=s3cret", want: []string{
+			"it runs with vpn-auth: (not shown), and would not any more; say so in k3s.serverConfig.vpn-auth, too, or take it out there first",
+		}},
 		"another name":        {n: server, args: "server", name: "oldbox", want: []string{"its node is called oldbox in Kubernetes, and keeps that name; set servers.nodes.1.name to it"}},
 		"another address":     {n: server, args: "server", address: "10.0.0.5", want: []string{"its node has the address 10.0.0.5 in Kubernetes, by which the others know it; set servers.nodes.1.ip to it"}},
 		"a newer release":     {n: server, args: "server", version: "v1.32.1+k3s1", want: []string{"k3s.version: v1.31.6+k3s1 is older than v1.32.1+k3s1, which has come up in this cluster; k3s cannot go back, give v1.32.1+k3s1 or a newer release"}},

@@ -52,9 +52,8 @@ func newMachines(t *testing.T, l *lab.Lab, names []string, addressOf func(machin
 	return m
 }
 
-// onExisting is a program for them.
-func onExisting(proxmox, servers, workers, more string) string {
-	return fmt.Sprintf(`name: k3s-ha
+// programHead is what programs for a cluster of the test's own begin with.
+const programHead = `name: k3s-ha
 runtime: yaml
 config:
   sshPrivateKey: {type: string, secret: true}
@@ -64,7 +63,11 @@ resources:
     type: k3sha:K3sHaCluster
     properties:
       clusterName: k3s
-%s      network: {cidr: 192.168.1.0/24, gateway: 192.168.1.1, vip: 192.168.1.220}
+`
+
+// onExisting is a program for them.
+func onExisting(proxmox, servers, workers, more string) string {
+	return programHead + fmt.Sprintf(`%s      network: {cidr: 192.168.1.0/24, gateway: 192.168.1.1, vip: 192.168.1.220}
       servers: %s
       workers:
         worker: %s

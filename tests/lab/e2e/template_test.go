@@ -29,7 +29,7 @@ func cloudImage(mark string) (data []byte, sum string) {
 func (p *place) publish(folder, file, mark string) (sum string) {
 	p.t.Helper()
 	data, sum := cloudImage(mark)
-	dir := filepath.Join(p.Dir, "files", folder)
+	dir := filepath.Join(p.Images(), folder)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		p.t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func (p *place) images() []string {
 func TestLongTemplate(t *testing.T) {
 	l := newLab(t, "template", false)
 	const (
-		mirror = "http://" + lab.FilesAt + "/files/ubuntu"
+		mirror = "http://" + lab.ImagesAt + "/ubuntu"
 		file   = "ubuntu-24.04-server-cloudimg-amd64.img"
 	)
 	hostKey, err := l.HostKey()

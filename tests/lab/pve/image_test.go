@@ -9,8 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/http/httptest"
 	"path"
 	"strings"
@@ -113,30 +111,6 @@ func (c client) refused(method, path, form, want, text string) {
 	if status != want || got != text {
 		c.t.Errorf("%s %s %s: %q %q, want %q %q", method, path, form, status, got, want, text)
 	}
-}
-
-func (c client) raw(method, path, form string) (string, []byte) {
-	c.t.Helper()
-	target := c.api.URL + "/api2/json/" + path
-	if method == http.MethodGet || method == http.MethodDelete {
-		target, form = target+"?"+form, ""
-	}
-	req, err := http.NewRequestWithContext(c.t.Context(), method, target, strings.NewReader(form))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "PVEAPIToken="+c.token)
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return resp.Status, body
 }
 
 // withImages is an installation that can fetch any URL that ends in .img or .qcow2: the content is raw, or says its size.

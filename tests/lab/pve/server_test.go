@@ -34,13 +34,20 @@ func newClient(t *testing.T) client {
 // call returns the status line and the data.
 func (c client) call(method, path, form string) (string, any) {
 	c.t.Helper()
-	target, body := c.api.URL+"/api2/json/"+path, io.Reader(nil)
+	status, body := c.raw(method, path, form)
+	var answer struct{ Data any }
+	_ = json.Unmarshal(body, &answer)
+	return status, answer.Data
+}
+
+// raw returns the status line and the answer as it is.
+func (c client) raw(method, path, form string) (string, []byte) {
+	c.t.Helper()
+	target := c.api.URL + "/api2/json/" + path
 	if method == http.MethodGet || method == http.MethodDelete {
-		target += "?" + form
-	} else {
-		body = strings.NewReader(form)
+		target, form = target+"?"+form, ""
 	}
-	req, err := http.NewRequestWithContext(c.t.Context(), method, target, body)
+	req, err := http.NewRequestWithContext(c.t.Context(), method, target, strings.NewReader(form))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -51,9 +58,11 @@ func (c client) call(method, path, form string) (string, any) {
 		c.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var answer struct{ Data any }
-	_ = json.NewDecoder(resp.Body).Decode(&answer)
-	return resp.Status, answer.Data
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return resp.Status, body
 }
 
 func (c client) ok(method, path, form string) any {

@@ -97,7 +97,7 @@ stuck() {
 	count=$(restarts)
 	[ "$count" -ge "$restarts_before" ] || restarts_before=0
 	[ $((count - restarts_before)) -ge 2 ] || return 1
-	[ -z "$ADOPT" ] || ! saved
+	[ -z "$ADOPT" ] || [ -n "$START" ] || ! saved
 }
 set_aside() {
 	systemctl stop "$UNIT" || true

@@ -2,9 +2,8 @@
 # that was met again since is another meeting's to leave.
 [ "$(cat /etc/machine-id)" = "$MACHINE_ID" ] || exit 0
 [ "$(cut -d' ' -f3 /var/lib/k3sha/member 2>/dev/null)" = "$MEETING" ] || exit 0
-if [ -e /var/lib/k3sha/adopting ]; then # a k3s that was to be adopted, and has not come up as that: it is not ours to take off
-	back=/var/backups/k3s-before-adoption
-	[ ! -e $back/former ] || sh $back/way-back.sh >/run/k3sha-back.log 2>&1 || die "it was being adopted, and cannot go back to what it was: $(tail -n 3 /run/k3sha-back.log); see $back/way-back.sh, then run pulumi up again"
+if [ -e $adopting ]; then # a k3s that was to be adopted, and has not come up as that: it is not ours to take off
+	[ ! -e $kept/former ] || timeout 240 sh $kept/way-back.sh >/run/k3sha-back.log 2>&1 || die "it was being adopted, and cannot go back to what it was: $(tail -n 3 /run/k3sha-back.log); see $kept/way-back.sh, then run pulumi up again"
 	rm -rf /var/lib/k3sha
 	exit 0
 fi

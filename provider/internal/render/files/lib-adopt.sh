@@ -7,15 +7,18 @@ keep_former() {
 	may_upgrade
 	room 512 $kept "what k3s was started with"
 	rm -rf $kept
-	mkdir -p $kept/systemd
-	[ ! -d $etc ] || cp -a $etc $kept/etc
-	file=$(systemctl show -p FragmentPath --value "$UNIT")
-	cp -a "$file" $kept/systemd/
-	[ ! -e "$file.env" ] || cp -a "$file.env" $kept/systemd/
-	[ "$(cat $reached)" = "$K3S_VERSION" ] || cp -aL /usr/local/bin/k3s $kept/k3s
-	cp "$WAY_BACK" $kept/way-back.sh
-	sync -f $kept
+	copy_former || die "cannot keep in $kept what k3s was started with; see what is wrong with the disk, then run pulumi up again"
 	: >$kept/former
+}
+copy_former() {
+	file=$(systemctl show -p FragmentPath --value "$UNIT")
+	mkdir -p $kept/systemd &&
+		{ [ ! -d $etc ] || cp -a $etc $kept/etc; } &&
+		cp -a "$file" $kept/systemd/ &&
+		{ [ ! -e "$file.env" ] || cp -a "$file.env" $kept/systemd/; } &&
+		{ [ "$(cat $reached)" = "$K3S_VERSION" ] || cp -aL /usr/local/bin/k3s $kept/k3s; } &&
+		cp "$WAY_BACK" $kept/way-back.sh &&
+		sync -f $kept
 }
 
 # only_ours: what is not the cluster's to say goes out of k3s' configuration. It is kept.
@@ -34,8 +37,10 @@ keep_data() {
 	systemctl stop "$UNIT"
 	rm -rf $kept/db.k3sha-new $kept/db.k3sha-old
 	mkdir -m 0700 $kept/db.k3sha-new
-	cp -p $sqlite* $kept/db.k3sha-new/
-	sync $kept/db.k3sha-new/*
+	{ cp -p $sqlite* $kept/db.k3sha-new/ && sync $kept/db.k3sha-new/*; } || {
+		systemctl start --no-block "$UNIT" # with its data where they were
+		die "cannot copy k3s' data to $kept; see what is wrong with the disk, then run pulumi up again"
+	}
 	[ ! -e $kept/db ] || mv $kept/db $kept/db.k3sha-old
 	mv $kept/db.k3sha-new $kept/db
 	rm -rf $kept/db.k3sha-old
@@ -66,4 +71,4 @@ saved() { [ -e /var/lib/k3sha/served ] || ! journal "$UNIT" | grep -q 'no bootst
 # named: the certificate that the API shows is good for the VIP, by which the others join.
 named() { curl -s -o /dev/null --max-time 3 --cacert $data/server/tls/server-ca.crt --connect-to "$VIP:$API_PORT:127.0.0.1:6443" "https://$VIP:$API_PORT/readyz"; }
 
-adopted() { rm -rf $adopting $data/server/db/etcd-unfinished; }
+adopted() { rm -rf $adopting /var/lib/k3sha/served $data/server/db/etcd-unfinished; }

@@ -7,8 +7,6 @@ started=/var/lib/k3sha/started     # hash of what the running k3s was started wi
 installed=/var/lib/k3sha/installed # release whose install script has run
 reached=/var/lib/k3sha/reached     # the last release that has come up here
 previous=/var/lib/k3sha/previous   # the one before it
-adopting=/var/lib/k3sha/adopting   # until a k3s that the machine brought has come up as what it is to be
-kept=/var/backups/k3s-before-adoption
 sqlite=$data/server/db/state.db
 
 # brought: a machine that brought its k3s is looked after as such until then.

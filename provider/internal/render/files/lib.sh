@@ -5,6 +5,9 @@ umask 077
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 : "${SECRETS:=}"
 begun=$(date +%s)
+# Of a machine that brought its k3s: until that has come up as what it is to be; and what it was before.
+adopting=/var/lib/k3sha/adopting
+kept=/var/backups/k3s-before-adoption
 
 # die MESSAGE: ends the step. The message says what was seen and what to do.
 die() {

@@ -1,7 +1,6 @@
 # Meets a machine that is there: what it is, and that nobody else's cluster lives on it. Prints its id, its architecture and its host key. A look
 # changes nothing, and refuses nothing.
 marked=/var/lib/k3sha/member
-kept=/var/backups/k3s-before-adoption
 [ -d /run/systemd/system ] || die "systemd does not run there; machines have to be Debian or Ubuntu"
 command -v apt-get >/dev/null || die "$(sed -n 's/^PRETTY_NAME=//p' /etc/os-release | tr -d '"') runs there; machines have to be Debian or Ubuntu"
 case $(uname -m) in
@@ -12,7 +11,7 @@ esac
 id=$(cat /etc/machine-id)
 [ -n "$id" ] || die "the machine has no id in /etc/machine-id; run systemd-machine-id-setup there"
 # One that was to be adopted, and was left alone, is nobody's yet.
-if [ -n "$MEETING" ] && [ -e /var/lib/k3sha/adopting ] && [ ! -e $kept/former ] && [ "$(cat /var/lib/k3sha/adopting)" != "$MEETING" ]; then rm -f $marked; fi
+if [ -n "$MEETING" ] && [ -e $adopting ] && [ ! -e $kept/former ] && [ "$(cat $adopting)" != "$MEETING" ]; then rm -f $marked; fi
 if [ -z "$MEETING" ]; then
 	:
 elif [ -s $marked ]; then
@@ -30,8 +29,8 @@ if [ -n "$ADOPT" ]; then
 	found
 	if [ ! -s $marked ]; then # what was kept of another one is not this one's
 		[ ! -e $kept ] || mv $kept "$kept-$(date -r $kept +%Y%m%d%H%M%S)"
-		put 0644 /var/lib/k3sha/adopting "$MEETING"
+		put 0644 $adopting "$MEETING"
 	fi
-	[ ! -e /var/lib/k3sha/adopting ] || put 0644 /var/lib/k3sha/reached "${version:-}"
+	[ ! -e $adopting ] || put 0644 /var/lib/k3sha/reached "${version:-}"
 fi
 [ -z "$MEETING" ] || put 0644 $marked "$CLUSTER $NODE $MEETING"

@@ -30,4 +30,5 @@ if [ -e "$kept/k3s" ]; then
 fi
 systemctl daemon-reload
 systemctl reset-failed "$unit" 2>/dev/null || true
-systemctl start "$unit"
+systemctl start --no-block "$unit"
+echo "$unit starts with what it was before; it is back when systemctl is-active $unit says so"
