@@ -127,6 +127,7 @@ bench: build ## the figures: demo (warm, five times), preview, second up, memory
 test-unit: ## the part that needs neither root nor Linux
 	go test ./...
 	cd tests/lab && go test ./pve/...
+	cd tests/k3s && go test ./cri/
 
 .PHONY: test
 test: lint test-unit build $(B)/bin/sdkgen $(B)/bin/langhost $(B)/sdk/ready ## all that a change must pass
@@ -180,7 +181,8 @@ mutate-e2e: build $(B)/bin/langhost $(B)/sdk/ready ## and those lines that a lab
 .PHONY: lint
 lint: host-packages $(B)/bin/golangci-lint ## linters, shellcheck, haproxy -c, keepalived -t
 	golangci-lint run ./...
-	for module in tests/lab tests/tools/sdkgen tests/tools/langhost; do (cd $$module && golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
+	for module in tests/lab tests/tools/sdkgen tests/tools/langhost tests/k3s/containerd; do (cd $$module && golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
+	cd tests/k3s && golangci-lint run --config $(CURDIR)/.golangci.yml ./cri/
 	shellcheck tests/*.sh tests/lab/*.sh tests/k3s/*.sh
 	go test -count=1 -tags checks ./provider/internal/render/
 

@@ -18,6 +18,10 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/rancher/wharfie/pkg/registries"
+
+	"github.com/k3sha/pulumi-k3sha/tests/k3s/cri"
 )
 
 const agentPort = "127.0.0.1:6444"
@@ -35,18 +39,18 @@ func runAgent(ctx context.Context, o *options) error {
 	dir := filepath.Join(o.dataDir(), "agent")
 	n := newNode(o, o.nodeName(), ip)
 	var r *remote
-	for {
-		if r, err = connect(ctx, o.get("server", ""), token); err == nil {
-			if err = fetchKubelet(ctx, r, dir, n.name, n.ip); err == nil {
-				break
-			}
+	var registry *registries.Registry
+	if err := retrieve(ctx, func() (err error) {
+		if r, err = connect(ctx, o.get("server", ""), token); err != nil {
+			return err
 		}
-		logf("Failed to retrieve agent configuration: %v", err)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(5*time.Second + mathrand.N(5*time.Second)): // k3s' own jitter
+		if err := fetchKubelet(ctx, r, dir, n.name, n.ip); err != nil {
+			return err
 		}
+		registry, err = cri.ReadRegistries(registriesFile)
+		return err
+	}); err != nil {
+		return err
 	}
 	b := &balancer{fallback: hostPort(o.get("server", ""))}
 	if err := b.listen(ctx); err != nil {
@@ -68,7 +72,11 @@ func runAgent(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	if err := n.startKubelet(serving, clientCA); err != nil {
+	containerd, err := startContainerd(o, registry)
+	if err != nil {
+		return err
+	}
+	if err := n.startKubelet(serving, clientCA, containerd); err != nil {
 		shutdown(err)
 	}
 	notifyReady()
@@ -79,6 +87,22 @@ func runAgent(ctx context.Context, o *options) error {
 	go n.livePods(ctx)
 	n.run(ctx)
 	return nil
+}
+
+// retrieve tries until a node has all that it needs to start.
+func retrieve(ctx context.Context, get func() error) error {
+	for {
+		err := get()
+		if err == nil {
+			return nil
+		}
+		logf("Waiting to retrieve agent configuration; server is not ready: %v", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5*time.Second + mathrand.N(5*time.Second)): // k3s' own jitter
+		}
+	}
 }
 
 // fetchKubelet gets the node's certificates. The password in /etc/rancher/node proves later that it is the same node.

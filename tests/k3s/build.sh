@@ -20,6 +20,9 @@ for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
 	flags="$flags -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=$minor -X $package.gitCommit=stand-in -X $package.gitTreeState=clean"
 done
 cd "$here"
+# The program that stands for containerd is in k3s, as containerd is. It is put in place at once, for another build may be reading it.
+(cd containerd && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$out/containerd" .)
+mv "$out/containerd" embedded/containerd
 # SQLite is C, with the table that kine asks for the file's size. The linker's warnings of dlopen, which is not called, say nothing; its errors do.
 if ! messages=$(CGO_ENABLED=1 CGO_CFLAGS="-O2 -DSQLITE_ENABLE_DBSTAT_VTAB=1" go build "$@" -tags "$tags" -trimpath -ldflags "$flags" -o "$out/k3s" . 2>&1); then
 	printf '%s\n' "$messages" >&2

@@ -6,6 +6,7 @@ require (
 	github.com/google/go-containerregistry v0.20.2
 	github.com/k3s-io/kine v0.13.9
 	github.com/minio/minio-go/v7 v7.0.74
+	github.com/pelletier/go-toml/v2 v2.2.4
 	github.com/rancher/wharfie v0.6.7
 	github.com/robfig/cron/v3 v3.0.1
 	github.com/spf13/pflag v1.0.5

@@ -15,24 +15,24 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/klauspost/compress/zstd"
-	"github.com/rancher/wharfie/pkg/registries"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/k3sha/pulumi-k3sha/tests/k3s/cri"
 )
 
-// imageStore is what containerd has: images that were imported from archives when k3s started, and those that were pulled. There is no
-// containerd here: of an image only its manifest is fetched, by k3s' own reader of registries.yaml. Images of Docker Hub, of Kubernetes' own
-// registry and of example.org itself that no mirror is set for count as being there, for the lab has no way to them.
+// imageStore is what containerd has: images that were imported from archives when k3s started, and those that were pulled. Of an image only its
+// manifest is fetched. Images of Docker Hub, of Kubernetes' own registry and of example.org itself count as being there while containerd has no
+// hosts for them, for the lab has no way to them.
 type imageStore struct {
-	mu  sync.Mutex
-	has map[string]bool
+	containerd *cri.Containerd
+	mu         sync.Mutex
+	has        map[string]bool
 }
 
-const registriesFile = "/etc/rancher/k3s/registries.yaml"
-
-// importImages reads the archives in k3s' folder, as k3s does when it starts.
-func importImages(dataDir string) (*imageStore, error) {
-	s := &imageStore{has: map[string]bool{}}
+// importImages reads the archives in k3s' folder, as k3s does when containerd has started.
+func importImages(dataDir string, containerd *cri.Containerd) (*imageStore, error) {
+	s := &imageStore{containerd: containerd, has: map[string]bool{}}
 	files, err := filepath.Glob(filepath.Join(dataDir, "agent/images/*.tar*"))
 	if err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (n *node) pulled(ctx context.Context, pod *corev1.Pod, now time.Time) bool 
 		return false
 	case p.done == nil:
 		p.done, p.at = make(chan error, 1), now
-		go func() { p.done <- n.images.pull(pod) }()
+		go func() { p.done <- n.images.pull(ctx, pod) }()
 	}
 	select {
 	case p.err = <-p.done:
@@ -144,16 +144,16 @@ func (n *node) pulled(ctx context.Context, pod *corev1.Pod, now time.Time) bool 
 }
 
 // pull has a pod's images at hand, or says why not, as a kubelet does.
-func (s *imageStore) pull(pod *corev1.Pod) error {
+func (s *imageStore) pull(ctx context.Context, pod *corev1.Pod) error {
 	for _, c := range pod.Spec.Containers {
-		if err := s.image(c.Image); err != nil {
+		if err := s.image(ctx, c.Image); err != nil {
 			return fmt.Errorf("Failed to pull image %q: %w", c.Image, err) //nolint:staticcheck // the kubelet's words
 		}
 	}
 	return nil
 }
 
-func (s *imageStore) image(image string) error {
+func (s *imageStore) image(ctx context.Context, image string) error {
 	ref, err := name.ParseReference(image)
 	if err != nil {
 		return nil //nolint:nilerr // a name of one letter, which containerd takes and this reader does not: one of Docker Hub's
@@ -164,17 +164,14 @@ func (s *imageStore) image(image string) error {
 	if has {
 		return nil
 	}
-	private, err := registries.GetPrivateRegistries(registriesFile)
-	if err != nil {
-		return err
-	}
 	registry := ref.Context().RegistryStr()
-	mirrored := private.Registry.Mirrors["*"].Endpoints != nil || private.Registry.Mirrors[registry].Endpoints != nil ||
-		registry == name.DefaultRegistry && private.Registry.Mirrors["docker.io"].Endpoints != nil
-	if !mirrored && slices.Contains([]string{name.DefaultRegistry, "registry.k8s.io", "example.org"}, registry) {
+	if registry == name.DefaultRegistry {
+		registry = "docker.io" // by which containerd goes
+	}
+	if slices.Contains([]string{"docker.io", "registry.k8s.io", "example.org"}, registry) && !s.containerd.HasHosts(registry) {
 		return nil
 	}
-	if _, err := private.Image(ref); err != nil {
+	if err := s.containerd.Pull(ctx, image); err != nil {
 		return err
 	}
 	s.mu.Lock()

@@ -4,6 +4,7 @@ go 1.26
 
 require (
 	github.com/minio/minio-go/v7 v7.0.74
+	github.com/pelletier/go-toml/v2 v2.2.4
 	github.com/robfig/cron/v3 v3.0.1
 	github.com/spf13/pflag v1.0.5
 	go.etcd.io/bbolt v1.3.11

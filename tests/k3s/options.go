@@ -30,10 +30,12 @@ var known = map[string][]string{
 		"disable-cloud-controller", "disable-helm-controller", "disable-kube-proxy", "embedded-registry", "egress-selector-mode", "https-listen-port",
 		"bind-address", "etcd-expose-metrics", "cluster-reset", "cluster-reset-restore-path",
 		"protect-kernel-defaults", "resolv-conf", "debug", "v", "supervisor-metrics", "service-node-port-range", "selinux", "prefer-bundled-bin",
+		"disable-default-registry-endpoint",
 	},
 	"agent": {
 		"server", "token", "token-file", "node-name", "node-ip", "node-external-ip", "node-taint", "node-label", "data-dir", "kubelet-arg",
 		"kube-proxy-arg", "flannel-iface", "protect-kernel-defaults", "resolv-conf", "debug", "v", "selinux", "prefer-bundled-bin", "lb-server-port",
+		"disable-default-registry-endpoint",
 	},
 }
 

@@ -17,6 +17,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/client-go/informers"
+
+	"github.com/k3sha/pulumi-k3sha/tests/k3s/cri"
 )
 
 const (
@@ -162,9 +164,9 @@ var kubeletFlags = []string{
 }
 
 // startKubelet checks the kubelet's own arguments, imports images and opens its ports.
-func (n *node) startKubelet(serving tls.Certificate, clientCA []byte) error {
+func (n *node) startKubelet(serving tls.Certificate, clientCA []byte, containerd *cri.Containerd) error {
 	var err error
-	if n.images, err = importImages(n.o.dataDir()); err != nil {
+	if n.images, err = importImages(n.o.dataDir(), containerd); err != nil {
 		return err
 	}
 	for _, arg := range n.o.values["kubelet-arg"] {

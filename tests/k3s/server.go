@@ -162,7 +162,15 @@ func runServer(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	if err := n.startKubelet(serving, clientCA); err != nil {
+	registry, err := readRegistries(ctx)
+	if err != nil {
+		return err
+	}
+	containerd, err := startContainerd(o, registry)
+	if err != nil {
+		return err
+	}
+	if err := n.startKubelet(serving, clientCA, containerd); err != nil {
 		shutdown(err)
 	}
 	if err := n.register(ctx); err != nil {
