@@ -98,6 +98,7 @@ func TestPlainAndSecret(t *testing.T) {
 		"Bastion.privateKey": true, "Bastion.hostKey": true, "Ssh.publicKeys": true, "K3s.recoveryBundle": true, "S3.accessKey": true, "S3.secretKey": true,
 		"Manifest.content": true, "RegistryAuth.username": true, "RegistryAuth.password": true, "RegistryAuth.identityToken": true, "RegistryTls.key": true,
 		"Proxy.http": true, "Proxy.https": true, "Stats.password": true, "TemplateHost.privateKey": true, "TemplateHost.hostKey": true,
+		"ProxmoxApi.apiToken": true,
 	}
 	secrets := map[string]bool{
 		"K3s.token": true, "K3s.agentToken": true, "Ssh.privateKey": true, "Bastion.privateKey": true,
@@ -106,10 +107,10 @@ func TestPlainAndSecret(t *testing.T) {
 		"ClusterIdentity.token": true, "ClusterIdentity.agentToken": true,
 		"S3.accessKey": true, "S3.secretKey": true, "SnapshotStore.accessKey": true, "SnapshotStore.secretKey": true,
 		"RegistryAuth.password": true, "RegistryAuth.identityToken": true, "RegistryTls.key": true, "Proxy.http": true, "Proxy.https": true, "Stats.password": true,
-		"TemplateHost.privateKey": true, "TemplateShell.privateKey": true,
+		"TemplateHost.privateKey": true, "TemplateShell.privateKey": true, "ProxmoxApi.apiToken": true, "DiskTemplateApi.apiToken": true,
 	}
 	// What the package's own resources have, not programs.
-	internal := []string{"NodeInfo", "Machine", "ContactVm", "SettledNode", "SettledMark", "MachineSeed", "MachineChange", "Snapshot", "SnapshotStore", "TemplateShell", "Adoption", "Backend", "BackendServer", "BackendCheck"}
+	internal := []string{"NodeInfo", "Machine", "ContactVm", "SettledNode", "SettledMark", "MachineSeed", "MachineChange", "Snapshot", "SnapshotStore", "TemplateShell", "DiskTemplateApi", "Adoption", "Backend", "BackendServer", "BackendCheck"}
 	look := func(name string, props map[string]schema.PropertySpec, wantPlain bool) {
 		for prop, s := range props {
 			at := name + "." + prop
@@ -127,7 +128,7 @@ func TestPlainAndSecret(t *testing.T) {
 	template := spec.Resources["k3sha:index:CloudImageTemplate"]
 	look("CloudImageTemplate", template.InputProperties, true)
 	look("CloudImageTemplate", template.Properties, false)
-	for _, own := range []string{"ClusterIdentity", "AdminCertificate", "ClusterRelease", "ClusterStart", "Seat", "Contact", "ClusterBalanced", "CloudImage", "ExistingMachine"} {
+	for _, own := range []string{"ClusterIdentity", "AdminCertificate", "ClusterRelease", "ClusterStart", "Seat", "Contact", "ClusterBalanced", "CloudImage", "ExistingMachine", "DiskTemplate"} {
 		r, found := spec.Resources["k3sha:index:"+own]
 		if !found {
 			t.Errorf("there is no %s", own)

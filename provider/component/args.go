@@ -61,8 +61,25 @@ type ProxmoxArgs struct {
 	CloneLanes   *int            `pulumi:"cloneLanes,optional"`
 	CloneRetries *int            `pulumi:"cloneRetries,optional"`
 	Spread       *Spread         `pulumi:"spread,optional"`
+	API          *ProxmoxAPIArgs `pulumi:"api,optional"`
 	// RestartTogether restarts machines without asking the cluster, all at once.
 	RestartTogether *bool `pulumi:"restartTogether,optional"`
+}
+
+// ProxmoxAPIArgs is how this package itself reaches Proxmox VE's API.
+type ProxmoxAPIArgs struct {
+	Endpoint *string            `pulumi:"endpoint,optional"`
+	APIToken pulumi.StringInput `pulumi:"apiToken,optional" provider:"secret"`
+	Insecure *bool              `pulumi:"insecure,optional"`
+}
+
+// DiskOptionsArgs are those of a VM's first disk.
+type DiskOptionsArgs struct {
+	Discard  *bool   `pulumi:"discard,optional"`
+	SSD      *bool   `pulumi:"ssd,optional"`
+	IOThread *bool   `pulumi:"iothread,optional"`
+	Cache    *string `pulumi:"cache,optional"`
+	Backup   *bool   `pulumi:"backup,optional"`
 }
 
 // NetworkArgs is the network of all nodes.
@@ -86,31 +103,32 @@ type ProxyArgs struct {
 
 // NodeArgs overrides what one slot gets from its group.
 type NodeArgs struct {
-	IP           *string         `pulumi:"ip,optional"`
-	MAC          *string         `pulumi:"mac,optional"`
-	VMID         *int            `pulumi:"vmId,optional"`
-	ProxmoxNode  *string         `pulumi:"proxmoxNode,optional"`
-	Cores        *int            `pulumi:"cores,optional"`
-	Memory       *int            `pulumi:"memory,optional"`
-	Disk         *int            `pulumi:"disk,optional"`
-	CPUType      *string         `pulumi:"cpuType,optional"`
-	SCSIHardware *string         `pulumi:"scsiHardware,optional"`
-	Agent        *bool           `pulumi:"agent,optional"`
-	Balloon      *int            `pulumi:"balloon,optional"`
-	OnBoot       *bool           `pulumi:"onBoot,optional"`
-	Protection   *bool           `pulumi:"protection,optional"`
-	Startup      *StartupArgs    `pulumi:"startup,optional"`
-	TemplateID   pulumi.IntInput `pulumi:"templateId,optional"`
-	Datastore    *string         `pulumi:"datastore,optional"`
-	Bridge       *string         `pulumi:"bridge,optional"`
-	VLAN         *int            `pulumi:"vlan,optional"`
-	Firewall     *bool           `pulumi:"firewall,optional"`
-	Tags         []string        `pulumi:"tags,optional"`
-	Generation   *int            `pulumi:"generation,optional"`
-	Name         *string         `pulumi:"name,optional"`
-	Adopt        *bool           `pulumi:"adopt,optional"`
-	SSHPort      *int            `pulumi:"sshPort,optional"`
-	HostKey      *string         `pulumi:"hostKey,optional"`
+	IP           *string          `pulumi:"ip,optional"`
+	MAC          *string          `pulumi:"mac,optional"`
+	VMID         *int             `pulumi:"vmId,optional"`
+	ProxmoxNode  *string          `pulumi:"proxmoxNode,optional"`
+	Cores        *int             `pulumi:"cores,optional"`
+	Memory       *int             `pulumi:"memory,optional"`
+	Disk         *int             `pulumi:"disk,optional"`
+	CPUType      *string          `pulumi:"cpuType,optional"`
+	SCSIHardware *string          `pulumi:"scsiHardware,optional"`
+	DiskOptions  *DiskOptionsArgs `pulumi:"diskOptions,optional"`
+	Agent        *bool            `pulumi:"agent,optional"`
+	Balloon      *int             `pulumi:"balloon,optional"`
+	OnBoot       *bool            `pulumi:"onBoot,optional"`
+	Protection   *bool            `pulumi:"protection,optional"`
+	Startup      *StartupArgs     `pulumi:"startup,optional"`
+	TemplateID   pulumi.IntInput  `pulumi:"templateId,optional"`
+	Datastore    *string          `pulumi:"datastore,optional"`
+	Bridge       *string          `pulumi:"bridge,optional"`
+	VLAN         *int             `pulumi:"vlan,optional"`
+	Firewall     *bool            `pulumi:"firewall,optional"`
+	Tags         []string         `pulumi:"tags,optional"`
+	Generation   *int             `pulumi:"generation,optional"`
+	Name         *string          `pulumi:"name,optional"`
+	Adopt        *bool            `pulumi:"adopt,optional"`
+	SSHPort      *int             `pulumi:"sshPort,optional"`
+	HostKey      *string          `pulumi:"hostKey,optional"`
 }
 
 // DataDiskArgs is one more disk of each VM of a group.
@@ -148,6 +166,7 @@ type ServersArgs struct {
 	Disk         *int                `pulumi:"disk,optional"`
 	CPUType      *string             `pulumi:"cpuType,optional"`
 	SCSIHardware *string             `pulumi:"scsiHardware,optional"`
+	DiskOptions  *DiskOptionsArgs    `pulumi:"diskOptions,optional"`
 	Agent        *bool               `pulumi:"agent,optional"`
 	Balloon      *int                `pulumi:"balloon,optional"`
 	OnBoot       *bool               `pulumi:"onBoot,optional"`
@@ -182,6 +201,7 @@ type WorkerArgs struct {
 	Disk           *int                `pulumi:"disk,optional"`
 	CPUType        *string             `pulumi:"cpuType,optional"`
 	SCSIHardware   *string             `pulumi:"scsiHardware,optional"`
+	DiskOptions    *DiskOptionsArgs    `pulumi:"diskOptions,optional"`
 	Agent          *bool               `pulumi:"agent,optional"`
 	Balloon        *int                `pulumi:"balloon,optional"`
 	OnBoot         *bool               `pulumi:"onBoot,optional"`
@@ -214,6 +234,7 @@ type LoadBalancersArgs struct {
 	Disk            *int                `pulumi:"disk,optional"`
 	CPUType         *string             `pulumi:"cpuType,optional"`
 	SCSIHardware    *string             `pulumi:"scsiHardware,optional"`
+	DiskOptions     *DiskOptionsArgs    `pulumi:"diskOptions,optional"`
 	Agent           *bool               `pulumi:"agent,optional"`
 	Balloon         *int                `pulumi:"balloon,optional"`
 	OnBoot          *bool               `pulumi:"onBoot,optional"`

@@ -19,22 +19,23 @@ type bootstrap struct {
 	plan     topology.Plan
 	progress *progress
 
-	machines   *machineSet
-	settled    *settled
-	identity   *identity
-	commands   pulumi.ProviderResource
-	access     pulumi.ProviderResource
-	ssh        pulumi.ProviderResource // of machines that are there
-	accessText pulumi.StringOutput     // the configuration of access
-	turns      pulumi.ResourceOption
-	publicKeys pulumi.StringArrayOutput
-	vms        map[string]virtualMachine
-	met        map[string]*existingMachine // by node
-	hostKeys   pulumi.StringMapOutput      // by node
-	done       map[string]pulumi.Resource
-	ends       ends
-	snapshots  SnapshotArrayOutput
-	coming     pulumi.StringOutput // the snapshot that this update goes back to
+	machines      *machineSet
+	settled       *settled
+	identity      *identity
+	commands      pulumi.ProviderResource
+	access        pulumi.ProviderResource
+	ssh           pulumi.ProviderResource // of machines that are there
+	accessText    pulumi.StringOutput     // the configuration of access
+	turns         pulumi.ResourceOption
+	publicKeys    pulumi.StringArrayOutput
+	vms           map[string]virtualMachine
+	diskTemplates map[string]pulumi.IntOutput // by key
+	met           map[string]*existingMachine // by node
+	hostKeys      pulumi.StringMapOutput      // by node
+	done          map[string]pulumi.Resource
+	ends          ends
+	snapshots     SnapshotArrayOutput
+	coming        pulumi.StringOutput // the snapshot that this update goes back to
 }
 
 func (b *bootstrap) run() error {
@@ -44,6 +45,9 @@ func (b *bootstrap) run() error {
 		return err
 	}
 	if b.commands, err = newCommandProvider(b.ctx, b.cluster, b.name); err != nil {
+		return err
+	}
+	if err = b.newDiskTemplates(); err != nil {
 		return err
 	}
 	b.coming = pulumi.String("").ToStringOutput()
@@ -166,15 +170,17 @@ func (b *bootstrap) stdin(step topology.Step) pulumi.StringOutput {
 		}).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.Server:
 		access, secret := b.s3Keys()
-		return pulumi.All(id.Token, id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges, access, secret, b.leaves("network.proxy.", "k3s.registries.", "k3s.manifests.", "k3s.serverConfig."), b.machines.ManifestChanges).ApplyT(func(v []any) string {
+		return pulumi.All(id.Token, id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges, access, secret, b.leaves("network.proxy.", "k3s.registries.", "k3s.manifests.", "k3s.serverConfig."), b.machines.ManifestChanges, b.machines.RegistryChanges).ApplyT(func(v []any) string {
 			return script(render.Secrets{
 				Token: v[0].(string), AgentToken: v[1].(string), CA: v[2].(string), CAHash: v[3].(string), Change: v[4].(map[string]int)[step.Node.Name],
-				S3AccessKey: v[5].(string), S3SecretKey: v[6].(string), Leaves: v[7].(map[string]string), ManifestChange: v[8].(int),
+				S3AccessKey: v[5].(string), S3SecretKey: v[6].(string), Leaves: v[7].(map[string]string), ManifestChange: v[8].(int), RegistryChange: v[9].(int),
 			})
 		}).(pulumi.StringOutput)
 	case step.Verb == topology.Converge && step.Node.Role == topology.Worker:
-		return pulumi.All(id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges, b.leaves("network.proxy.", "k3s.registries.", "k3s.workerConfig.")).ApplyT(func(v []any) string {
-			return script(render.Secrets{AgentToken: v[0].(string), CA: v[1].(string), CAHash: v[2].(string), Change: v[3].(map[string]int)[step.Node.Name], Leaves: v[4].(map[string]string)})
+		return pulumi.All(id.AgentToken, id.CACertificate, id.CAHash, b.machines.K3sChanges, b.leaves("network.proxy.", "k3s.registries.", "k3s.workerConfig."), b.machines.RegistryChanges).ApplyT(func(v []any) string {
+			return script(render.Secrets{
+				AgentToken: v[0].(string), CA: v[1].(string), CAHash: v[2].(string), Change: v[3].(map[string]int)[step.Node.Name], Leaves: v[4].(map[string]string), RegistryChange: v[5].(int),
+			})
 		}).(pulumi.StringOutput)
 	case step.Verb == topology.Prepare:
 		return b.leaves("network.proxy.").ApplyT(func(leaves map[string]string) string { return script(render.Secrets{Leaves: leaves}) }).(pulumi.StringOutput)

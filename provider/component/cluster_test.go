@@ -85,6 +85,8 @@ func (m *mocks) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 				out["caHash"] = resource.NewStringProperty("another")
 			}
 		}
+	case strings.HasSuffix(args.TypeToken, ":DiskTemplate"):
+		out["cloneId"] = args.Inputs["vmId"]
 	case strings.HasSuffix(args.TypeToken, ":CloudImage"):
 		out["url"], out["checksum"], out["algorithm"] = resource.NewStringProperty("https://example.org/of-its-list"), resource.NewStringProperty("abcdef0123456789"), resource.NewStringProperty("sha512")
 	case strings.Contains(args.TypeToken, "Command"):

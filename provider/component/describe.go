@@ -89,6 +89,7 @@ func (p *ProxmoxArgs) Annotate(a infer.Annotator) {
 	a.Describe(&p.Firewall, "Whether Proxmox VE's firewall applies to the network device. It must let IP protocol 112 (VRRP) pass between load balancers. Default: false."+reboots+"\n\nUpstream: `networkDevices[0].firewall`.")
 	a.Describe(&p.Pool, "Resource pool of the VMs; it must exist. Default: none."+inPlace+"\n\nUpstream: `poolId`.")
 	a.Describe(&p.Tags, "Tags of the VMs besides the cluster's name and the role. Lower-cased and sorted. Default: none."+inPlace+"\n\nUpstream: `tags`.")
+	a.Describe(&p.API, "Proxmox VE's API for this package itself. Needed for `diskOptions` alone. Default: as the environment says.\n\nChange: used from then on.")
 	a.Describe(&p.CloneLanes, fmt.Sprintf("How many clones run at a time. Parallel clones of one template run into lock timeouts on many storages. Default: %d.", topology.DefaultCloneLanes)+inPlace)
 	a.Describe(&p.Spread, "What becomes of two servers, or two load balancers, that would share a Proxmox node although others of `nodes` have fewer: that node takes more with it than it must when it fails. "+
 		"VMs that exist are where they are. Default: `require`, an error at preview.\n\nChange: changes nothing itself.")
@@ -121,7 +122,7 @@ func (n *NodeArgs) Annotate(a infer.Annotator) {
 	a.Describe(&n.Cores, "CPU cores. Default: the group's."+reboots+"\n\nUpstream: `cpu.cores`.")
 	a.Describe(&n.Memory, "Memory in MiB. Default: the group's."+reboots+"\n\nUpstream: `memory.dedicated`.")
 	a.Describe(&n.Disk, "Disk in GiB; it can only grow. Default: the group's."+reboots+"\n\nUpstream: `disks[0].size`.")
-	describeHardware(a, hardwareFields{&n.CPUType, &n.SCSIHardware, &n.Agent, &n.Balloon, &n.OnBoot, &n.Protection, &n.Startup, &n.TemplateID, &n.Datastore, &n.Bridge, &n.VLAN, &n.Firewall, &n.Tags}, "the group's")
+	describeHardware(a, hardwareFields{&n.CPUType, &n.SCSIHardware, &n.DiskOptions, &n.Agent, &n.Balloon, &n.OnBoot, &n.Protection, &n.Startup, &n.TemplateID, &n.Datastore, &n.Bridge, &n.VLAN, &n.Firewall, &n.Tags}, "the group's")
 	a.Describe(&n.Name, "Name of a machine that is there as a Kubernetes node. Default: like that of a VM, made of the cluster's name, the group and the slot.\n\nChange: another node; the former one leaves.\n\nUpstream: k3s' `node-name`.")
 	a.Describe(&n.Adopt, "Whether the slot is a machine that is there and runs k3s already, which becomes this node with all that it has: a server or a worker, also beside VMs. The first server brings the cluster: its data (in SQLite, which k3s moves to etcd then, or in embedded etcd), CAs and tokens. Its version, its options and its node's name must fit; all that does not is said before anything is touched. It stays set afterwards. Default: false.\n\nChange: counts for the first update with the machine; taken out beside VMs, the slot would be a VM, which is refused.")
 	a.Describe(&n.SSHPort, "SSH port of a machine that is there. Default: `ssh.port`.\n\nChange: used from then on.")
@@ -147,6 +148,27 @@ func (d *DataDiskArgs) Annotate(a infer.Annotator) {
 	a.Describe(&d.Keep, "Whether an update that would destroy the VM, and with it the disk, is refused at preview: its slot taken out, or a higher generation. (Proxmox VE keeps no disk of a VM that it destroys. `pulumi destroy` destroys it.) Default: false."+inPlace)
 }
 
+// Annotate describes the options of a VM's first disk.
+func (d *DiskOptionsArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "DiskOptions")
+	a.Describe(d, "Options of a VM's first disk.")
+	a.Describe(&d.Discard, "Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's."+reboots+"\n\nUpstream: `disks[0].discard`.")
+	a.Describe(&d.SSD, "Whether the VM sees an SSD. Default: the template's."+reboots+"\n\nUpstream: `disks[0].ssd`.")
+	a.Describe(&d.IOThread, "Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's."+reboots+"\n\nUpstream: `disks[0].iothread`.")
+	a.Describe(&d.Cache, "How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's."+reboots+"\n\nUpstream: `disks[0].cache`.")
+	a.Describe(&d.Backup, "Whether it is part of Proxmox VE's backups of the VM. Default: the template's."+reboots+"\n\nUpstream: `disks[0].backup`.")
+}
+
+// Annotate describes Proxmox VE's API.
+func (p *ProxmoxAPIArgs) Annotate(a infer.Annotator) {
+	a.SetToken("index", "ProxmoxApi")
+	a.Describe(p, "Proxmox VE's API, as the plugin's own provider has it, which is not shown to anybody else. What is left out is taken from the environment, as by the plugin.")
+	const then = "\n\nChange: used from then on."
+	a.Describe(&p.Endpoint, "Its URL, like `https://pve.example.org:8006/`. Default: `PROXMOX_VE_ENDPOINT` in the environment."+then+"\n\nUpstream: `endpoint`.")
+	a.Describe(&p.APIToken, "Token, `user@realm!name=secret`. It needs what the plugin's needs to clone VMs. A secret in the state; default: `PROXMOX_VE_API_TOKEN` in the environment, which no state keeps."+then+"\n\nUpstream: `apiToken`.")
+	a.Describe(&p.Insecure, "Whether its certificate is not checked. Default: `PROXMOX_VE_INSECURE` in the environment, else false."+then+"\n\nUpstream: `insecure`.")
+}
+
 // Annotate describes a startup.
 func (s *StartupArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "Startup")
@@ -164,7 +186,7 @@ type groupFields struct {
 
 // hardwareFields are those of a VM besides its size, which slots have, too.
 type hardwareFields struct {
-	cpuType, scsiHardware, agent, balloon, onBoot, protection, startup, templateID, datastore, bridge, vlan, firewall, tags any
+	cpuType, scsiHardware, diskOptions, agent, balloon, onBoot, protection, startup, templateID, datastore, bridge, vlan, firewall, tags any
 }
 
 func describeHardware(a infer.Annotator, f hardwareFields, of string) {
@@ -176,7 +198,8 @@ func describeHardware(a infer.Annotator, f hardwareFields, of string) {
 	}
 	a.Describe(f.cpuType, "CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. "+
 		"`x86-64-v3` has AVX2, on hosts since Haswell and Zen. "+def("`"+topology.DefaultCPUType+"`, which has no AVX and runs anywhere")+reboots+"\n\nUpstream: `cpu.type`.")
-	a.Describe(f.scsiHardware, "SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. "+def("the template's")+"\n\nChange: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.\n\nUpstream: `scsiHardware`.")
+	a.Describe(f.scsiHardware, "SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. "+def("the template's")+"\n\nChange: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.\n\nUpstream: `scsiHardware`.")
+	a.Describe(f.diskOptions, "Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. "+def("the template's, each")+"\n\nChange: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.\n\nUpstream: `disks[0]`.")
 	a.Describe(f.agent, "Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. "+def("false")+reboots+"\n\nUpstream: `agent.enabled`.")
 	a.Describe(f.balloon, "Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. "+def("no ballooning")+reboots+"\n\nUpstream: `memory.floating`.")
 	a.Describe(f.onBoot, "Whether Proxmox VE starts the VM with its host. "+def("true")+inPlace+"\n\nUpstream: `onBoot`.")
@@ -212,7 +235,7 @@ func (s *ServersArgs) Annotate(a infer.Annotator) {
 	a.Describe(s, "The servers: k3s' control plane with embedded etcd.")
 	describeGroup(a, groupFields{
 		&s.Count, &s.Slots, &s.FirstAddress, &s.FirstVMID, &s.Cores, &s.Memory, &s.Disk, &s.Generation, &s.Nodes, &s.Machines, &s.Keep,
-		hardwareFields{&s.CPUType, &s.SCSIHardware, &s.Agent, &s.Balloon, &s.OnBoot, &s.Protection, &s.Startup, &s.TemplateID, &s.Datastore, &s.Bridge, &s.VLAN, &s.Firewall, &s.Tags},
+		hardwareFields{&s.CPUType, &s.SCSIHardware, &s.DiskOptions, &s.Agent, &s.Balloon, &s.OnBoot, &s.Protection, &s.Startup, &s.TemplateID, &s.Datastore, &s.Bridge, &s.VLAN, &s.Firewall, &s.Tags},
 	},
 		fmt.Sprintf("How many servers: 1, 3, 5 or 7. Default: %d. They join and leave one at a time.", topology.DefaultServerCount), topology.DefaultServerCores, topology.DefaultServerMemory)
 	a.Describe(&s.First, "Slot of the server that starts a new cluster. Once the cluster lives it is a server like any other. Default: the lowest slot (1).\n\nChange: the order in which servers converge; nothing runs again.")
@@ -230,7 +253,7 @@ func (w *WorkerArgs) Annotate(a infer.Annotator) {
 	a.Describe(w, "A pool of workers.")
 	describeGroup(a, groupFields{
 		&w.Count, &w.Slots, &w.FirstAddress, &w.FirstVMID, &w.Cores, &w.Memory, &w.Disk, &w.Generation, &w.Nodes, &w.Machines, &w.Keep,
-		hardwareFields{&w.CPUType, &w.SCSIHardware, &w.Agent, &w.Balloon, &w.OnBoot, &w.Protection, &w.Startup, &w.TemplateID, &w.Datastore, &w.Bridge, &w.VLAN, &w.Firewall, &w.Tags},
+		hardwareFields{&w.CPUType, &w.SCSIHardware, &w.DiskOptions, &w.Agent, &w.Balloon, &w.OnBoot, &w.Protection, &w.Startup, &w.TemplateID, &w.Datastore, &w.Bridge, &w.VLAN, &w.Firewall, &w.Tags},
 	},
 		"How many workers. No default: give count or slots.", topology.DefaultWorkerCores, topology.DefaultWorkerMemory)
 	a.Describe(&w.MaxUnavailable, fmt.Sprintf("How many workers of the pool may be out of service at a time, while VMs or k3s restart. Default: %d.\n\nChange: changes nothing itself.", topology.DefaultMaxUnavailable))
@@ -245,7 +268,7 @@ func (l *LoadBalancersArgs) Annotate(a infer.Annotator) {
 	a.Describe(l, "The load balancers: HAProxy, and Keepalived for the VIP.")
 	describeGroup(a, groupFields{
 		&l.Count, &l.Slots, &l.FirstAddress, &l.FirstVMID, &l.Cores, &l.Memory, &l.Disk, &l.Generation, &l.Nodes, &l.Machines, &l.Keep,
-		hardwareFields{&l.CPUType, &l.SCSIHardware, &l.Agent, &l.Balloon, &l.OnBoot, &l.Protection, &l.Startup, &l.TemplateID, &l.Datastore, &l.Bridge, &l.VLAN, &l.Firewall, &l.Tags},
+		hardwareFields{&l.CPUType, &l.SCSIHardware, &l.DiskOptions, &l.Agent, &l.Balloon, &l.OnBoot, &l.Protection, &l.Startup, &l.TemplateID, &l.Datastore, &l.Bridge, &l.VLAN, &l.Firewall, &l.Tags},
 	},
 		fmt.Sprintf("How many load balancers: 1 to 3. Default: %d.", topology.DefaultLoadBalancerCount), topology.DefaultLBCores, topology.DefaultLBMemory)
 	a.Describe(&l.VirtualRouterID, "VRRP router id, 1 to 255, unique on the network. Default: derived from `clusterName`."+lbOnly+"\n\nUpstream: Keepalived's `virtual_router_id`.")
@@ -348,7 +371,7 @@ func (k *K3sArgs) Annotate(a infer.Annotator) {
 	a.Describe(&k.DrainTimeout, fmt.Sprintf("Seconds that a node may take to be drained, 10 to 7200. Then the update ends with an error that names pod and budget, and the node is uncordoned. Default: %d.\n\nChange: changes nothing itself.", topology.DefaultDrainTimeout))
 	a.Describe(&k.DrainForce, "Whether pods that are left after `drainTimeout` are deleted, which overrides their PodDisruptionBudgets. Default: false.\n\nChange: changes nothing itself.")
 	a.Describe(&k.RecoveryBundle, "Another stack's `recoveryBundle` output, as a secret: this stack goes on with that cluster, by its tokens and CAs. No server of it may start the cluster: they join the living one (`servers.others`). Default: a new cluster.\n\nChange: may be taken out again; another one is refused at preview.")
-	a.Describe(&k.Registries, "Where nodes get container images from. Default: the registries that images name, without credentials.\n\nChange: "+rolls+"\n\nUpstream: /etc/rancher/k3s/registries.yaml.")
+	a.Describe(&k.Registries, "Where nodes get container images from. Default: the registries that images name, without credentials.\n\nChange: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s' options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: "+rolls+"\n\nUpstream: /etc/rancher/k3s/registries.yaml.")
 	a.Describe(&k.Manifests, "What k3s itself applies to the cluster, by name: a manifest of Kubernetes each, HelmChart resources among them. A name is up to 63 lower-case letters, digits and hyphens. Default: none."+applies+
 		" One that is taken out is emptied, and k3s deletes what it made.\n\nUpstream: /var/lib/rancher/k3s/server/manifests; `kubectl -n kube-system get addons` shows what k3s has applied, and its events what it could not.")
 	a.Describe(&k.Airgap, "Whether nodes reach no registry: k3s' own images come from `mirror` as `<version>/k3s-airgap-images-<arch>.tar.zst`, verified by the release's list, and pods resolve names by `network.dns`. Default: false.\n\nChange: "+rolls+"\n\nUpstream: k3s' air-gap installation.")

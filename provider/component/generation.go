@@ -141,7 +141,7 @@ func (b *bootstrap) seed(n topology.Node) seed {
 				from, template = seed, pulumi.Int(seed.TemplateID).ToIntOutput()
 			}
 		}
-		setID(template)
+		setID(b.cloned(n, template))
 		setNode(pulumi.String(from.TemplateNode).ToStringOutput())
 		setDatastore(pulumi.String(from.Datastore).ToStringOutput())
 		setRetries(pulumi.Int(from.Retries).ToIntOutput())

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -196,6 +197,9 @@ func knownSecrets(inputs resource.PropertyMap) []topology.Problem {
 	if key, given := knownText(bastion["hostKey"]); given {
 		note("ssh.bastion.hostKey", hostKeyProblem(key))
 	}
+	if token, given := knownText(object(object(inputs["proxmox"])["api"])["apiToken"]); given && !apiToken.MatchString(token) {
+		note("proxmox.api.apiToken", "is not a token of Proxmox VE; write it as user@realm!name=secret, the last part as Proxmox VE has shown it once")
+	}
 	for _, name := range []string{"token", "agentToken"} {
 		if token, given := knownText(k3s[resource.PropertyKey(name)]); given {
 			note("k3s."+name, resources.TokenProblem(token))
@@ -218,6 +222,9 @@ func knownSecrets(inputs resource.PropertyMap) []topology.Problem {
 	}
 	return out
 }
+
+// apiToken is Proxmox VE's own way to write one.
+var apiToken = regexp.MustCompile(`^[^\s@!=]+@[^\s@!=]+![^\s@!=]+=[^\s=]+$`)
 
 func object(v resource.PropertyValue) resource.PropertyMap {
 	if v, known := plain(v); known && v.IsObject() {

@@ -43,6 +43,7 @@ type (
 		Change     machineChangeOutput      `pulumi:"change"`
 
 		ManifestChanges pulumi.IntOutput `pulumi:"manifestChanges"`
+		RegistryChanges pulumi.IntOutput `pulumi:"registryChanges"`
 	}
 	machineChange struct {
 		Joins   []string `pulumi:"joins"`
@@ -159,7 +160,7 @@ func (b *bootstrap) newMachines() (*machineSet, error) {
 		"machines": machines, "seed": seed(b.templateOfAll(), p.Datastore), "seeds": seeds,
 		"configuration": pulumi.ToStringMap(render.Configuration(b.plan)),
 	}
-	if len(b.args.leaves())+len(b.config)+len(b.plan.Spec.K3s.Manifests) > 0 {
+	if k := b.plan.Spec.K3s; len(b.args.leaves())+len(b.config)+len(k.Manifests) > 0 || k.Registries != nil {
 		inputs["sent"] = pulumi.ToSecret(b.sent())
 	}
 	return &r, b.register(resources.MachinesToken, b.name+"-machines", inputs, &r)
@@ -176,12 +177,17 @@ func (b *bootstrap) sent() pulumi.StringMapOutput {
 		}
 		return topology.Digest(more)
 	}
-	servers, workers := b.leaves("network.proxy.", "k3s.registries.", "k3s.serverConfig."), b.leaves("network.proxy.", "k3s.registries.", "k3s.workerConfig.")
-	return pulumi.All(servers, workers, b.leaves("k3s.manifests.")).ApplyT(func(v []any) map[string]string {
-		out := map[string]string{}
+	servers, workers := b.leaves("network.proxy.", "k3s.serverConfig."), b.leaves("network.proxy.", "k3s.workerConfig.")
+	return pulumi.All(servers, workers, b.leaves("k3s.manifests."), b.leaves("k3s.registries.")).ApplyT(func(v []any) map[string]string {
+		out, s, ofRegistries := map[string]string{}, b.plan.Spec, v[3].(map[string]string)
+		logins, registries := render.RegistriesAtStart(s, ofRegistries), ""
+		if s.K3s.Registries != nil {
+			text, _ := render.Registries(s, ofRegistries)
+			registries = digest(ofRegistries, text+render.RegistryCertificates(s))
+		}
 		for whom, hash := range map[string]string{
-			resources.SentToServers: digest(v[0].(map[string]string), ""), resources.SentToWorkers: digest(v[1].(map[string]string), ""),
-			resources.SentManifests: digest(v[2].(map[string]string), render.ManifestFiles(b.plan.Spec)),
+			resources.SentToServers: digest(v[0].(map[string]string), logins), resources.SentToWorkers: digest(v[1].(map[string]string), logins),
+			resources.SentManifests: digest(v[2].(map[string]string), render.ManifestFiles(s)), resources.SentRegistries: registries,
 		} {
 			if hash != "" {
 				out[whom] = hash

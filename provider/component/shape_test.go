@@ -63,7 +63,7 @@ func TestInputsThatMustBeKnown(t *testing.T) {
 		"proxmox.nodes[0]: is a number; give a string",
 		"servers.cores: is a string; give a whole number",
 		"servers.count: 2.5 is not a whole number",
-		"servers.cuont: there is no such property; did you mean count? there are: agent, balloon, bridge, cores, count, cpuType, dataDisks, datastore, disk, firewall, first, firstAddress, firstVmId, generation, keep, labels, machines, memory, nodes, onBoot, others, protection, scsiHardware, slots, startOver, startup, tags, taints, templateId, vlan",
+		"servers.cuont: there is no such property; did you mean count? there are: agent, balloon, bridge, cores, count, cpuType, dataDisks, datastore, disk, diskOptions, firewall, first, firstAddress, firstVmId, generation, keep, labels, machines, memory, nodes, onBoot, others, protection, scsiHardware, slots, startOver, startup, tags, taints, templateId, vlan",
 		"servers.others[0]: is an output that is not known yet; " + why,
 		"servers.startOver: is a number; give a string",
 		"ssh.bastion.hostKey: is a bool; give a string",

@@ -44,6 +44,8 @@ func (a K3sHaClusterArgs) Spec() topology.Spec {
 	if id, known := p.TemplateID.(pulumi.Int); known {
 		s.Proxmox.TemplateID = int(id)
 	}
+	api := p.API.values().OrEnvironment()
+	s.Proxmox.API = topology.API{Endpoint: api.Endpoint, Token: api.Token != "" || value(p.API).APIToken != nil}
 	if e := a.K3s.Etcd; e != nil {
 		s.K3s.Etcd = topology.Etcd{HeartbeatInterval: value(e.HeartbeatInterval), ElectionTimeout: value(e.ElectionTimeout)}
 	}
@@ -157,6 +159,7 @@ type sized struct {
 	Cores, Memory, Disk *int
 	CPUType             *string
 	SCSIHardware        *string
+	DiskOptions         *DiskOptionsArgs
 	Agent               *bool
 	Balloon             *int
 	OnBoot, Protection  *bool
@@ -237,6 +240,9 @@ func (z sized) hardware() topology.Hardware {
 	}
 	if id, known := z.TemplateID.(pulumi.Int); known {
 		h.TemplateID = int(id)
+	}
+	if d := z.DiskOptions; d != nil {
+		h.DiskOptions = topology.DiskOptions{Discard: d.Discard, SSD: d.SSD, IOThread: d.IOThread, Backup: d.Backup, Cache: value(d.Cache)}
 	}
 	if s := z.Startup; s != nil {
 		h.Startup = &topology.Startup{Order: value(s.Order), UpDelay: value(s.UpDelay), DownDelay: value(s.DownDelay)}

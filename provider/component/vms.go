@@ -59,7 +59,11 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		// One that the template has, or that was taken out of the program, stays: the plugin cannot take it away, and would try for ever.
 		ignored = append(slices.Clone(unread), "initialization.dns.domain")
 	}
-	ignored = slices.Clone(ignored)
+	ignored = slices.DeleteFunc(slices.Clone(ignored), func(at string) bool {
+		name, found := strings.CutPrefix(at, "disks[0].")
+		_, given := n.DiskOptions.Settings()[name]
+		return found && given || at == "smbios.sku" && n.DiskOptions.Given()
+	})
 	for i := range n.DataDisks { // nothing was said of it, and the plugin reads zeros
 		ignored = append(ignored, fmt.Sprintf("disks[%d].speed", i+1))
 	}
@@ -76,10 +80,7 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 		Cpu:            vm.VirtualMachineCpuArgs{Cores: pulumi.Int(n.Cores), Type: pulumi.String(n.CPUType), Units: pulumi.Int(1024)},
 		Memory:         vmMemory(n),
 		NetworkDevices: vm.VirtualMachineNetworkDeviceArray{network},
-		// Nothing but size and place: other options of a cloned disk would differ from the template's at every update.
-		Disks: append(vm.VirtualMachineDiskArray{vm.VirtualMachineDiskArgs{
-			Interface: pulumi.String("scsi0"), DatastoreId: pulumi.String(n.Datastore), Size: pulumi.Int(n.Disk),
-		}}, dataDisks(n)...),
+		Disks:          append(vm.VirtualMachineDiskArray{firstDisk(n)}, dataDisks(n)...),
 		Initialization: vm.VirtualMachineInitializationArgs{
 			DatastoreId: pulumi.String(n.Datastore), Interface: pulumi.String("ide2"),
 			IpConfigs: vm.VirtualMachineInitializationIpConfigArray{vm.VirtualMachineInitializationIpConfigArgs{
@@ -144,6 +145,26 @@ func agent(on bool) vm.VirtualMachineAgentArgs {
 	return args
 }
 
+// firstDisk has size and place, and the options that are given: its template has those, too. Any other would differ from the template's at
+// every update.
+func firstDisk(n topology.Node) vm.VirtualMachineDiskArgs {
+	out, o := vm.VirtualMachineDiskArgs{
+		Interface: pulumi.String("scsi0"), DatastoreId: pulumi.String(n.Datastore), Size: pulumi.Int(n.Disk),
+	}, n.DiskOptions
+	if discard, given := o.Settings()["discard"]; given {
+		out.Discard = pulumi.String(discard)
+	}
+	if o.Cache != "" {
+		out.Cache = pulumi.String(o.Cache)
+	}
+	for to, given := range map[*pulumi.BoolPtrInput]*bool{&out.Ssd: o.SSD, &out.Iothread: o.IOThread, &out.Backup: o.Backup} {
+		if given != nil {
+			*to = pulumi.BoolPtr(*given)
+		}
+	}
+	return out
+}
+
 // dataDisks are the disks that a template has not: those get their options when they are made.
 func dataDisks(n topology.Node) vm.VirtualMachineDiskArray {
 	var out vm.VirtualMachineDiskArray
@@ -186,6 +207,9 @@ const generationAt = "smbios.version"
 
 func smbios(n topology.Node, instance pulumi.StringInput) vm.VirtualMachineSmbiosArgs {
 	args := vm.VirtualMachineSmbiosArgs{Serial: instance.ToStringOutput()}
+	if mark := n.DiskMark(); mark != "" {
+		args.Sku = pulumi.String(mark) // the plugin restarts a VM for it, and for options of a disk it does not
+	}
 	if n.Generation > 0 {
 		args.Version = pulumi.String(fmt.Sprintf("generation %d", n.Generation))
 	}

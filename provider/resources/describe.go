@@ -50,6 +50,7 @@ func (m *ClusterMachinesState) Annotate(a infer.Annotator) {
 	a.Describe(&m.Seed, "What from.")
 	a.Describe(&m.Seeds, "What from, by name, where that is something else.")
 	a.Describe(&m.ManifestChanges, "The same of manifests.")
+	a.Describe(&m.RegistryChanges, "The same of registries.")
 	a.Describe(&m.Sent, "Hashes of what nodes are sent besides their configuration, as they were then.")
 	a.Describe(&m.K3sChanges, "How often what k3s is started with has changed, by node: a change that is taken back counts, too, so that its step runs again where it has failed.")
 	a.Describe(&m.Hashes, "Hashes of the configuration, by file.")
@@ -483,4 +484,40 @@ func (e *ExistingMachineState) Annotate(a infer.Annotator) {
 	a.Describe(&e.CAHash, "Of a machine that brought its k3s: the hash of its cluster's CA, as in full tokens.")
 	a.Describe(&e.RecoveryBundle, "Of a server that brought its k3s: its cluster's identity as a whole, its tokens and CAs with their keys.")
 	a.Describe(&e.Met, "False where a refresh has seen another machine than the one that was met.")
+}
+
+// Annotate describes a template for other options of a disk.
+func (d *DiskTemplate) Annotate(a infer.Annotator) {
+	a.Describe(d, "A VM template whose first disk has the options that VMs are to have: the one that it is made from, if that has them, else a full clone of it, made by Proxmox VE's API. A K3sHaCluster makes its own for `diskOptions`; it is not meant for programs.")
+}
+
+// Annotate describes what it is made from.
+func (d *DiskTemplateArgs) Annotate(a infer.Annotator) {
+	d.describe(a, "\n\nChange: it is made anew, under its id.")
+}
+
+// Annotate describes it as it was made.
+func (d *DiskTemplateState) Annotate(a infer.Annotator) {
+	d.describe(a, "")
+	a.Describe(&d.CloneID, "VM id of the template to clone.")
+}
+
+func (d *DiskTemplateArgs) describe(a infer.Annotator, change string) {
+	a.Describe(&d.Node, "Proxmox node."+change)
+	a.Describe(&d.TemplateID, "VM id of the template that it is made from."+change)
+	a.Describe(&d.VMID, "Its VM id."+change)
+	a.Describe(&d.Name, "Its name."+change)
+	a.Describe(&d.Datastore, "Storage of its disk."+change)
+	a.Describe(&d.Pool, "Resource pool."+change)
+	a.Describe(&d.Options, "Options of its first disk, as Proxmox VE has them."+change)
+	a.Describe(&d.API, "Proxmox VE's API.")
+}
+
+// Annotate describes Proxmox VE's API.
+func (p *ProxmoxAPI) Annotate(a infer.Annotator) {
+	a.SetToken("index", "DiskTemplateApi")
+	a.Describe(p, "Proxmox VE's API. What is left out, the environment has.")
+	a.Describe(&p.Endpoint, "Its URL.")
+	a.Describe(&p.APIToken, "The token that opens it.")
+	a.Describe(&p.Insecure, "Whether its certificate is not checked.")
 }

@@ -35,6 +35,8 @@ const (
 	SentToServers = "servers"
 	SentToWorkers = "workers"
 	SentManifests = "manifests"
+
+	SentRegistries = "registries"
 )
 
 // MachineSeed is what a VM is made from, and keeps for its life.
@@ -85,6 +87,7 @@ type ClusterMachinesState struct {
 	K3sChanges map[string]int `pulumi:"k3sChanges"`
 	// ManifestChanges counts, in the same way, changes of manifests, for which nothing restarts.
 	ManifestChanges int               `pulumi:"manifestChanges,optional"`
+	RegistryChanges int               `pulumi:"registryChanges,optional"` // likewise
 	Sent            map[string]string `pulumi:"sent,optional" provider:"secret"`
 	// Hashes of the configuration, by file.
 	Hashes map[string]string `pulumi:"hashes"`
@@ -170,10 +173,13 @@ func (ClusterMachines) Update(_ context.Context, req infer.UpdateRequest[Cluster
 	change := topology.Compare(machines(old.Machines), machines(in.Machines))
 	out := ClusterMachinesState{
 		Machines: in.Machines, Seed: in.Seed, Seeds: in.Seeds, Changes: old.Changes + changes(old.Machines, in.Machines), Renewed: change.Renewed,
-		K3sChanges: map[string]int{}, Hashes: hashes(in.Configuration), ManifestChanges: old.ManifestChanges, Sent: in.Sent,
+		K3sChanges: map[string]int{}, Hashes: hashes(in.Configuration), ManifestChanges: old.ManifestChanges, RegistryChanges: old.RegistryChanges, Sent: in.Sent,
 	}
 	if in.Sent[SentManifests] != old.Sent[SentManifests] {
 		out.ManifestChanges++
+	}
+	if in.Sent[SentRegistries] != old.Sent[SentRegistries] {
+		out.RegistryChanges++
 	}
 	for name, m := range in.Machines {
 		count := old.K3sChanges[name]
@@ -242,6 +248,7 @@ func (ClusterMachines) WireDependencies(f infer.FieldSelector, args *ClusterMach
 	f.OutputField(&state.Changes).AlwaysKnown()
 	f.OutputField(&state.K3sChanges).AlwaysKnown()
 	f.OutputField(&state.ManifestChanges).AlwaysKnown()
+	f.OutputField(&state.RegistryChanges).AlwaysKnown()
 	f.OutputField(&state.Sent).DependsOn(f.InputField(&args.Sent))
 	f.OutputField(&state.Sent).AlwaysSecret()
 	f.OutputField(&state.Hashes).DependsOn(f.InputField(&args.Configuration))

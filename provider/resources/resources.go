@@ -16,6 +16,7 @@
 //	admin.go      the administrator's certificate, which renews itself
 //	image.go      where a publisher's cloud image is, and its checksum
 //	template.go   a VM template that its Proxmox host makes from it
+//	disktemplate.go  a template whose disk has other options than the one that it is made from
 //	access.go     the ways to nodes and cluster, and what proves to them that it is us: configuration of an explicit provider, kept once
 //	describe.go   what the schema says of them
 package resources
@@ -37,8 +38,9 @@ const (
 	BackupToken   = "k3sha:index:ClusterBackup"
 	RestoreToken  = "k3sha:index:ClusterRestore"
 
-	CloudImageToken = "k3sha:index:CloudImage"
-	TemplateToken   = "k3sha:index:Template"
+	CloudImageToken   = "k3sha:index:CloudImage"
+	TemplateToken     = "k3sha:index:Template"
+	DiskTemplateToken = "k3sha:index:DiskTemplate"
 
 	ExistingMachineToken = "k3sha:index:ExistingMachine"
 )
@@ -49,6 +51,6 @@ func All(config *Config) []infer.InferredResource {
 		infer.Resource(ClusterIdentity{}), infer.Resource(ClusterMachines{}), infer.Resource(ClusterRelease{config}), infer.Resource(Contact{config}),
 		infer.Resource(ClusterStart{config}), infer.Resource(Seat{config}), infer.Resource(AdminCertificate{config}), infer.Resource(ClusterSettled{config}),
 		infer.Resource(ClusterSnapshot{config}), infer.Resource(ClusterBackup{config}), infer.Resource(ClusterRestore{config}), infer.Resource(ClusterBalanced{config}),
-		infer.Resource(CloudImage{}), infer.Resource(Template{}), infer.Resource(ExistingMachine{config}),
+		infer.Resource(CloudImage{}), infer.Resource(Template{}), infer.Resource(DiskTemplate{}), infer.Resource(ExistingMachine{config}),
 	}
 }

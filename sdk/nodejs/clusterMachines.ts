@@ -62,6 +62,10 @@ export class ClusterMachines extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly manifestChanges: pulumi.Output<number | undefined>;
     /**
+     * The same of registries.
+     */
+    declare public /*out*/ readonly registryChanges: pulumi.Output<number | undefined>;
+    /**
      * Those that the last change makes anew.
      */
     declare public /*out*/ readonly renewed: pulumi.Output<string[]>;
@@ -108,6 +112,7 @@ export class ClusterMachines extends pulumi.CustomResource {
             resourceInputs["hashes"] = undefined /*out*/;
             resourceInputs["k3sChanges"] = undefined /*out*/;
             resourceInputs["manifestChanges"] = undefined /*out*/;
+            resourceInputs["registryChanges"] = undefined /*out*/;
             resourceInputs["renewed"] = undefined /*out*/;
         } else {
             resourceInputs["change"] = undefined /*out*/;
@@ -116,6 +121,7 @@ export class ClusterMachines extends pulumi.CustomResource {
             resourceInputs["k3sChanges"] = undefined /*out*/;
             resourceInputs["machines"] = undefined /*out*/;
             resourceInputs["manifestChanges"] = undefined /*out*/;
+            resourceInputs["registryChanges"] = undefined /*out*/;
             resourceInputs["renewed"] = undefined /*out*/;
             resourceInputs["seed"] = undefined /*out*/;
             resourceInputs["seeds"] = undefined /*out*/;

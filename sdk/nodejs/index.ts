@@ -70,6 +70,11 @@ export type Contact = import("./contact").Contact;
 export const Contact: typeof import("./contact").Contact = null as any;
 utilities.lazyLoad(exports, ["Contact"], () => require("./contact"));
 
+export { DiskTemplateArgs } from "./diskTemplate";
+export type DiskTemplate = import("./diskTemplate").DiskTemplate;
+export const DiskTemplate: typeof import("./diskTemplate").DiskTemplate = null as any;
+utilities.lazyLoad(exports, ["DiskTemplate"], () => require("./diskTemplate"));
+
 export { ExistingMachineArgs } from "./existingMachine";
 export type ExistingMachine = import("./existingMachine").ExistingMachine;
 export const ExistingMachine: typeof import("./existingMachine").ExistingMachine = null as any;
@@ -136,6 +141,8 @@ const _module = {
                 return new ClusterStart(name, <any>undefined, { urn })
             case "k3sha:index:Contact":
                 return new Contact(name, <any>undefined, { urn })
+            case "k3sha:index:DiskTemplate":
+                return new DiskTemplate(name, <any>undefined, { urn })
             case "k3sha:index:ExistingMachine":
                 return new ExistingMachine(name, <any>undefined, { urn })
             case "k3sha:index:K3sHaCluster":

@@ -26,13 +26,18 @@ func main() {
 		proxy := pulumi.String("http://proxy.example.org:3128")
 		k3s, err := k3sha.NewK3sHaCluster(ctx, "k3s", &k3sha.K3sHaClusterArgs{
 			ClusterName: "k3s",
-			Proxmox:     &k3sha.ProxmoxArgs{Nodes: []string{"pve1"}, TemplateId: pulumi.Int(9000)},
+			Proxmox: &k3sha.ProxmoxArgs{
+				Nodes: []string{"pve1"}, TemplateId: pulumi.Int(9000),
+				Api: &k3sha.ProxmoxApiArgs{Endpoint: new("https://pve1.example.org:8006"), ApiToken: config.RequireSecret(ctx, "proxmoxToken")}, // for DiskOptions
+			},
 			Network: k3sha.NetworkArgs{
 				Cidr: "192.168.1.0/24", Gateway: new("192.168.1.1"), Vip: new("192.168.1.220"), Endpoint: new("api.example.org"),
 				Proxy: &k3sha.ProxyArgs{Http: proxy, Https: proxy, NoProxy: []string{".example.org"}},
 			},
 			Servers: &k3sha.ServersArgs{FirstAddress: new("192.168.1.201")},
-			Workers: map[string]k3sha.WorkerPoolArgs{"worker": {Count: new(2), FirstAddress: new("192.168.1.211"), CpuType: new("host")}},
+			Workers: map[string]k3sha.WorkerPoolArgs{"worker": {
+				Count: new(2), FirstAddress: new("192.168.1.211"), CpuType: new("host"), DiskOptions: &k3sha.DiskOptionsArgs{Discard: new(true), Ssd: new(true)},
+			}},
 			LoadBalancers: &k3sha.LoadBalancersArgs{
 				FirstAddress: new("192.168.1.221"),
 				Forward: []k3sha.ForwardArgs{

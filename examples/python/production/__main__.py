@@ -23,7 +23,11 @@ spec:
 k3s = K3sHaCluster(
     "k3s",
     cluster_name="k3s",
-    proxmox={"nodes": ["pve1"], "template_id": 9000},
+    proxmox={
+        "nodes": ["pve1"],
+        "template_id": 9000,
+        "api": {"endpoint": "https://pve1.example.org:8006", "api_token": config.require_secret("proxmoxToken")},  # for disk_options
+    },
     network={
         "cidr": "192.168.1.0/24",
         "gateway": "192.168.1.1",
@@ -32,7 +36,14 @@ k3s = K3sHaCluster(
         "proxy": {"http": proxy, "https": proxy, "no_proxy": [".example.org"]},
     },
     servers={"first_address": "192.168.1.201"},
-    workers={"worker": {"count": 2, "first_address": "192.168.1.211", "cpu_type": "host"}},
+    workers={
+        "worker": {
+            "count": 2,
+            "first_address": "192.168.1.211",
+            "cpu_type": "host",
+            "disk_options": {"discard": True, "ssd": True},
+        }
+    },
     load_balancers={
         "first_address": "192.168.1.221",
         "forward": [

@@ -21,13 +21,16 @@ spec:
 
 const k3s = new K3sHaCluster("k3s", {
     clusterName: "k3s",
-    proxmox: { nodes: ["pve1"], templateId: 9000 },
+    proxmox: {
+        nodes: ["pve1"], templateId: 9000,
+        api: { endpoint: "https://pve1.example.org:8006", apiToken: config.requireSecret("proxmoxToken") }, // for diskOptions
+    },
     network: {
         cidr: "192.168.1.0/24", gateway: "192.168.1.1", vip: "192.168.1.220", endpoint: "api.example.org",
         proxy: { http: proxy, https: proxy, noProxy: [".example.org"] },
     },
     servers: { firstAddress: "192.168.1.201" },
-    workers: { worker: { count: 2, firstAddress: "192.168.1.211", cpuType: "host" } },
+    workers: { worker: { count: 2, firstAddress: "192.168.1.211", cpuType: "host", diskOptions: { discard: true, ssd: true } } },
     loadBalancers: {
         firstAddress: "192.168.1.221",
         forward: [

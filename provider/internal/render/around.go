@@ -2,92 +2,16 @@ package render
 
 import (
 	"fmt"
-	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
-// What k3s reads besides its own configuration: registries, the proxy, archives of images. A change of it restarts k3s.
-
-// registriesDir is where nodes have the certificates of registries.
-const registriesDir = "/etc/rancher/k3s/k3sha-registries"
+// What k3s reads besides its own configuration: the proxy, archives of images, credentials of registries. A change of it restarts k3s.
 
 // hidden stands for what no preview shows.
 const hidden = topology.HiddenOption
-
-// Registries renders registries.yaml, and the files that it names. Without leaves it says that there are some.
-func Registries(s topology.Spec, leaves map[string]string) (string, map[string]string) {
-	r := s.K3s.Registries
-	if r == nil {
-		return "", nil
-	}
-	files := map[string]string{}
-	keep := func(host, name, text string) string {
-		if text == "" {
-			return ""
-		}
-		file := notInFiles.ReplaceAllString(host, "_") + "-" + name + ".pem"
-		files[file] = text
-		return path.Join(registriesDir, file)
-	}
-	out := map[string]any{}
-	if len(r.Mirrors) > 0 {
-		mirrors := map[string]any{}
-		for host, m := range r.Mirrors {
-			mirror := map[string]any{}
-			if len(m.Endpoint) > 0 {
-				mirror["endpoint"] = m.Endpoint
-			}
-			if len(m.Rewrite) > 0 {
-				mirror["rewrite"] = m.Rewrite
-			}
-			mirrors[host] = mirror
-		}
-		out["mirrors"] = mirrors
-	}
-	if len(r.Configs) > 0 {
-		configs := map[string]any{}
-		for host, c := range r.Configs {
-			config, auth, tls := map[string]any{}, map[string]any{}, map[string]any{}
-			leaf := func(name string) string {
-				path := topology.RegistryLeaf(host, name)
-				if leaves == nil && s.Leaves.Has(path) {
-					return hidden
-				}
-				return leaves[path]
-			}
-			set(auth, "username", leaf("auth.username"))
-			set(auth, "password", leaf("auth.password"))
-			set(auth, "identity_token", leaf("auth.identityToken"))
-			set(tls, "ca_file", keep(host, "ca", c.CA))
-			set(tls, "cert_file", keep(host, "cert", c.Certificate))
-			set(tls, "key_file", keep(host, "key", leaf("tls.key")))
-			if c.InsecureSkipVerify {
-				tls["insecure_skip_verify"] = true
-			}
-			if len(auth) > 0 {
-				config["auth"] = auth
-			}
-			if len(tls) > 0 {
-				config["tls"] = tls
-			}
-			configs[host] = config
-		}
-		out["configs"] = configs
-	}
-	return configFile(s, out), files
-}
-
-var notInFiles = regexp.MustCompile(`[^A-Za-z0-9.-]`)
-
-func set(m map[string]any, key, value string) {
-	if value != "" {
-		m[key] = value
-	}
-}
 
 // ProxyFile renders the environment of k3s' unit.
 func ProxyFile(s topology.Spec, leaves map[string]string) string {
@@ -149,18 +73,15 @@ func fetched(s topology.Spec, n topology.Node) []variable {
 	return vars
 }
 
-// aroundVars are what a node's k3s reads besides its configuration; nothing where it is not used. AROUND is a hash of all of it.
-func aroundVars(s topology.Spec, leaves map[string]string) []variable {
-	text, files := Registries(s, leaves)
+// aroundVars are what a node's k3s reads besides its configuration; nothing where it is not used. AROUND is a hash of all that it reads when it
+// starts alone.
+func aroundVars(s topology.Spec, secrets Secrets) []variable {
 	var vars []variable
+	leaves := secrets.Leaves
 	add := func(name, value string) {
 		if value != "" {
 			vars = append(vars, variable{name, value})
 		}
-	}
-	add("REGISTRIES", text)
-	if len(files) > 0 {
-		add("REGISTRY_FILES", archive(files))
 	}
 	add("AROUND_SECRETS", secretsOf(leaves))
 	add("PROXY", ProxyFile(s, leaves))
@@ -169,8 +90,10 @@ func aroundVars(s topology.Spec, leaves map[string]string) []variable {
 		add("RESOLV", resolvConf(s))
 	}
 	add("IMAGES", images(s))
+	add("REGISTRIES_AT_START", RegistriesAtStart(s, leaves))
+	registries := registryVars(s, secrets)
 	if len(vars) == 0 {
-		return nil
+		return registries
 	}
 	var all strings.Builder
 	for _, v := range vars {
@@ -181,7 +104,8 @@ func aroundVars(s topology.Spec, leaves map[string]string) []variable {
 			fmt.Fprintf(&all, "%s\n%s\n", v.name, v.value)
 		}
 	}
-	return append(vars, variable{"AROUND", topology.Digest(all.String())})
+	vars = slices.DeleteFunc(vars, func(v variable) bool { return v.name == "REGISTRIES_AT_START" })
+	return append(append(vars, variable{"AROUND", topology.Digest(all.String())}), registries...)
 }
 
 // secretsOf lists what no journal line may show. k3s prints the arguments of its components, in which the part behind the sign is the secret.
@@ -202,11 +126,7 @@ func secretsOf(leaves map[string]string) string {
 
 // around is what a preview can know of it.
 func around(s topology.Spec) string {
-	text, files := Registries(s, nil)
-	out := text + ProxyFile(s, nil) + imageSums(s)
-	if len(files) > 0 {
-		out += archive(files)
-	}
+	out := RegistriesAtStart(s, nil) + ProxyFile(s, nil) + imageSums(s)
 	if s.K3s.Airgap {
 		out += resolvConf(s)
 	}

@@ -30,6 +30,9 @@ func Configuration(p topology.Plan) map[string]string {
 	if text, _ := Registries(p.Spec, nil); text != "" {
 		out["registries.yaml"] = text
 	}
+	if text := RegistryCertificates(p.Spec); text != "" {
+		out["certificates of registries"] = text
+	}
 	if text := ProxyFile(p.Spec, nil); text != "" {
 		out["environment of k3s"] = text
 	}

@@ -20,6 +20,7 @@ type Secrets struct {
 	Change int
 	// ManifestChange counts the same for manifests, for which nothing restarts.
 	ManifestChange int
+	RegistryChange int // likewise, for registries
 }
 
 // variable is one line of a script's head.
@@ -154,14 +155,14 @@ func parts(p topology.Plan, step topology.Step, secrets Secrets) ([]string, []va
 			variable{"LB_CHECK", toolPath("lb-check")}, variable{"VRRP_LISTEN", toolPath("vrrp-listen")},
 			variable{"VIPS", vips(s)}, variable{"LB_ADDRESSES", addresses(p)}), statsVars(s, secrets)...)
 	case topology.Server:
-		return slices.Concat([]string{"lib.sh", "lib-k3s.sh", "lib-etcd.sh"}, adoptParts(n), []string{"converge-server.sh"}), append(slices.Concat(vars, adoptVars(n), k3s, aroundVars(s, secrets.Leaves), manifestVars(s, secrets), s3Vars(s, secrets)),
+		return slices.Concat([]string{"lib.sh", "lib-k3s.sh", "lib-etcd.sh"}, adoptParts(n), []string{"converge-server.sh"}), append(slices.Concat(vars, adoptVars(n), k3s, aroundVars(s, secrets), manifestVars(s, secrets), s3Vars(s, secrets)),
 			variable{"VIP_WAIT", "120"}, variable{"VM", s.Name + "-" + topology.StepName(n.Origin(), n.Name)}, variable{"START", s.Servers.StartOver},
 			variable{"TOKEN", secrets.Token}, variable{"AGENT_TOKEN", secrets.AgentToken},
 			variable{"CA", secrets.CA}, variable{"CA_HASH", secrets.CAHash},
 			variable{"JOIN", JoinConfig(s)}, variable{"CONFIG", ServerConfig(s, n, secrets.Leaves)}, variable{"K3S_UNIT", file("k3s-unit.conf")})
 	case topology.Worker:
 	}
-	return slices.Concat([]string{"lib.sh", "lib-k3s.sh"}, adoptParts(n), []string{"lib-worker.sh", "converge-worker.sh"}), slices.Concat(vars, adoptVars(n), k3s, aroundVars(s, secrets.Leaves), workerVars(s, n, secrets))
+	return slices.Concat([]string{"lib.sh", "lib-k3s.sh"}, adoptParts(n), []string{"lib-worker.sh", "converge-worker.sh"}), slices.Concat(vars, adoptVars(n), k3s, aroundVars(s, secrets), workerVars(s, n, secrets))
 }
 
 // unitOf is k3s' systemd unit on a node.

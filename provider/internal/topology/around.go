@@ -1,5 +1,8 @@
 package topology
 
+// EveryRegistry stands for those that are not named.
+const EveryRegistry = "*"
+
 // Registries is where nodes get container images from, as k3s' registries.yaml has it.
 type Registries struct {
 	Mirrors map[string]RegistryMirror

@@ -49,6 +49,7 @@ func (s Spec) Nodes() []Node {
 			replace(&n.Name, o.Name)
 			n.override(o)
 			n.Hardware = o.over(g.over(s.Proxmox.hardware()))
+			n.TemplateAt = templateAt(path, slot, g, o)
 			n.Startup = n.Startup.inOrder(role)
 			n.SSHPort, n.HostKey = s.SSH.Port, o.HostKey
 			replace(&n.SSHPort, o.SSHPort)
@@ -76,6 +77,18 @@ func (n *Node) exists(g Group) {
 	n.VMID, n.MAC, n.ProxmoxNode = 0, "", ""
 	n.Cores, n.Memory, n.Disk, n.Generation, n.DataDisks = 0, 0, 0, 0, nil
 	n.Agent = new(bool)
+}
+
+// templateAt is the input that names a slot's template.
+func templateAt(path string, slot int, g Group, o Override) string {
+	switch {
+	case o.Template:
+		return fmt.Sprintf("%s.nodes.%d.templateId", path, slot)
+	case g.Template:
+		return path + ".templateId"
+	default:
+		return "proxmox.templateId"
+	}
 }
 
 func (n *Node) override(o Override) {

@@ -7,20 +7,21 @@ import (
 
 // Hardware is what a VM has besides its size. What a slot leaves out is its group's, what a group leaves out is proxmox', or the default.
 type Hardware struct {
-	CPUType    string
-	SCSI       string // the controller; "": the template's
-	Agent      *bool
-	Balloon    int // MiB; 0: no ballooning
-	OnBoot     *bool
-	Protection *bool
-	Startup    *Startup // nil: nothing is said of it
-	TemplateID int      // 0 while it is not known
-	Template   bool     // whether one of its own was given
-	Datastore  string
-	Bridge     string
-	VLAN       int // 0: untagged
-	Firewall   *bool
-	Tags       []string // besides those of the group, and of proxmox
+	CPUType     string
+	SCSI        string // the controller; "": the template's
+	Agent       *bool
+	Balloon     int // MiB; 0: no ballooning
+	OnBoot      *bool
+	Protection  *bool
+	Startup     *Startup    // nil: nothing is said of it
+	TemplateID  int         // 0 while it is not known
+	Template    bool        // whether one of its own was given
+	DiskOptions DiskOptions // of the first disk
+	Datastore   string
+	Bridge      string
+	VLAN        int // 0: untagged
+	Firewall    *bool
+	Tags        []string // besides those of the group, and of proxmox
 }
 
 // Startup is when Proxmox VE starts a VM with its host, and stops it.
@@ -48,6 +49,7 @@ func (h Hardware) over(below Hardware) Hardware {
 	if h.Template {
 		below.TemplateID, below.Template = h.TemplateID, true
 	}
+	below.DiskOptions = h.DiskOptions.over(below.DiskOptions)
 	replace(&below.Datastore, h.Datastore)
 	replace(&below.Bridge, h.Bridge)
 	replace(&below.VLAN, h.VLAN)

@@ -73,9 +73,16 @@ type Proxmox struct {
 	CloneRetries int
 	Spread       Spread
 	TemplateID   int // 0 while it is not known
+	API          API
 	Given        bool
 	// RestartTogether has VMs and k3s restart at once everywhere, without asking the cluster.
 	RestartTogether bool
+}
+
+// API is how this package reaches Proxmox VE itself; its token is not here, it may be unknown at preview.
+type API struct {
+	Endpoint string // "": none is given, nor is one in the environment
+	Token    bool   // whether one is
 }
 
 // Network is the one network that all nodes share.
@@ -260,6 +267,7 @@ type Node struct {
 	SSHPort     int
 	HostKey     string
 	Keep        bool
-	Adopt       bool // it brings its k3s
+	Adopt       bool   // it brings its k3s
+	TemplateAt  string // the input that names its template
 	Hardware
 }

@@ -60,6 +60,9 @@ func (p Plan) Restarts(n Node) string {
 	if n.SCSI != "" {
 		settings["scsiHardware"] = n.SCSI
 	}
+	if n.DiskOptions.Given() {
+		settings["diskOptions"] = n.DiskOptions.String()
+	}
 	if *n.Agent {
 		settings["agent"] = "true"
 	}

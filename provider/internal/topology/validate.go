@@ -53,6 +53,7 @@ type validator struct {
 	problems []Problem
 	prefix   netip.Prefix    // the nodes' network, zero if it does not parse
 	vip      netip.Addr      // zero if it is none
+	wantsAPI []string        // inputs that Proxmox VE's API is needed for
 	miscount map[string]bool // groups whose number of nodes is wrong: what follows for their nodes is not said
 }
 

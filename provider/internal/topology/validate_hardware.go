@@ -51,6 +51,7 @@ func (v *validator) hardware() {
 			v.hardwareOf(path+".nodes."+slot, o.Hardware, memory)
 		}
 	}
+	v.api()
 }
 
 // spread looks where servers and load balancers would be, if everything else is right.
@@ -92,6 +93,7 @@ func (v *validator) hardwareOf(path string, h Hardware, memory int) {
 			v.add(path+".startup."+f.name, "%d is out of range; give 1 to %d%s", f.value, f.to, f.unit)
 		}
 	}
+	v.diskOptions(path+".diskOptions", h.DiskOptions)
 	if h.TemplateID != 0 {
 		v.templateID(path+".templateId", h.TemplateID)
 	}
@@ -105,6 +107,15 @@ func (v *validator) hardwareOf(path string, h Hardware, memory int) {
 		v.vlan(path+".vlan", h.VLAN)
 	}
 	v.tags(path+".tags", h.Tags)
+}
+
+func (v *validator) diskOptions(path string, o DiskOptions) {
+	if o.Cache != "" && !slices.Contains(DiskCaches, o.Cache) {
+		v.add(path+".cache", "%q is not a way to cache;%s use one of: %s", o.Cache, suggest(o.Cache, DiskCaches), strings.Join(DiskCaches, ", "))
+	}
+	if o.Given() {
+		v.wantsAPI = append(v.wantsAPI, path)
+	}
 }
 
 func (v *validator) templateID(path string, id int) {

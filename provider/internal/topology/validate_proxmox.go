@@ -60,6 +60,25 @@ func (v *validator) proxmox() {
 	v.bridge("proxmox.bridge", p.Bridge)
 }
 
+// api checks how Proxmox VE itself is reached, if anything needs it.
+func (v *validator) api() {
+	p := v.spec.Proxmox
+	if e := p.API.Endpoint; e != "" && !webURL(e) {
+		v.add("proxmox.api.endpoint", "%q is not the URL of Proxmox VE; write it as the plugin has it, like https://pve.example.org:8006", e)
+	}
+	if len(v.wantsAPI) == 0 || !p.Given {
+		return
+	}
+	for _, f := range []struct {
+		name, variable string
+		given          bool
+	}{{"endpoint", "PROXMOX_VE_ENDPOINT", p.API.Endpoint != ""}, {"apiToken", "PROXMOX_VE_API_TOKEN", p.API.Token}} {
+		if !f.given {
+			v.add("proxmox.api."+f.name, "is missing, and so is %s in the environment; %s needs a template with these options, which Proxmox VE's API is asked to make: give it as the plugin has it, or have the options in the template", f.variable, v.wantsAPI[0])
+		}
+	}
+}
+
 func (v *validator) proxmoxNode(path, node string) {
 	const remedy = "use the name that the Proxmox web interface shows, like pve1"
 	_, notAddress := netip.ParseAddr(node)

@@ -22,7 +22,7 @@ func (v *validator) registries() {
 	}
 	for _, host := range sortedKeys(r.Mirrors) {
 		m, path := r.Mirrors[host], "k3s.registries.mirrors."+host
-		if host != "*" {
+		if host != EveryRegistry {
 			v.registryHost(path, host)
 		}
 		if len(m.Endpoint) == 0 && len(m.Rewrite) == 0 {
@@ -34,6 +34,11 @@ func (v *validator) registries() {
 		for _, pattern := range sortedKeys(m.Rewrite) {
 			if _, err := regexp.Compile(pattern); err != nil {
 				v.add(path+".rewrite", "%q is not a regular expression; write it like ^rancher/(.*), its replacement like mirrored/$1", pattern)
+			}
+			for _, text := range []string{pattern, m.Rewrite[pattern]} {
+				if strings.ContainsAny(text, "\"\\\r\n") {
+					v.add(path+".rewrite", "%q has a quote or a backslash, which k3s hands on as they are, and containerd then reads none of the registry's mirrors; write a dot as [.], a digit as [0-9]", text)
+				}
 			}
 		}
 	}

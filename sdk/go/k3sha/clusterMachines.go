@@ -28,6 +28,8 @@ type ClusterMachines struct {
 	Machines MachineMapOutput `pulumi:"machines"`
 	// The same of manifests.
 	ManifestChanges pulumi.IntPtrOutput `pulumi:"manifestChanges"`
+	// The same of registries.
+	RegistryChanges pulumi.IntPtrOutput `pulumi:"registryChanges"`
 	// Those that the last change makes anew.
 	Renewed pulumi.StringArrayOutput `pulumi:"renewed"`
 	// What from.
@@ -255,6 +257,11 @@ func (o ClusterMachinesOutput) Machines() MachineMapOutput {
 // The same of manifests.
 func (o ClusterMachinesOutput) ManifestChanges() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *ClusterMachines) pulumi.IntPtrOutput { return v.ManifestChanges }).(pulumi.IntPtrOutput)
+}
+
+// The same of registries.
+func (o ClusterMachinesOutput) RegistryChanges() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *ClusterMachines) pulumi.IntPtrOutput { return v.RegistryChanges }).(pulumi.IntPtrOutput)
 }
 
 // Those that the last change makes anew.

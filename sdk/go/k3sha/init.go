@@ -47,6 +47,8 @@ func (m *module) Construct(ctx *pulumi.Context, name, typ, urn string) (r pulumi
 		r = &ClusterStart{}
 	case "k3sha:index:Contact":
 		r = &Contact{}
+	case "k3sha:index:DiskTemplate":
+		r = &DiskTemplate{}
 	case "k3sha:index:ExistingMachine":
 		r = &ExistingMachine{}
 	case "k3sha:index:K3sHaCluster":

@@ -1423,6 +1423,375 @@ func (o DataDiskArrayOutput) Index(i pulumi.IntInput) DataDiskOutput {
 	}).(DataDiskOutput)
 }
 
+// Options of a VM's first disk.
+type DiskOptions struct {
+	// Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[0].backup`.
+	Backup *bool `pulumi:"backup"`
+	// How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[0].cache`.
+	Cache *string `pulumi:"cache"`
+	// Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[0].discard`.
+	Discard *bool `pulumi:"discard"`
+	// Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[0].iothread`.
+	Iothread *bool `pulumi:"iothread"`
+	// Whether the VM sees an SSD. Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[0].ssd`.
+	Ssd *bool `pulumi:"ssd"`
+}
+
+// DiskOptionsInput is an input type that accepts DiskOptionsArgs and DiskOptionsOutput values.
+// You can construct a concrete instance of `DiskOptionsInput` via:
+//
+//	DiskOptionsArgs{...}
+type DiskOptionsInput interface {
+	pulumi.Input
+
+	ToDiskOptionsOutput() DiskOptionsOutput
+	ToDiskOptionsOutputWithContext(context.Context) DiskOptionsOutput
+}
+
+// Options of a VM's first disk.
+type DiskOptionsArgs struct {
+	// Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[0].backup`.
+	Backup *bool `pulumi:"backup"`
+	// How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[0].cache`.
+	Cache *string `pulumi:"cache"`
+	// Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[0].discard`.
+	Discard *bool `pulumi:"discard"`
+	// Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[0].iothread`.
+	Iothread *bool `pulumi:"iothread"`
+	// Whether the VM sees an SSD. Default: the template's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	//
+	// Upstream: `disks[0].ssd`.
+	Ssd *bool `pulumi:"ssd"`
+}
+
+func (DiskOptionsArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*DiskOptions)(nil)).Elem()
+}
+
+func (i DiskOptionsArgs) ToDiskOptionsOutput() DiskOptionsOutput {
+	return i.ToDiskOptionsOutputWithContext(context.Background())
+}
+
+func (i DiskOptionsArgs) ToDiskOptionsOutputWithContext(ctx context.Context) DiskOptionsOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(DiskOptionsOutput)
+}
+
+func (i DiskOptionsArgs) ToDiskOptionsPtrOutput() DiskOptionsPtrOutput {
+	return i.ToDiskOptionsPtrOutputWithContext(context.Background())
+}
+
+func (i DiskOptionsArgs) ToDiskOptionsPtrOutputWithContext(ctx context.Context) DiskOptionsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(DiskOptionsOutput).ToDiskOptionsPtrOutputWithContext(ctx)
+}
+
+// DiskOptionsPtrInput is an input type that accepts DiskOptionsArgs, DiskOptionsPtr and DiskOptionsPtrOutput values.
+// You can construct a concrete instance of `DiskOptionsPtrInput` via:
+//
+//	        DiskOptionsArgs{...}
+//
+//	or:
+//
+//	        nil
+type DiskOptionsPtrInput interface {
+	pulumi.Input
+
+	ToDiskOptionsPtrOutput() DiskOptionsPtrOutput
+	ToDiskOptionsPtrOutputWithContext(context.Context) DiskOptionsPtrOutput
+}
+
+type diskOptionsPtrType DiskOptionsArgs
+
+func DiskOptionsPtr(v *DiskOptionsArgs) DiskOptionsPtrInput {
+	return (*diskOptionsPtrType)(v)
+}
+
+func (*diskOptionsPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**DiskOptions)(nil)).Elem()
+}
+
+func (i *diskOptionsPtrType) ToDiskOptionsPtrOutput() DiskOptionsPtrOutput {
+	return i.ToDiskOptionsPtrOutputWithContext(context.Background())
+}
+
+func (i *diskOptionsPtrType) ToDiskOptionsPtrOutputWithContext(ctx context.Context) DiskOptionsPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(DiskOptionsPtrOutput)
+}
+
+// Options of a VM's first disk.
+type DiskOptionsOutput struct{ *pulumi.OutputState }
+
+func (DiskOptionsOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*DiskOptions)(nil)).Elem()
+}
+
+func (o DiskOptionsOutput) ToDiskOptionsOutput() DiskOptionsOutput {
+	return o
+}
+
+func (o DiskOptionsOutput) ToDiskOptionsOutputWithContext(ctx context.Context) DiskOptionsOutput {
+	return o
+}
+
+func (o DiskOptionsOutput) ToDiskOptionsPtrOutput() DiskOptionsPtrOutput {
+	return o.ToDiskOptionsPtrOutputWithContext(context.Background())
+}
+
+func (o DiskOptionsOutput) ToDiskOptionsPtrOutputWithContext(ctx context.Context) DiskOptionsPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v DiskOptions) *DiskOptions {
+		return &v
+	}).(DiskOptionsPtrOutput)
+}
+
+// Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[0].backup`.
+func (o DiskOptionsOutput) Backup() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v DiskOptions) *bool { return v.Backup }).(pulumi.BoolPtrOutput)
+}
+
+// How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[0].cache`.
+func (o DiskOptionsOutput) Cache() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v DiskOptions) *string { return v.Cache }).(pulumi.StringPtrOutput)
+}
+
+// Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[0].discard`.
+func (o DiskOptionsOutput) Discard() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v DiskOptions) *bool { return v.Discard }).(pulumi.BoolPtrOutput)
+}
+
+// Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[0].iothread`.
+func (o DiskOptionsOutput) Iothread() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v DiskOptions) *bool { return v.Iothread }).(pulumi.BoolPtrOutput)
+}
+
+// Whether the VM sees an SSD. Default: the template's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[0].ssd`.
+func (o DiskOptionsOutput) Ssd() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v DiskOptions) *bool { return v.Ssd }).(pulumi.BoolPtrOutput)
+}
+
+type DiskOptionsPtrOutput struct{ *pulumi.OutputState }
+
+func (DiskOptionsPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**DiskOptions)(nil)).Elem()
+}
+
+func (o DiskOptionsPtrOutput) ToDiskOptionsPtrOutput() DiskOptionsPtrOutput {
+	return o
+}
+
+func (o DiskOptionsPtrOutput) ToDiskOptionsPtrOutputWithContext(ctx context.Context) DiskOptionsPtrOutput {
+	return o
+}
+
+func (o DiskOptionsPtrOutput) Elem() DiskOptionsOutput {
+	return o.ApplyT(func(v *DiskOptions) DiskOptions {
+		if v != nil {
+			return *v
+		}
+		var ret DiskOptions
+		return ret
+	}).(DiskOptionsOutput)
+}
+
+// Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[0].backup`.
+func (o DiskOptionsPtrOutput) Backup() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *DiskOptions) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Backup
+	}).(pulumi.BoolPtrOutput)
+}
+
+// How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[0].cache`.
+func (o DiskOptionsPtrOutput) Cache() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *DiskOptions) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Cache
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[0].discard`.
+func (o DiskOptionsPtrOutput) Discard() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *DiskOptions) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Discard
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[0].iothread`.
+func (o DiskOptionsPtrOutput) Iothread() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *DiskOptions) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Iothread
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Whether the VM sees an SSD. Default: the template's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+//
+// Upstream: `disks[0].ssd`.
+func (o DiskOptionsPtrOutput) Ssd() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *DiskOptions) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Ssd
+	}).(pulumi.BoolPtrOutput)
+}
+
+// Proxmox VE's API. What is left out, the environment has.
+type DiskTemplateApi struct {
+	// The token that opens it.
+	ApiToken *string `pulumi:"apiToken"`
+	// Its URL.
+	Endpoint *string `pulumi:"endpoint"`
+	// Whether its certificate is not checked.
+	Insecure *bool `pulumi:"insecure"`
+}
+
+// DiskTemplateApiInput is an input type that accepts DiskTemplateApiArgs and DiskTemplateApiOutput values.
+// You can construct a concrete instance of `DiskTemplateApiInput` via:
+//
+//	DiskTemplateApiArgs{...}
+type DiskTemplateApiInput interface {
+	pulumi.Input
+
+	ToDiskTemplateApiOutput() DiskTemplateApiOutput
+	ToDiskTemplateApiOutputWithContext(context.Context) DiskTemplateApiOutput
+}
+
+// Proxmox VE's API. What is left out, the environment has.
+type DiskTemplateApiArgs struct {
+	// The token that opens it.
+	ApiToken pulumi.StringPtrInput `pulumi:"apiToken"`
+	// Its URL.
+	Endpoint pulumi.StringPtrInput `pulumi:"endpoint"`
+	// Whether its certificate is not checked.
+	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
+}
+
+func (DiskTemplateApiArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*DiskTemplateApi)(nil)).Elem()
+}
+
+func (i DiskTemplateApiArgs) ToDiskTemplateApiOutput() DiskTemplateApiOutput {
+	return i.ToDiskTemplateApiOutputWithContext(context.Background())
+}
+
+func (i DiskTemplateApiArgs) ToDiskTemplateApiOutputWithContext(ctx context.Context) DiskTemplateApiOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(DiskTemplateApiOutput)
+}
+
+// Proxmox VE's API. What is left out, the environment has.
+type DiskTemplateApiOutput struct{ *pulumi.OutputState }
+
+func (DiskTemplateApiOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*DiskTemplateApi)(nil)).Elem()
+}
+
+func (o DiskTemplateApiOutput) ToDiskTemplateApiOutput() DiskTemplateApiOutput {
+	return o
+}
+
+func (o DiskTemplateApiOutput) ToDiskTemplateApiOutputWithContext(ctx context.Context) DiskTemplateApiOutput {
+	return o
+}
+
+// The token that opens it.
+func (o DiskTemplateApiOutput) ApiToken() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v DiskTemplateApi) *string { return v.ApiToken }).(pulumi.StringPtrOutput)
+}
+
+// Its URL.
+func (o DiskTemplateApiOutput) Endpoint() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v DiskTemplateApi) *string { return v.Endpoint }).(pulumi.StringPtrOutput)
+}
+
+// Whether its certificate is not checked.
+func (o DiskTemplateApiOutput) Insecure() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v DiskTemplateApi) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
+}
+
 // Etcd's timers, both or neither.
 type Etcd struct {
 	// Milliseconds without a heartbeat after which a member stands for election; at least five heartbeats, ten are usual.
@@ -2100,7 +2469,7 @@ type K3s struct {
 	RecoveryBundle *string `pulumi:"recoveryBundle"`
 	// Where nodes get container images from. Default: the registries that images name, without credentials.
 	//
-	// Change: rolls through the servers one by one, then the workers.
+	// Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s' options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
 	//
 	// Upstream: /etc/rancher/k3s/registries.yaml.
 	Registries *Registries `pulumi:"registries"`
@@ -2231,7 +2600,7 @@ type K3sArgs struct {
 	RecoveryBundle pulumi.StringPtrInput `pulumi:"recoveryBundle"`
 	// Where nodes get container images from. Default: the registries that images name, without credentials.
 	//
-	// Change: rolls through the servers one by one, then the workers.
+	// Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s' options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
 	//
 	// Upstream: /etc/rancher/k3s/registries.yaml.
 	Registries *RegistriesArgs `pulumi:"registries"`
@@ -2421,7 +2790,7 @@ func (o K3sOutput) RecoveryBundle() pulumi.StringPtrOutput {
 
 // Where nodes get container images from. Default: the registries that images name, without credentials.
 //
-// Change: rolls through the servers one by one, then the workers.
+// Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s' options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
 //
 // Upstream: /etc/rancher/k3s/registries.yaml.
 func (o K3sOutput) Registries() RegistriesPtrOutput {
@@ -2573,6 +2942,12 @@ type LoadBalancers struct {
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	//
+	// Upstream: `disks[0]`.
+	DiskOptions *DiskOptions `pulumi:"diskOptions"`
 	// A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
 	//
 	// Change: VMs come, or go last, when nodes know the other endpoint.
@@ -2645,7 +3020,7 @@ type LoadBalancers struct {
 	//
 	// Upstream: `protection`.
 	Protection *bool `pulumi:"protection"`
-	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 	//
@@ -2794,6 +3169,12 @@ type LoadBalancersArgs struct {
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	//
+	// Upstream: `disks[0]`.
+	DiskOptions *DiskOptionsArgs `pulumi:"diskOptions"`
 	// A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
 	//
 	// Change: VMs come, or go last, when nodes know the other endpoint.
@@ -2866,7 +3247,7 @@ type LoadBalancersArgs struct {
 	//
 	// Upstream: `protection`.
 	Protection *bool `pulumi:"protection"`
-	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 	//
@@ -3122,6 +3503,15 @@ func (o LoadBalancersOutput) Disk() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *int { return v.Disk }).(pulumi.IntPtrOutput)
 }
 
+// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+//
+// Upstream: `disks[0]`.
+func (o LoadBalancersOutput) DiskOptions() DiskOptionsPtrOutput {
+	return o.ApplyT(func(v LoadBalancers) *DiskOptions { return v.DiskOptions }).(DiskOptionsPtrOutput)
+}
+
 // A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
 //
 // Change: VMs come, or go last, when nodes know the other endpoint.
@@ -3239,7 +3629,7 @@ func (o LoadBalancersOutput) Protection() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v LoadBalancers) *bool { return v.Protection }).(pulumi.BoolPtrOutput)
 }
 
-// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 //
@@ -3539,6 +3929,20 @@ func (o LoadBalancersPtrOutput) Disk() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
+// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+//
+// Upstream: `disks[0]`.
+func (o LoadBalancersPtrOutput) DiskOptions() DiskOptionsPtrOutput {
+	return o.ApplyT(func(v *LoadBalancers) *DiskOptions {
+		if v == nil {
+			return nil
+		}
+		return v.DiskOptions
+	}).(DiskOptionsPtrOutput)
+}
+
 // A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
 //
 // Change: VMs come, or go last, when nodes know the other endpoint.
@@ -3731,7 +4135,7 @@ func (o LoadBalancersPtrOutput) Protection() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 //
@@ -4838,6 +5242,12 @@ type NodeOverrides struct {
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	//
+	// Upstream: `disks[0]`.
+	DiskOptions *DiskOptions `pulumi:"diskOptions"`
 	// Whether Proxmox VE's firewall applies to the network device. Default: the group's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -4892,7 +5302,7 @@ type NodeOverrides struct {
 	//
 	// Upstream: `nodeName`.
 	ProxmoxNode *string `pulumi:"proxmoxNode"`
-	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group's.
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the group's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 	//
@@ -4993,6 +5403,12 @@ type NodeOverridesArgs struct {
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	//
+	// Upstream: `disks[0]`.
+	DiskOptions *DiskOptionsArgs `pulumi:"diskOptions"`
 	// Whether Proxmox VE's firewall applies to the network device. Default: the group's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -5047,7 +5463,7 @@ type NodeOverridesArgs struct {
 	//
 	// Upstream: `nodeName`.
 	ProxmoxNode *string `pulumi:"proxmoxNode"`
-	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group's.
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the group's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 	//
@@ -5211,6 +5627,15 @@ func (o NodeOverridesOutput) Disk() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v NodeOverrides) *int { return v.Disk }).(pulumi.IntPtrOutput)
 }
 
+// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+//
+// Upstream: `disks[0]`.
+func (o NodeOverridesOutput) DiskOptions() DiskOptionsPtrOutput {
+	return o.ApplyT(func(v NodeOverrides) *DiskOptions { return v.DiskOptions }).(DiskOptionsPtrOutput)
+}
+
 // Whether Proxmox VE's firewall applies to the network device. Default: the group's.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -5295,7 +5720,7 @@ func (o NodeOverridesOutput) ProxmoxNode() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v NodeOverrides) *string { return v.ProxmoxNode }).(pulumi.StringPtrOutput)
 }
 
-// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group's.
+// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the group's.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 //
@@ -5378,6 +5803,10 @@ func (o NodeOverridesMapOutput) MapIndex(k pulumi.StringInput) NodeOverridesOutp
 
 // Where the VMs live.
 type Proxmox struct {
+	// Proxmox VE's API for this package itself. Needed for `diskOptions` alone. Default: as the environment says.
+	//
+	// Change: used from then on.
+	Api *ProxmoxApi `pulumi:"api"`
 	// Bridge of the VMs' network device. Default: `vmbr0`.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -5465,6 +5894,10 @@ type ProxmoxInput interface {
 
 // Where the VMs live.
 type ProxmoxArgs struct {
+	// Proxmox VE's API for this package itself. Needed for `diskOptions` alone. Default: as the environment says.
+	//
+	// Change: used from then on.
+	Api *ProxmoxApiArgs `pulumi:"api"`
 	// Bridge of the VMs' network device. Default: `vmbr0`.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -5617,6 +6050,13 @@ func (o ProxmoxOutput) ToProxmoxPtrOutputWithContext(ctx context.Context) Proxmo
 	}).(ProxmoxPtrOutput)
 }
 
+// Proxmox VE's API for this package itself. Needed for `diskOptions` alone. Default: as the environment says.
+//
+// Change: used from then on.
+func (o ProxmoxOutput) Api() ProxmoxApiPtrOutput {
+	return o.ApplyT(func(v Proxmox) *ProxmoxApi { return v.Api }).(ProxmoxApiPtrOutput)
+}
+
 // Bridge of the VMs' network device. Default: `vmbr0`.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -5750,6 +6190,18 @@ func (o ProxmoxPtrOutput) Elem() ProxmoxOutput {
 		var ret Proxmox
 		return ret
 	}).(ProxmoxOutput)
+}
+
+// Proxmox VE's API for this package itself. Needed for `diskOptions` alone. Default: as the environment says.
+//
+// Change: used from then on.
+func (o ProxmoxPtrOutput) Api() ProxmoxApiPtrOutput {
+	return o.ApplyT(func(v *Proxmox) *ProxmoxApi {
+		if v == nil {
+			return nil
+		}
+		return v.Api
+	}).(ProxmoxApiPtrOutput)
 }
 
 // Bridge of the VMs' network device. Default: `vmbr0`.
@@ -5926,6 +6378,232 @@ func (o ProxmoxPtrOutput) Vlan() pulumi.IntPtrOutput {
 		}
 		return v.Vlan
 	}).(pulumi.IntPtrOutput)
+}
+
+// Proxmox VE's API, as the plugin's own provider has it, which is not shown to anybody else. What is left out is taken from the environment, as by the plugin.
+type ProxmoxApi struct {
+	// Token, `user@realm!name=secret`. It needs what the plugin's needs to clone VMs. A secret in the state; default: `PROXMOX_VE_API_TOKEN` in the environment, which no state keeps.
+	//
+	// Change: used from then on.
+	//
+	// Upstream: `apiToken`.
+	ApiToken *string `pulumi:"apiToken"`
+	// Its URL, like `https://pve.example.org:8006/`. Default: `PROXMOX_VE_ENDPOINT` in the environment.
+	//
+	// Change: used from then on.
+	//
+	// Upstream: `endpoint`.
+	Endpoint *string `pulumi:"endpoint"`
+	// Whether its certificate is not checked. Default: `PROXMOX_VE_INSECURE` in the environment, else false.
+	//
+	// Change: used from then on.
+	//
+	// Upstream: `insecure`.
+	Insecure *bool `pulumi:"insecure"`
+}
+
+// ProxmoxApiInput is an input type that accepts ProxmoxApiArgs and ProxmoxApiOutput values.
+// You can construct a concrete instance of `ProxmoxApiInput` via:
+//
+//	ProxmoxApiArgs{...}
+type ProxmoxApiInput interface {
+	pulumi.Input
+
+	ToProxmoxApiOutput() ProxmoxApiOutput
+	ToProxmoxApiOutputWithContext(context.Context) ProxmoxApiOutput
+}
+
+// Proxmox VE's API, as the plugin's own provider has it, which is not shown to anybody else. What is left out is taken from the environment, as by the plugin.
+type ProxmoxApiArgs struct {
+	// Token, `user@realm!name=secret`. It needs what the plugin's needs to clone VMs. A secret in the state; default: `PROXMOX_VE_API_TOKEN` in the environment, which no state keeps.
+	//
+	// Change: used from then on.
+	//
+	// Upstream: `apiToken`.
+	ApiToken pulumi.StringPtrInput `pulumi:"apiToken"`
+	// Its URL, like `https://pve.example.org:8006/`. Default: `PROXMOX_VE_ENDPOINT` in the environment.
+	//
+	// Change: used from then on.
+	//
+	// Upstream: `endpoint`.
+	Endpoint *string `pulumi:"endpoint"`
+	// Whether its certificate is not checked. Default: `PROXMOX_VE_INSECURE` in the environment, else false.
+	//
+	// Change: used from then on.
+	//
+	// Upstream: `insecure`.
+	Insecure *bool `pulumi:"insecure"`
+}
+
+func (ProxmoxApiArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*ProxmoxApi)(nil)).Elem()
+}
+
+func (i ProxmoxApiArgs) ToProxmoxApiOutput() ProxmoxApiOutput {
+	return i.ToProxmoxApiOutputWithContext(context.Background())
+}
+
+func (i ProxmoxApiArgs) ToProxmoxApiOutputWithContext(ctx context.Context) ProxmoxApiOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ProxmoxApiOutput)
+}
+
+func (i ProxmoxApiArgs) ToProxmoxApiPtrOutput() ProxmoxApiPtrOutput {
+	return i.ToProxmoxApiPtrOutputWithContext(context.Background())
+}
+
+func (i ProxmoxApiArgs) ToProxmoxApiPtrOutputWithContext(ctx context.Context) ProxmoxApiPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ProxmoxApiOutput).ToProxmoxApiPtrOutputWithContext(ctx)
+}
+
+// ProxmoxApiPtrInput is an input type that accepts ProxmoxApiArgs, ProxmoxApiPtr and ProxmoxApiPtrOutput values.
+// You can construct a concrete instance of `ProxmoxApiPtrInput` via:
+//
+//	        ProxmoxApiArgs{...}
+//
+//	or:
+//
+//	        nil
+type ProxmoxApiPtrInput interface {
+	pulumi.Input
+
+	ToProxmoxApiPtrOutput() ProxmoxApiPtrOutput
+	ToProxmoxApiPtrOutputWithContext(context.Context) ProxmoxApiPtrOutput
+}
+
+type proxmoxApiPtrType ProxmoxApiArgs
+
+func ProxmoxApiPtr(v *ProxmoxApiArgs) ProxmoxApiPtrInput {
+	return (*proxmoxApiPtrType)(v)
+}
+
+func (*proxmoxApiPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**ProxmoxApi)(nil)).Elem()
+}
+
+func (i *proxmoxApiPtrType) ToProxmoxApiPtrOutput() ProxmoxApiPtrOutput {
+	return i.ToProxmoxApiPtrOutputWithContext(context.Background())
+}
+
+func (i *proxmoxApiPtrType) ToProxmoxApiPtrOutputWithContext(ctx context.Context) ProxmoxApiPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(ProxmoxApiPtrOutput)
+}
+
+// Proxmox VE's API, as the plugin's own provider has it, which is not shown to anybody else. What is left out is taken from the environment, as by the plugin.
+type ProxmoxApiOutput struct{ *pulumi.OutputState }
+
+func (ProxmoxApiOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*ProxmoxApi)(nil)).Elem()
+}
+
+func (o ProxmoxApiOutput) ToProxmoxApiOutput() ProxmoxApiOutput {
+	return o
+}
+
+func (o ProxmoxApiOutput) ToProxmoxApiOutputWithContext(ctx context.Context) ProxmoxApiOutput {
+	return o
+}
+
+func (o ProxmoxApiOutput) ToProxmoxApiPtrOutput() ProxmoxApiPtrOutput {
+	return o.ToProxmoxApiPtrOutputWithContext(context.Background())
+}
+
+func (o ProxmoxApiOutput) ToProxmoxApiPtrOutputWithContext(ctx context.Context) ProxmoxApiPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v ProxmoxApi) *ProxmoxApi {
+		return &v
+	}).(ProxmoxApiPtrOutput)
+}
+
+// Token, `user@realm!name=secret`. It needs what the plugin's needs to clone VMs. A secret in the state; default: `PROXMOX_VE_API_TOKEN` in the environment, which no state keeps.
+//
+// Change: used from then on.
+//
+// Upstream: `apiToken`.
+func (o ProxmoxApiOutput) ApiToken() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v ProxmoxApi) *string { return v.ApiToken }).(pulumi.StringPtrOutput)
+}
+
+// Its URL, like `https://pve.example.org:8006/`. Default: `PROXMOX_VE_ENDPOINT` in the environment.
+//
+// Change: used from then on.
+//
+// Upstream: `endpoint`.
+func (o ProxmoxApiOutput) Endpoint() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v ProxmoxApi) *string { return v.Endpoint }).(pulumi.StringPtrOutput)
+}
+
+// Whether its certificate is not checked. Default: `PROXMOX_VE_INSECURE` in the environment, else false.
+//
+// Change: used from then on.
+//
+// Upstream: `insecure`.
+func (o ProxmoxApiOutput) Insecure() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v ProxmoxApi) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
+}
+
+type ProxmoxApiPtrOutput struct{ *pulumi.OutputState }
+
+func (ProxmoxApiPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**ProxmoxApi)(nil)).Elem()
+}
+
+func (o ProxmoxApiPtrOutput) ToProxmoxApiPtrOutput() ProxmoxApiPtrOutput {
+	return o
+}
+
+func (o ProxmoxApiPtrOutput) ToProxmoxApiPtrOutputWithContext(ctx context.Context) ProxmoxApiPtrOutput {
+	return o
+}
+
+func (o ProxmoxApiPtrOutput) Elem() ProxmoxApiOutput {
+	return o.ApplyT(func(v *ProxmoxApi) ProxmoxApi {
+		if v != nil {
+			return *v
+		}
+		var ret ProxmoxApi
+		return ret
+	}).(ProxmoxApiOutput)
+}
+
+// Token, `user@realm!name=secret`. It needs what the plugin's needs to clone VMs. A secret in the state; default: `PROXMOX_VE_API_TOKEN` in the environment, which no state keeps.
+//
+// Change: used from then on.
+//
+// Upstream: `apiToken`.
+func (o ProxmoxApiPtrOutput) ApiToken() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ProxmoxApi) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ApiToken
+	}).(pulumi.StringPtrOutput)
+}
+
+// Its URL, like `https://pve.example.org:8006/`. Default: `PROXMOX_VE_ENDPOINT` in the environment.
+//
+// Change: used from then on.
+//
+// Upstream: `endpoint`.
+func (o ProxmoxApiPtrOutput) Endpoint() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *ProxmoxApi) *string {
+		if v == nil {
+			return nil
+		}
+		return v.Endpoint
+	}).(pulumi.StringPtrOutput)
+}
+
+// Whether its certificate is not checked. Default: `PROXMOX_VE_INSECURE` in the environment, else false.
+//
+// Change: used from then on.
+//
+// Upstream: `insecure`.
+func (o ProxmoxApiPtrOutput) Insecure() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *ProxmoxApi) *bool {
+		if v == nil {
+			return nil
+		}
+		return v.Insecure
+	}).(pulumi.BoolPtrOutput)
 }
 
 // A proxy for what nodes fetch themselves: packages, k3s' release, images. It is not written into the system's own settings.
@@ -7743,6 +8421,12 @@ type Servers struct {
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	//
+	// Upstream: `disks[0]`.
+	DiskOptions *DiskOptions `pulumi:"diskOptions"`
 	// Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -7805,7 +8489,7 @@ type Servers struct {
 	//
 	// Upstream: `protection`.
 	Protection *bool `pulumi:"protection"`
-	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 	//
@@ -7914,6 +8598,12 @@ type ServersArgs struct {
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	//
+	// Upstream: `disks[0]`.
+	DiskOptions *DiskOptionsArgs `pulumi:"diskOptions"`
 	// Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -7976,7 +8666,7 @@ type ServersArgs struct {
 	//
 	// Upstream: `protection`.
 	Protection *bool `pulumi:"protection"`
-	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 	//
@@ -8177,6 +8867,15 @@ func (o ServersOutput) Disk() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Servers) *int { return v.Disk }).(pulumi.IntPtrOutput)
 }
 
+// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+//
+// Upstream: `disks[0]`.
+func (o ServersOutput) DiskOptions() DiskOptionsPtrOutput {
+	return o.ApplyT(func(v Servers) *DiskOptions { return v.DiskOptions }).(DiskOptionsPtrOutput)
+}
+
 // Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -8278,7 +8977,7 @@ func (o ServersOutput) Protection() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v Servers) *bool { return v.Protection }).(pulumi.BoolPtrOutput)
 }
 
-// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 //
@@ -8492,6 +9191,20 @@ func (o ServersPtrOutput) Disk() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
+// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+//
+// Upstream: `disks[0]`.
+func (o ServersPtrOutput) DiskOptions() DiskOptionsPtrOutput {
+	return o.ApplyT(func(v *Servers) *DiskOptions {
+		if v == nil {
+			return nil
+		}
+		return v.DiskOptions
+	}).(DiskOptionsPtrOutput)
+}
+
 // Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -8658,7 +9371,7 @@ func (o ServersPtrOutput) Protection() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 //
@@ -10474,6 +11187,12 @@ type WorkerPool struct {
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	//
+	// Upstream: `disks[0]`.
+	DiskOptions *DiskOptions `pulumi:"diskOptions"`
 	// Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -10532,7 +11251,7 @@ type WorkerPool struct {
 	//
 	// Upstream: `protection`.
 	Protection *bool `pulumi:"protection"`
-	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 	//
@@ -10637,6 +11356,12 @@ type WorkerPoolArgs struct {
 	//
 	// Upstream: `disks[0].size`.
 	Disk *int `pulumi:"disk"`
+	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+	//
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	//
+	// Upstream: `disks[0]`.
+	DiskOptions *DiskOptionsArgs `pulumi:"diskOptions"`
 	// Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -10695,7 +11420,7 @@ type WorkerPoolArgs struct {
 	//
 	// Upstream: `protection`.
 	Protection *bool `pulumi:"protection"`
-	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+	// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 	//
 	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 	//
@@ -10866,6 +11591,15 @@ func (o WorkerPoolOutput) Disk() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v WorkerPool) *int { return v.Disk }).(pulumi.IntPtrOutput)
 }
 
+// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+//
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+//
+// Upstream: `disks[0]`.
+func (o WorkerPoolOutput) DiskOptions() DiskOptionsPtrOutput {
+	return o.ApplyT(func(v WorkerPool) *DiskOptions { return v.DiskOptions }).(DiskOptionsPtrOutput)
+}
+
 // Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -10960,7 +11694,7 @@ func (o WorkerPoolOutput) Protection() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v WorkerPool) *bool { return v.Protection }).(pulumi.BoolPtrOutput)
 }
 
-// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+// SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 //
 // Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 //
@@ -11055,6 +11789,9 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*ContactVmInput)(nil)).Elem(), ContactVmArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*DataDiskInput)(nil)).Elem(), DataDiskArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*DataDiskArrayInput)(nil)).Elem(), DataDiskArray{})
+	pulumi.RegisterInputType(reflect.TypeOf((*DiskOptionsInput)(nil)).Elem(), DiskOptionsArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*DiskOptionsPtrInput)(nil)).Elem(), DiskOptionsArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*DiskTemplateApiInput)(nil)).Elem(), DiskTemplateApiArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*EtcdInput)(nil)).Elem(), EtcdArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*EtcdPtrInput)(nil)).Elem(), EtcdArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ExternalInput)(nil)).Elem(), ExternalArgs{})
@@ -11078,6 +11815,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*NodeOverridesMapInput)(nil)).Elem(), NodeOverridesMap{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProxmoxInput)(nil)).Elem(), ProxmoxArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProxmoxPtrInput)(nil)).Elem(), ProxmoxArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ProxmoxApiInput)(nil)).Elem(), ProxmoxApiArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*ProxmoxApiPtrInput)(nil)).Elem(), ProxmoxApiArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProxyInput)(nil)).Elem(), ProxyArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProxyPtrInput)(nil)).Elem(), ProxyArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*RegistriesInput)(nil)).Elem(), RegistriesArgs{})
@@ -11130,6 +11869,9 @@ func init() {
 	pulumi.RegisterOutputType(ContactVmOutput{})
 	pulumi.RegisterOutputType(DataDiskOutput{})
 	pulumi.RegisterOutputType(DataDiskArrayOutput{})
+	pulumi.RegisterOutputType(DiskOptionsOutput{})
+	pulumi.RegisterOutputType(DiskOptionsPtrOutput{})
+	pulumi.RegisterOutputType(DiskTemplateApiOutput{})
 	pulumi.RegisterOutputType(EtcdOutput{})
 	pulumi.RegisterOutputType(EtcdPtrOutput{})
 	pulumi.RegisterOutputType(ExternalOutput{})
@@ -11153,6 +11895,8 @@ func init() {
 	pulumi.RegisterOutputType(NodeOverridesMapOutput{})
 	pulumi.RegisterOutputType(ProxmoxOutput{})
 	pulumi.RegisterOutputType(ProxmoxPtrOutput{})
+	pulumi.RegisterOutputType(ProxmoxApiOutput{})
+	pulumi.RegisterOutputType(ProxmoxApiPtrOutput{})
 	pulumi.RegisterOutputType(ProxyOutput{})
 	pulumi.RegisterOutputType(ProxyPtrOutput{})
 	pulumi.RegisterOutputType(RegistriesOutput{})

@@ -223,6 +223,70 @@ export interface DataDiskArgs {
 }
 
 /**
+ * Options of a VM's first disk.
+ */
+export interface DiskOptionsArgs {
+    /**
+     * Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `disks[0].backup`.
+     */
+    backup?: boolean;
+    /**
+     * How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `disks[0].cache`.
+     */
+    cache?: string;
+    /**
+     * Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `disks[0].discard`.
+     */
+    discard?: boolean;
+    /**
+     * Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `disks[0].iothread`.
+     */
+    iothread?: boolean;
+    /**
+     * Whether the VM sees an SSD. Default: the template's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     *
+     * Upstream: `disks[0].ssd`.
+     */
+    ssd?: boolean;
+}
+
+/**
+ * Proxmox VE's API. What is left out, the environment has.
+ */
+export interface DiskTemplateApiArgs {
+    /**
+     * The token that opens it.
+     */
+    apiToken?: pulumi.Input<string | undefined>;
+    /**
+     * Its URL.
+     */
+    endpoint?: pulumi.Input<string | undefined>;
+    /**
+     * Whether its certificate is not checked.
+     */
+    insecure?: pulumi.Input<boolean | undefined>;
+}
+
+/**
  * Etcd's timers, both or neither.
  */
 export interface EtcdArgs {
@@ -435,7 +499,7 @@ export interface K3sArgs {
     /**
      * Where nodes get container images from. Default: the registries that images name, without credentials.
      *
-     * Change: rolls through the servers one by one, then the workers.
+     * Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s' options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
      *
      * Upstream: /etc/rancher/k3s/registries.yaml.
      */
@@ -611,6 +675,14 @@ export interface LoadBalancersArgs {
      */
     disk?: number;
     /**
+     * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+     *
+     * Upstream: `disks[0]`.
+     */
+    diskOptions?: inputs.DiskOptionsArgs;
+    /**
      * A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
      *
      * Change: VMs come, or go last, when nodes know the other endpoint.
@@ -713,7 +785,7 @@ export interface LoadBalancersArgs {
      */
     protection?: boolean;
     /**
-     * SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+     * SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
      *
@@ -1027,6 +1099,14 @@ export interface NodeOverridesArgs {
      */
     disk?: number;
     /**
+     * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+     *
+     * Upstream: `disks[0]`.
+     */
+    diskOptions?: inputs.DiskOptionsArgs;
+    /**
      * Whether Proxmox VE's firewall applies to the network device. Default: the group's.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -1101,7 +1181,7 @@ export interface NodeOverridesArgs {
      */
     proxmoxNode?: string;
     /**
-     * SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group's.
+     * SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the group's.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
      *
@@ -1160,6 +1240,12 @@ export interface NodeOverridesArgs {
  * Where the VMs live.
  */
 export interface ProxmoxArgs {
+    /**
+     * Proxmox VE's API for this package itself. Needed for `diskOptions` alone. Default: as the environment says.
+     *
+     * Change: used from then on.
+     */
+    api?: inputs.ProxmoxApiArgs;
     /**
      * Bridge of the VMs' network device. Default: `vmbr0`.
      *
@@ -1258,6 +1344,36 @@ export interface ProxmoxArgs {
      * Upstream: `networkDevices[0].vlanId`.
      */
     vlan?: number;
+}
+
+/**
+ * Proxmox VE's API, as the plugin's own provider has it, which is not shown to anybody else. What is left out is taken from the environment, as by the plugin.
+ */
+export interface ProxmoxApiArgs {
+    /**
+     * Token, `user@realm!name=secret`. It needs what the plugin's needs to clone VMs. A secret in the state; default: `PROXMOX_VE_API_TOKEN` in the environment, which no state keeps.
+     *
+     * Change: used from then on.
+     *
+     * Upstream: `apiToken`.
+     */
+    apiToken?: pulumi.Input<string | undefined>;
+    /**
+     * Its URL, like `https://pve.example.org:8006/`. Default: `PROXMOX_VE_ENDPOINT` in the environment.
+     *
+     * Change: used from then on.
+     *
+     * Upstream: `endpoint`.
+     */
+    endpoint?: string;
+    /**
+     * Whether its certificate is not checked. Default: `PROXMOX_VE_INSECURE` in the environment, else false.
+     *
+     * Change: used from then on.
+     *
+     * Upstream: `insecure`.
+     */
+    insecure?: boolean;
 }
 
 /**
@@ -1575,6 +1691,14 @@ export interface ServersArgs {
      */
     disk?: number;
     /**
+     * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+     *
+     * Upstream: `disks[0]`.
+     */
+    diskOptions?: inputs.DiskOptionsArgs;
+    /**
      * Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -1663,7 +1787,7 @@ export interface ServersArgs {
      */
     protection?: boolean;
     /**
-     * SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+     * SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
      *
@@ -2079,6 +2203,14 @@ export interface WorkerPoolArgs {
      */
     disk?: number;
     /**
+     * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+     *
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+     *
+     * Upstream: `disks[0]`.
+     */
+    diskOptions?: inputs.DiskOptionsArgs;
+    /**
      * Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -2161,7 +2293,7 @@ export interface WorkerPoolArgs {
      */
     protection?: boolean;
     /**
-     * SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+     * SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
      *
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
      *

@@ -61,6 +61,24 @@ export interface BackendServer {
 }
 
 /**
+ * Proxmox VE's API. What is left out, the environment has.
+ */
+export interface DiskTemplateApi {
+    /**
+     * The token that opens it.
+     */
+    apiToken?: string;
+    /**
+     * Its URL.
+     */
+    endpoint?: string;
+    /**
+     * Whether its certificate is not checked.
+     */
+    insecure?: boolean;
+}
+
+/**
  * A VM of a cluster.
  */
 export interface Machine {

@@ -20,6 +20,7 @@ from .cluster_settled import *
 from .cluster_snapshot import *
 from .cluster_start import *
 from .contact import *
+from .disk_template import *
 from .existing_machine import *
 from .k3s_ha_cluster import *
 from .provider import *
@@ -48,6 +49,7 @@ _utilities.register(
    "k3sha:index:ClusterSnapshot": "ClusterSnapshot",
    "k3sha:index:ClusterStart": "ClusterStart",
    "k3sha:index:Contact": "Contact",
+   "k3sha:index:DiskTemplate": "DiskTemplate",
    "k3sha:index:ExistingMachine": "ExistingMachine",
    "k3sha:index:K3sHaCluster": "K3sHaCluster",
    "k3sha:index:Seat": "Seat",

@@ -26,6 +26,10 @@ __all__ = [
     'ContactVmArgsDict',
     'DataDiskArgs',
     'DataDiskArgsDict',
+    'DiskOptionsArgs',
+    'DiskOptionsArgsDict',
+    'DiskTemplateApiArgs',
+    'DiskTemplateApiArgsDict',
     'EtcdArgs',
     'EtcdArgsDict',
     'ExternalArgs',
@@ -48,6 +52,8 @@ __all__ = [
     'NodeOverridesArgsDict',
     'ProxmoxArgs',
     'ProxmoxArgsDict',
+    'ProxmoxApiArgs',
+    'ProxmoxApiArgsDict',
     'ProxyArgs',
     'ProxyArgsDict',
     'RegistriesArgs',
@@ -945,6 +951,254 @@ class DataDiskArgs:
         pulumi.set(self, "ssd", value)
 
 
+class DiskOptionsArgsDict(TypedDict):
+    """
+    Options of a VM's first disk.
+    """
+    backup: NotRequired[_builtins.bool]
+    """
+    Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `disks[0].backup`.
+    """
+    cache: NotRequired[_builtins.str]
+    """
+    How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `disks[0].cache`.
+    """
+    discard: NotRequired[_builtins.bool]
+    """
+    Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `disks[0].discard`.
+    """
+    iothread: NotRequired[_builtins.bool]
+    """
+    Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `disks[0].iothread`.
+    """
+    ssd: NotRequired[_builtins.bool]
+    """
+    Whether the VM sees an SSD. Default: the template's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+    Upstream: `disks[0].ssd`.
+    """
+
+@pulumi.input_type
+class DiskOptionsArgs:
+    def __init__(__self__, *,
+                 backup: Optional[_builtins.bool] = None,
+                 cache: Optional[_builtins.str] = None,
+                 discard: Optional[_builtins.bool] = None,
+                 iothread: Optional[_builtins.bool] = None,
+                 ssd: Optional[_builtins.bool] = None):
+        """
+        Options of a VM's first disk.
+
+        :param _builtins.bool backup: Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `disks[0].backup`.
+        :param _builtins.str cache: How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `disks[0].cache`.
+        :param _builtins.bool discard: Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `disks[0].discard`.
+        :param _builtins.bool iothread: Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `disks[0].iothread`.
+        :param _builtins.bool ssd: Whether the VM sees an SSD. Default: the template's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               
+               Upstream: `disks[0].ssd`.
+        """
+        if backup is not None:
+            pulumi.set(__self__, "backup", backup)
+        if cache is not None:
+            pulumi.set(__self__, "cache", cache)
+        if discard is not None:
+            pulumi.set(__self__, "discard", discard)
+        if iothread is not None:
+            pulumi.set(__self__, "iothread", iothread)
+        if ssd is not None:
+            pulumi.set(__self__, "ssd", ssd)
+
+    @_builtins.property
+    @pulumi.getter
+    def backup(self) -> Optional[_builtins.bool]:
+        """
+        Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `disks[0].backup`.
+        """
+        return pulumi.get(self, "backup")
+
+    @backup.setter
+    def backup(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "backup", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def cache(self) -> Optional[_builtins.str]:
+        """
+        How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `disks[0].cache`.
+        """
+        return pulumi.get(self, "cache")
+
+    @cache.setter
+    def cache(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "cache", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def discard(self) -> Optional[_builtins.bool]:
+        """
+        Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `disks[0].discard`.
+        """
+        return pulumi.get(self, "discard")
+
+    @discard.setter
+    def discard(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "discard", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def iothread(self) -> Optional[_builtins.bool]:
+        """
+        Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `disks[0].iothread`.
+        """
+        return pulumi.get(self, "iothread")
+
+    @iothread.setter
+    def iothread(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "iothread", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def ssd(self) -> Optional[_builtins.bool]:
+        """
+        Whether the VM sees an SSD. Default: the template's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+
+        Upstream: `disks[0].ssd`.
+        """
+        return pulumi.get(self, "ssd")
+
+    @ssd.setter
+    def ssd(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "ssd", value)
+
+
+class DiskTemplateApiArgsDict(TypedDict):
+    """
+    Proxmox VE's API. What is left out, the environment has.
+    """
+    api_token: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The token that opens it.
+    """
+    endpoint: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Its URL.
+    """
+    insecure: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
+    """
+    Whether its certificate is not checked.
+    """
+
+@pulumi.input_type
+class DiskTemplateApiArgs:
+    def __init__(__self__, *,
+                 api_token: pulumi.Input[Optional[_builtins.str]] = None,
+                 endpoint: pulumi.Input[Optional[_builtins.str]] = None,
+                 insecure: pulumi.Input[Optional[_builtins.bool]] = None):
+        """
+        Proxmox VE's API. What is left out, the environment has.
+
+        :param pulumi.Input[_builtins.str] api_token: The token that opens it.
+        :param pulumi.Input[_builtins.str] endpoint: Its URL.
+        :param pulumi.Input[_builtins.bool] insecure: Whether its certificate is not checked.
+        """
+        if api_token is not None:
+            pulumi.set(__self__, "api_token", api_token)
+        if endpoint is not None:
+            pulumi.set(__self__, "endpoint", endpoint)
+        if insecure is not None:
+            pulumi.set(__self__, "insecure", insecure)
+
+    @_builtins.property
+    @pulumi.getter(name="apiToken")
+    def api_token(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The token that opens it.
+        """
+        return pulumi.get(self, "api_token")
+
+    @api_token.setter
+    def api_token(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "api_token", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def endpoint(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Its URL.
+        """
+        return pulumi.get(self, "endpoint")
+
+    @endpoint.setter
+    def endpoint(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "endpoint", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def insecure(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether its certificate is not checked.
+        """
+        return pulumi.get(self, "insecure")
+
+    @insecure.setter
+    def insecure(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "insecure", value)
+
+
 class EtcdArgsDict(TypedDict):
     """
     Etcd's timers, both or neither.
@@ -1460,7 +1714,7 @@ class K3sArgsDict(TypedDict):
     """
     Where nodes get container images from. Default: the registries that images name, without credentials.
 
-    Change: rolls through the servers one by one, then the workers.
+    Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s' options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
 
     Upstream: /etc/rancher/k3s/registries.yaml.
     """
@@ -1602,7 +1856,7 @@ class K3sArgs:
                Change: may be taken out again; another one is refused at preview.
         :param 'RegistriesArgs' registries: Where nodes get container images from. Default: the registries that images name, without credentials.
                
-               Change: rolls through the servers one by one, then the workers.
+               Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s' options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
                
                Upstream: /etc/rancher/k3s/registries.yaml.
         :param _builtins.str restart: Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
@@ -1922,7 +2176,7 @@ class K3sArgs:
         """
         Where nodes get container images from. Default: the registries that images name, without credentials.
 
-        Change: rolls through the servers one by one, then the workers.
+        Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s' options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
 
         Upstream: /etc/rancher/k3s/registries.yaml.
         """
@@ -2141,6 +2395,14 @@ class LoadBalancersArgsDict(TypedDict):
 
     Upstream: `disks[0].size`.
     """
+    disk_options: NotRequired['DiskOptionsArgsDict']
+    """
+    Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+
+    Upstream: `disks[0]`.
+    """
     external: NotRequired['ExternalArgsDict']
     """
     A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
@@ -2245,7 +2507,7 @@ class LoadBalancersArgsDict(TypedDict):
     """
     scsi_hardware: NotRequired[_builtins.str]
     """
-    SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+    SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 
     Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 
@@ -2333,6 +2595,7 @@ class LoadBalancersArgs:
                  cpu_type: Optional[_builtins.str] = None,
                  datastore: Optional[_builtins.str] = None,
                  disk: Optional[_builtins.int] = None,
+                 disk_options: Optional['DiskOptionsArgs'] = None,
                  external: Optional['ExternalArgs'] = None,
                  extra_lines: Optional[Sequence[_builtins.str]] = None,
                  firewall: Optional[_builtins.bool] = None,
@@ -2429,6 +2692,11 @@ class LoadBalancersArgs:
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `disks[0].size`.
+        :param 'DiskOptionsArgs' disk_options: Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+               
+               Upstream: `disks[0]`.
         :param 'ExternalArgs' external: A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
                
                Change: VMs come, or go last, when nodes know the other endpoint.
@@ -2486,7 +2754,7 @@ class LoadBalancersArgs:
                Change: in place.
                
                Upstream: `protection`.
-        :param _builtins.str scsi_hardware: SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+        :param _builtins.str scsi_hardware: SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
                
@@ -2557,6 +2825,8 @@ class LoadBalancersArgs:
             pulumi.set(__self__, "datastore", datastore)
         if disk is not None:
             pulumi.set(__self__, "disk", disk)
+        if disk_options is not None:
+            pulumi.set(__self__, "disk_options", disk_options)
         if external is not None:
             pulumi.set(__self__, "external", external)
         if extra_lines is not None:
@@ -2831,6 +3101,22 @@ class LoadBalancersArgs:
         pulumi.set(self, "disk", value)
 
     @_builtins.property
+    @pulumi.getter(name="diskOptions")
+    def disk_options(self) -> Optional['DiskOptionsArgs']:
+        """
+        Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+
+        Upstream: `disks[0]`.
+        """
+        return pulumi.get(self, "disk_options")
+
+    @disk_options.setter
+    def disk_options(self, value: Optional['DiskOptionsArgs']):
+        pulumi.set(self, "disk_options", value)
+
+    @_builtins.property
     @pulumi.getter
     def external(self) -> Optional['ExternalArgs']:
         """
@@ -3056,7 +3342,7 @@ class LoadBalancersArgs:
     @pulumi.getter(name="scsiHardware")
     def scsi_hardware(self) -> Optional[_builtins.str]:
         """
-        SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+        SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 
         Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 
@@ -3971,6 +4257,14 @@ class NodeOverridesArgsDict(TypedDict):
 
     Upstream: `disks[0].size`.
     """
+    disk_options: NotRequired['DiskOptionsArgsDict']
+    """
+    Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+
+    Upstream: `disks[0]`.
+    """
     firewall: NotRequired[_builtins.bool]
     """
     Whether Proxmox VE's firewall applies to the network device. Default: the group's.
@@ -4047,7 +4341,7 @@ class NodeOverridesArgsDict(TypedDict):
     """
     scsi_hardware: NotRequired[_builtins.str]
     """
-    SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group's.
+    SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the group's.
 
     Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 
@@ -4111,6 +4405,7 @@ class NodeOverridesArgs:
                  cpu_type: Optional[_builtins.str] = None,
                  datastore: Optional[_builtins.str] = None,
                  disk: Optional[_builtins.int] = None,
+                 disk_options: Optional['DiskOptionsArgs'] = None,
                  firewall: Optional[_builtins.bool] = None,
                  generation: Optional[_builtins.int] = None,
                  host_key: Optional[_builtins.str] = None,
@@ -4169,6 +4464,11 @@ class NodeOverridesArgs:
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `disks[0].size`.
+        :param 'DiskOptionsArgs' disk_options: Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+               
+               Upstream: `disks[0]`.
         :param _builtins.bool firewall: Whether Proxmox VE's firewall applies to the network device. Default: the group's.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -4213,7 +4513,7 @@ class NodeOverridesArgs:
                Change: ignored by VMs that exist; it seeds new ones.
                
                Upstream: `nodeName`.
-        :param _builtins.str scsi_hardware: SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group's.
+        :param _builtins.str scsi_hardware: SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the group's.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
                
@@ -4263,6 +4563,8 @@ class NodeOverridesArgs:
             pulumi.set(__self__, "datastore", datastore)
         if disk is not None:
             pulumi.set(__self__, "disk", disk)
+        if disk_options is not None:
+            pulumi.set(__self__, "disk_options", disk_options)
         if firewall is not None:
             pulumi.set(__self__, "firewall", firewall)
         if generation is not None:
@@ -4425,6 +4727,22 @@ class NodeOverridesArgs:
         pulumi.set(self, "disk", value)
 
     @_builtins.property
+    @pulumi.getter(name="diskOptions")
+    def disk_options(self) -> Optional['DiskOptionsArgs']:
+        """
+        Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+
+        Upstream: `disks[0]`.
+        """
+        return pulumi.get(self, "disk_options")
+
+    @disk_options.setter
+    def disk_options(self, value: Optional['DiskOptionsArgs']):
+        pulumi.set(self, "disk_options", value)
+
+    @_builtins.property
     @pulumi.getter
     def firewall(self) -> Optional[_builtins.bool]:
         """
@@ -4582,7 +4900,7 @@ class NodeOverridesArgs:
     @pulumi.getter(name="scsiHardware")
     def scsi_hardware(self) -> Optional[_builtins.str]:
         """
-        SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group's.
+        SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the group's.
 
         Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 
@@ -4709,6 +5027,12 @@ class ProxmoxArgsDict(TypedDict):
 
     Upstream: `clone.vmId`.
     """
+    api: NotRequired['ProxmoxApiArgsDict']
+    """
+    Proxmox VE's API for this package itself. Needed for `diskOptions` alone. Default: as the environment says.
+
+    Change: used from then on.
+    """
     bridge: NotRequired[_builtins.str]
     """
     Bridge of the VMs' network device. Default: `vmbr0`.
@@ -4797,6 +5121,7 @@ class ProxmoxArgs:
     def __init__(__self__, *,
                  nodes: Sequence[_builtins.str],
                  template_id: pulumi.Input[_builtins.int],
+                 api: Optional['ProxmoxApiArgs'] = None,
                  bridge: Optional[_builtins.str] = None,
                  clone_lanes: Optional[_builtins.int] = None,
                  clone_retries: Optional[_builtins.int] = None,
@@ -4821,6 +5146,9 @@ class ProxmoxArgs:
                Change: ignored by VMs that exist; it seeds new ones.
                
                Upstream: `clone.vmId`.
+        :param 'ProxmoxApiArgs' api: Proxmox VE's API for this package itself. Needed for `diskOptions` alone. Default: as the environment says.
+               
+               Change: used from then on.
         :param _builtins.str bridge: Bridge of the VMs' network device. Default: `vmbr0`.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -4873,6 +5201,8 @@ class ProxmoxArgs:
         """
         pulumi.set(__self__, "nodes", nodes)
         pulumi.set(__self__, "template_id", template_id)
+        if api is not None:
+            pulumi.set(__self__, "api", api)
         if bridge is not None:
             pulumi.set(__self__, "bridge", bridge)
         if clone_lanes is not None:
@@ -4927,6 +5257,20 @@ class ProxmoxArgs:
     @template_id.setter
     def template_id(self, value: pulumi.Input[_builtins.int]):
         pulumi.set(self, "template_id", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def api(self) -> Optional['ProxmoxApiArgs']:
+        """
+        Proxmox VE's API for this package itself. Needed for `diskOptions` alone. Default: as the environment says.
+
+        Change: used from then on.
+        """
+        return pulumi.get(self, "api")
+
+    @api.setter
+    def api(self, value: Optional['ProxmoxApiArgs']):
+        pulumi.set(self, "api", value)
 
     @_builtins.property
     @pulumi.getter
@@ -5097,6 +5441,116 @@ class ProxmoxArgs:
     @vlan.setter
     def vlan(self, value: Optional[_builtins.int]):
         pulumi.set(self, "vlan", value)
+
+
+class ProxmoxApiArgsDict(TypedDict):
+    """
+    Proxmox VE's API, as the plugin's own provider has it, which is not shown to anybody else. What is left out is taken from the environment, as by the plugin.
+    """
+    api_token: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    Token, `user@realm!name=secret`. It needs what the plugin's needs to clone VMs. A secret in the state; default: `PROXMOX_VE_API_TOKEN` in the environment, which no state keeps.
+
+    Change: used from then on.
+
+    Upstream: `apiToken`.
+    """
+    endpoint: NotRequired[_builtins.str]
+    """
+    Its URL, like `https://pve.example.org:8006/`. Default: `PROXMOX_VE_ENDPOINT` in the environment.
+
+    Change: used from then on.
+
+    Upstream: `endpoint`.
+    """
+    insecure: NotRequired[_builtins.bool]
+    """
+    Whether its certificate is not checked. Default: `PROXMOX_VE_INSECURE` in the environment, else false.
+
+    Change: used from then on.
+
+    Upstream: `insecure`.
+    """
+
+@pulumi.input_type
+class ProxmoxApiArgs:
+    def __init__(__self__, *,
+                 api_token: pulumi.Input[Optional[_builtins.str]] = None,
+                 endpoint: Optional[_builtins.str] = None,
+                 insecure: Optional[_builtins.bool] = None):
+        """
+        Proxmox VE's API, as the plugin's own provider has it, which is not shown to anybody else. What is left out is taken from the environment, as by the plugin.
+
+        :param pulumi.Input[_builtins.str] api_token: Token, `user@realm!name=secret`. It needs what the plugin's needs to clone VMs. A secret in the state; default: `PROXMOX_VE_API_TOKEN` in the environment, which no state keeps.
+               
+               Change: used from then on.
+               
+               Upstream: `apiToken`.
+        :param _builtins.str endpoint: Its URL, like `https://pve.example.org:8006/`. Default: `PROXMOX_VE_ENDPOINT` in the environment.
+               
+               Change: used from then on.
+               
+               Upstream: `endpoint`.
+        :param _builtins.bool insecure: Whether its certificate is not checked. Default: `PROXMOX_VE_INSECURE` in the environment, else false.
+               
+               Change: used from then on.
+               
+               Upstream: `insecure`.
+        """
+        if api_token is not None:
+            pulumi.set(__self__, "api_token", api_token)
+        if endpoint is not None:
+            pulumi.set(__self__, "endpoint", endpoint)
+        if insecure is not None:
+            pulumi.set(__self__, "insecure", insecure)
+
+    @_builtins.property
+    @pulumi.getter(name="apiToken")
+    def api_token(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        Token, `user@realm!name=secret`. It needs what the plugin's needs to clone VMs. A secret in the state; default: `PROXMOX_VE_API_TOKEN` in the environment, which no state keeps.
+
+        Change: used from then on.
+
+        Upstream: `apiToken`.
+        """
+        return pulumi.get(self, "api_token")
+
+    @api_token.setter
+    def api_token(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "api_token", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def endpoint(self) -> Optional[_builtins.str]:
+        """
+        Its URL, like `https://pve.example.org:8006/`. Default: `PROXMOX_VE_ENDPOINT` in the environment.
+
+        Change: used from then on.
+
+        Upstream: `endpoint`.
+        """
+        return pulumi.get(self, "endpoint")
+
+    @endpoint.setter
+    def endpoint(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "endpoint", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def insecure(self) -> Optional[_builtins.bool]:
+        """
+        Whether its certificate is not checked. Default: `PROXMOX_VE_INSECURE` in the environment, else false.
+
+        Change: used from then on.
+
+        Upstream: `insecure`.
+        """
+        return pulumi.get(self, "insecure")
+
+    @insecure.setter
+    def insecure(self, value: Optional[_builtins.bool]):
+        pulumi.set(self, "insecure", value)
 
 
 class ProxyArgsDict(TypedDict):
@@ -6078,6 +6532,14 @@ class ServersArgsDict(TypedDict):
 
     Upstream: `disks[0].size`.
     """
+    disk_options: NotRequired['DiskOptionsArgsDict']
+    """
+    Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+
+    Upstream: `disks[0]`.
+    """
     firewall: NotRequired[_builtins.bool]
     """
     Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
@@ -6168,7 +6630,7 @@ class ServersArgsDict(TypedDict):
     """
     scsi_hardware: NotRequired[_builtins.str]
     """
-    SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+    SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 
     Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 
@@ -6239,6 +6701,7 @@ class ServersArgs:
                  data_disks: Optional[Sequence['DataDiskArgs']] = None,
                  datastore: Optional[_builtins.str] = None,
                  disk: Optional[_builtins.int] = None,
+                 disk_options: Optional['DiskOptionsArgs'] = None,
                  firewall: Optional[_builtins.bool] = None,
                  first: Optional[_builtins.int] = None,
                  first_address: Optional[_builtins.str] = None,
@@ -6304,6 +6767,11 @@ class ServersArgs:
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `disks[0].size`.
+        :param 'DiskOptionsArgs' disk_options: Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+               
+               Upstream: `disks[0]`.
         :param _builtins.bool firewall: Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -6353,7 +6821,7 @@ class ServersArgs:
                Change: in place.
                
                Upstream: `protection`.
-        :param _builtins.str scsi_hardware: SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+        :param _builtins.str scsi_hardware: SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
                
@@ -6408,6 +6876,8 @@ class ServersArgs:
             pulumi.set(__self__, "datastore", datastore)
         if disk is not None:
             pulumi.set(__self__, "disk", disk)
+        if disk_options is not None:
+            pulumi.set(__self__, "disk_options", disk_options)
         if firewall is not None:
             pulumi.set(__self__, "firewall", firewall)
         if first is not None:
@@ -6590,6 +7060,22 @@ class ServersArgs:
     @disk.setter
     def disk(self, value: Optional[_builtins.int]):
         pulumi.set(self, "disk", value)
+
+    @_builtins.property
+    @pulumi.getter(name="diskOptions")
+    def disk_options(self) -> Optional['DiskOptionsArgs']:
+        """
+        Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+
+        Upstream: `disks[0]`.
+        """
+        return pulumi.get(self, "disk_options")
+
+    @disk_options.setter
+    def disk_options(self, value: Optional['DiskOptionsArgs']):
+        pulumi.set(self, "disk_options", value)
 
     @_builtins.property
     @pulumi.getter
@@ -6787,7 +7273,7 @@ class ServersArgs:
     @pulumi.getter(name="scsiHardware")
     def scsi_hardware(self) -> Optional[_builtins.str]:
         """
-        SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+        SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 
         Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 
@@ -8077,6 +8563,14 @@ class WorkerPoolArgsDict(TypedDict):
 
     Upstream: `disks[0].size`.
     """
+    disk_options: NotRequired['DiskOptionsArgsDict']
+    """
+    Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+
+    Upstream: `disks[0]`.
+    """
     firewall: NotRequired[_builtins.bool]
     """
     Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
@@ -8161,7 +8655,7 @@ class WorkerPoolArgsDict(TypedDict):
     """
     scsi_hardware: NotRequired[_builtins.str]
     """
-    SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+    SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 
     Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 
@@ -8226,6 +8720,7 @@ class WorkerPoolArgs:
                  data_disks: Optional[Sequence['DataDiskArgs']] = None,
                  datastore: Optional[_builtins.str] = None,
                  disk: Optional[_builtins.int] = None,
+                 disk_options: Optional['DiskOptionsArgs'] = None,
                  firewall: Optional[_builtins.bool] = None,
                  first_address: Optional[_builtins.str] = None,
                  first_vm_id: Optional[_builtins.int] = None,
@@ -8289,6 +8784,11 @@ class WorkerPoolArgs:
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
                
                Upstream: `disks[0].size`.
+        :param 'DiskOptionsArgs' disk_options: Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+               
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+               
+               Upstream: `disks[0]`.
         :param _builtins.bool firewall: Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -8335,7 +8835,7 @@ class WorkerPoolArgs:
                Change: in place.
                
                Upstream: `protection`.
-        :param _builtins.str scsi_hardware: SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+        :param _builtins.str scsi_hardware: SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
                
                Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
                
@@ -8387,6 +8887,8 @@ class WorkerPoolArgs:
             pulumi.set(__self__, "datastore", datastore)
         if disk is not None:
             pulumi.set(__self__, "disk", disk)
+        if disk_options is not None:
+            pulumi.set(__self__, "disk_options", disk_options)
         if firewall is not None:
             pulumi.set(__self__, "firewall", firewall)
         if first_address is not None:
@@ -8565,6 +9067,22 @@ class WorkerPoolArgs:
     @disk.setter
     def disk(self, value: Optional[_builtins.int]):
         pulumi.set(self, "disk", value)
+
+    @_builtins.property
+    @pulumi.getter(name="diskOptions")
+    def disk_options(self) -> Optional['DiskOptionsArgs']:
+        """
+        Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
+
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+
+        Upstream: `disks[0]`.
+        """
+        return pulumi.get(self, "disk_options")
+
+    @disk_options.setter
+    def disk_options(self, value: Optional['DiskOptionsArgs']):
+        pulumi.set(self, "disk_options", value)
 
     @_builtins.property
     @pulumi.getter
@@ -8748,7 +9266,7 @@ class WorkerPoolArgs:
     @pulumi.getter(name="scsiHardware")
     def scsi_hardware(self) -> Optional[_builtins.str]:
         """
-        SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone's first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template's.
+        SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template's.
 
         Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
 

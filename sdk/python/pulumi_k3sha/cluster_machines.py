@@ -211,6 +211,7 @@ class ClusterMachines(pulumi.CustomResource):
             __props__.__dict__["hashes"] = None
             __props__.__dict__["k3s_changes"] = None
             __props__.__dict__["manifest_changes"] = None
+            __props__.__dict__["registry_changes"] = None
             __props__.__dict__["renewed"] = None
         secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["sent"])
         opts = pulumi.ResourceOptions.merge(opts, secret_opts)
@@ -242,6 +243,7 @@ class ClusterMachines(pulumi.CustomResource):
         __props__.__dict__["k3s_changes"] = None
         __props__.__dict__["machines"] = None
         __props__.__dict__["manifest_changes"] = None
+        __props__.__dict__["registry_changes"] = None
         __props__.__dict__["renewed"] = None
         __props__.__dict__["seed"] = None
         __props__.__dict__["seeds"] = None
@@ -295,6 +297,14 @@ class ClusterMachines(pulumi.CustomResource):
         The same of manifests.
         """
         return pulumi.get(self, "manifest_changes")
+
+    @_builtins.property
+    @pulumi.getter(name="registryChanges")
+    def registry_changes(self) -> pulumi.Output[Optional[_builtins.int]]:
+        """
+        The same of registries.
+        """
+        return pulumi.get(self, "registry_changes")
 
     @_builtins.property
     @pulumi.getter

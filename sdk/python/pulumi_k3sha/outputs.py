@@ -20,6 +20,7 @@ __all__ = [
     'Backend',
     'BackendCheck',
     'BackendServer',
+    'DiskTemplateApi',
     'Machine',
     'MachineChange',
     'MachineSeed',
@@ -163,6 +164,71 @@ class BackendServer(dict):
         Port of its API.
         """
         return pulumi.get(self, "port")
+
+
+@pulumi.output_type
+class DiskTemplateApi(dict):
+    """
+    Proxmox VE's API. What is left out, the environment has.
+    """
+    @staticmethod
+    def __key_warning(key: str):
+        suggest = None
+        if key == "apiToken":
+            suggest = "api_token"
+
+        if suggest:
+            pulumi.log.warn(f"Key '{key}' not found in DiskTemplateApi. Access the value via the '{suggest}' property getter instead.")
+
+    def __getitem__(self, key: str) -> Any:
+        DiskTemplateApi.__key_warning(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default = None) -> Any:
+        DiskTemplateApi.__key_warning(key)
+        return super().get(key, default)
+
+    def __init__(__self__, *,
+                 api_token: Optional[_builtins.str] = None,
+                 endpoint: Optional[_builtins.str] = None,
+                 insecure: Optional[_builtins.bool] = None):
+        """
+        Proxmox VE's API. What is left out, the environment has.
+
+        :param _builtins.str api_token: The token that opens it.
+        :param _builtins.str endpoint: Its URL.
+        :param _builtins.bool insecure: Whether its certificate is not checked.
+        """
+        if api_token is not None:
+            pulumi.set(__self__, "api_token", api_token)
+        if endpoint is not None:
+            pulumi.set(__self__, "endpoint", endpoint)
+        if insecure is not None:
+            pulumi.set(__self__, "insecure", insecure)
+
+    @_builtins.property
+    @pulumi.getter(name="apiToken")
+    def api_token(self) -> Optional[_builtins.str]:
+        """
+        The token that opens it.
+        """
+        return pulumi.get(self, "api_token")
+
+    @_builtins.property
+    @pulumi.getter
+    def endpoint(self) -> Optional[_builtins.str]:
+        """
+        Its URL.
+        """
+        return pulumi.get(self, "endpoint")
+
+    @_builtins.property
+    @pulumi.getter
+    def insecure(self) -> Optional[_builtins.bool]:
+        """
+        Whether its certificate is not checked.
+        """
+        return pulumi.get(self, "insecure")
 
 
 @pulumi.output_type

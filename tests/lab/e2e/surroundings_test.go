@@ -110,10 +110,11 @@ func TestLongSurroundings(t *testing.T) {
 		secretText    = "labs-secret-in-a-manifest"
 	)
 	proxy := "        proxy: {http: {\"fn::secret\": \"" + proxyURL + "\"}, https: {\"fn::secret\": \"" + proxyURL + "\"}}\n"
+	folder := "mirrored" // at the mirror
 	registries := func(password string) string {
 		return `        registries:
           mirrors:
-            apps.example.org: {endpoint: ["https://` + lab.RegistryName + `"], rewrite: {"^(.*)$": "mirrored/$1"}}
+            apps.example.org: {endpoint: ["https://` + lab.RegistryName + `"], rewrite: {"^(.*)$": "` + folder + `/$1"}}
           configs:
             "` + lab.RegistryName + `":
               auth: {username: ` + lab.RegistryUser + `, password: {"fn::secret": ` + password + `}}
@@ -181,7 +182,7 @@ func TestLongSurroundings(t *testing.T) {
 	})
 	t.Run("images come from the mirror, by its password and its CA", func(t *testing.T) {
 		p.t = t
-		if !slices.Contains(p.Asked("registry"), `GET /v2/mirrored/app/manifests/1 by "puller"`) || !slices.Contains(p.fetches(), `CONNECT registry.example.org:5000 by "out"`) {
+		if !slices.Contains(p.Asked("registry"), `HEAD /v2/mirrored/app/manifests/1 by "puller"`) || !slices.Contains(p.fetches(), `CONNECT registry.example.org:5000 by "out"`) {
 			t.Errorf("registry %q, proxy %q", p.Asked("registry"), p.fetches())
 		}
 	})
@@ -267,6 +268,59 @@ func TestLongSurroundings(t *testing.T) {
 				t.Errorf("%s: something restarted: %v, was %v", node, life, before[node])
 			}
 		}
+	})
+	t.Run("mirrors and certificates change as k3s runs", func(t *testing.T) {
+		p.t = t
+		before := p.lives()
+		rest := func(registries string) string {
+			return closed + etcd + registries + manifests(strings.Replace(app, "replicas: 2", "replicas: 3", 1))
+		}
+		plain := func() string { // nobody knows the registry's CA
+			text := registries(lab.RegistryPassword)
+			return text[:strings.Index(text, "              tls:")]
+		}
+		var changed []string
+		for _, node := range kubernetesNodes() {
+			changed = append(changed, "update k3s-converge-"+node)
+		}
+		changed = append(changed, "update k3s-machines")
+		goes := func(tag, want string) {
+			t.Helper()
+			p.apply(deployment("later", "apps.example.org/app:"+tag))
+			if want == "" {
+				p.until("2", 40*time.Second, "get", "deployment", "later", "-o", ready)
+			} else {
+				p.until("ErrImagePull ErrImagePull", 40*time.Second, "get", "pods", "-l", "app=later", "-o", "jsonpath={.items[*].status.containerStatuses[*].state.waiting.reason}")
+				if got := p.kubectl("get", "pods", "-l", "app=later", "-o", "jsonpath={.items[*].status.containerStatuses[*].state.waiting.message}"); !strings.Contains(got, want) {
+					t.Errorf("no %q in %q", want, got)
+				}
+			}
+			p.kubectl("delete", "deployment", "later", "--cascade=foreground")
+		}
+		folder = "elsewhere"
+		with(proxy, stats("labs-other-password"), rest(registries(lab.RegistryPassword)))
+		p.costs("a mirror", changed)
+		goes("3", "apps.example.org/app:3: not found")
+		if asked := p.Asked("registry"); !slices.Contains(asked, `HEAD /v2/elsewhere/app/manifests/3 by "puller"`) {
+			t.Errorf("the registry was asked %q", asked)
+		}
+		p.in("k3s-worker-01", "", "systemctl", "restart", "k3s-agent") // k3s' own is the same
+		p.until("True", 60*time.Second, "get", "node", "k3s-worker-01", "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`)
+		goes("4", "apps.example.org/app:4: not found")
+		before["k3s-worker-01"] = p.lives()["k3s-worker-01"]
+		folder = "mirrored"
+		with(proxy, stats("labs-other-password"), rest(plain()))
+		p.costs("a registry's CA", changed)
+		goes("5", "certificate")
+		with(proxy, stats("labs-other-password"), rest(registries(lab.RegistryPassword)))
+		p.costs("all of it", changed)
+		goes("6", "")
+		for node, life := range p.lives() {
+			if life != before[node] {
+				t.Errorf("%s: something restarted: %v, was %v", node, life, before[node])
+			}
+		}
+		clean()
 	})
 	t.Run("the registry's password is wrong, and right again", func(t *testing.T) {
 		p.t = t

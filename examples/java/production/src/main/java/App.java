@@ -2,11 +2,13 @@ import com.pulumi.Context;
 import com.pulumi.Pulumi;
 import io.github.k3sha.K3sHaCluster;
 import io.github.k3sha.K3sHaClusterArgs;
+import io.github.k3sha.inputs.DiskOptionsArgs;
 import io.github.k3sha.inputs.ForwardArgs;
 import io.github.k3sha.inputs.K3sArgs;
 import io.github.k3sha.inputs.LoadBalancersArgs;
 import io.github.k3sha.inputs.ManifestArgs;
 import io.github.k3sha.inputs.NetworkArgs;
+import io.github.k3sha.inputs.ProxmoxApiArgs;
 import io.github.k3sha.inputs.ProxmoxArgs;
 import io.github.k3sha.inputs.ProxyArgs;
 import io.github.k3sha.inputs.RegistriesArgs;
@@ -51,11 +53,14 @@ public class App {
             .build();
         var k3s = new K3sHaCluster("k3s", K3sHaClusterArgs.builder()
             .clusterName("k3s")
-            .proxmox(ProxmoxArgs.builder().nodes("pve1").templateId(9000).build())
+            .proxmox(ProxmoxArgs.builder().nodes("pve1").templateId(9000)
+                .api(ProxmoxApiArgs.builder().endpoint("https://pve1.example.org:8006").apiToken(config.requireSecret("proxmoxToken")).build()) // for diskOptions
+                .build())
             .network(NetworkArgs.builder().cidr("192.168.1.0/24").gateway("192.168.1.1").vip("192.168.1.220").endpoint("api.example.org")
                 .proxy(ProxyArgs.builder().http(proxy).https(proxy).noProxy(".example.org").build()).build())
             .servers(ServersArgs.builder().firstAddress("192.168.1.201").build())
-            .workers(Map.of("worker", WorkerPoolArgs.builder().count(2).firstAddress("192.168.1.211").cpuType("host").build()))
+            .workers(Map.of("worker", WorkerPoolArgs.builder().count(2).firstAddress("192.168.1.211").cpuType("host")
+                .diskOptions(DiskOptionsArgs.builder().discard(true).ssd(true).build()).build()))
             .loadBalancers(LoadBalancersArgs.builder().firstAddress("192.168.1.221")
                 .forward(
                     ForwardArgs.builder().name("http").port(80).nodePort(30080).pools("worker").build(),

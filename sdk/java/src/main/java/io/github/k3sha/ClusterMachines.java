@@ -110,6 +110,20 @@ public class ClusterMachines extends com.pulumi.resources.CustomResource {
         return Codegen.optional(this.manifestChanges);
     }
     /**
+     * The same of registries.
+     * 
+     */
+    @Export(name="registryChanges", refs={Integer.class}, tree="[0]")
+    private Output</* @Nullable */ Integer> registryChanges;
+
+    /**
+     * @return The same of registries.
+     * 
+     */
+    public Output<Optional<Integer>> registryChanges() {
+        return Codegen.optional(this.registryChanges);
+    }
+    /**
      * Those that the last change makes anew.
      * 
      */

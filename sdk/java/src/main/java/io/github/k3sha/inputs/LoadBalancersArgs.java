@@ -7,6 +7,7 @@ import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import io.github.k3sha.enums.Balance;
 import io.github.k3sha.enums.Machines;
+import io.github.k3sha.inputs.DiskOptionsArgs;
 import io.github.k3sha.inputs.ExternalArgs;
 import io.github.k3sha.inputs.ForwardArgs;
 import io.github.k3sha.inputs.NodeOverridesArgs;
@@ -351,6 +352,29 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
+     * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE&#39;s API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template&#39;s, each.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+     * 
+     * Upstream: `disks[0]`.
+     * 
+     */
+    @Import(name="diskOptions")
+    private @Nullable DiskOptionsArgs diskOptions;
+
+    /**
+     * @return Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE&#39;s API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template&#39;s, each.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+     * 
+     * Upstream: `disks[0]`.
+     * 
+     */
+    public Optional<DiskOptionsArgs> diskOptions() {
+        return Optional.ofNullable(this.diskOptions);
+    }
+
+    /**
      * A load balancer that is not the program&#39;s, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
      * 
      * Change: VMs come, or go last, when nodes know the other endpoint.
@@ -660,7 +684,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template&#39;s.
+     * SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template&#39;s.
      * 
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
      * 
@@ -671,7 +695,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable String scsiHardware;
 
     /**
-     * @return SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template&#39;s.
+     * @return SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template&#39;s.
      * 
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
      * 
@@ -890,6 +914,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         this.cpuType = $.cpuType;
         this.datastore = $.datastore;
         this.disk = $.disk;
+        this.diskOptions = $.diskOptions;
         this.external = $.external;
         this.extraLines = $.extraLines;
         this.firewall = $.firewall;
@@ -1144,6 +1169,21 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param diskOptions Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE&#39;s API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template&#39;s, each.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+         * 
+         * Upstream: `disks[0]`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder diskOptions(@Nullable DiskOptionsArgs diskOptions) {
+            $.diskOptions = diskOptions;
+            return this;
+        }
+
+        /**
          * @param external A load balancer that is not the program&#39;s, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
          * 
          * Change: VMs come, or go last, when nodes know the other endpoint.
@@ -1375,7 +1415,7 @@ public final class LoadBalancersArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param scsiHardware SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template&#39;s.
+         * @param scsiHardware SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template&#39;s.
          * 
          * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
          * 

@@ -5,6 +5,7 @@ package io.github.k3sha.inputs;
 
 import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
+import io.github.k3sha.inputs.DiskOptionsArgs;
 import io.github.k3sha.inputs.StartupArgs;
 import java.lang.Boolean;
 import java.lang.Integer;
@@ -201,6 +202,29 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Integer> disk() {
         return Optional.ofNullable(this.disk);
+    }
+
+    /**
+     * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE&#39;s API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group&#39;s.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+     * 
+     * Upstream: `disks[0]`.
+     * 
+     */
+    @Import(name="diskOptions")
+    private @Nullable DiskOptionsArgs diskOptions;
+
+    /**
+     * @return Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE&#39;s API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group&#39;s.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+     * 
+     * Upstream: `disks[0]`.
+     * 
+     */
+    public Optional<DiskOptionsArgs> diskOptions() {
+        return Optional.ofNullable(this.diskOptions);
     }
 
     /**
@@ -422,7 +446,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group&#39;s.
+     * SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the group&#39;s.
      * 
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
      * 
@@ -433,7 +457,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable String scsiHardware;
 
     /**
-     * @return SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group&#39;s.
+     * @return SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the group&#39;s.
      * 
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
      * 
@@ -589,6 +613,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
         this.cpuType = $.cpuType;
         this.datastore = $.datastore;
         this.disk = $.disk;
+        this.diskOptions = $.diskOptions;
         this.firewall = $.firewall;
         this.generation = $.generation;
         this.hostKey = $.hostKey;
@@ -745,6 +770,21 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param diskOptions Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE&#39;s API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group&#39;s.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+         * 
+         * Upstream: `disks[0]`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder diskOptions(@Nullable DiskOptionsArgs diskOptions) {
+            $.diskOptions = diskOptions;
+            return this;
+        }
+
+        /**
          * @param firewall Whether Proxmox VE&#39;s firewall applies to the network device. Default: the group&#39;s.
          * 
          * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -889,7 +929,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param scsiHardware SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the group&#39;s.
+         * @param scsiHardware SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the group&#39;s.
          * 
          * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
          * 

@@ -7,6 +7,7 @@ import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import com.pulumi.exceptions.MissingRequiredPropertyException;
 import io.github.k3sha.enums.Spread;
+import io.github.k3sha.inputs.ProxmoxApiArgs;
 import java.lang.Boolean;
 import java.lang.Integer;
 import java.lang.String;
@@ -23,6 +24,25 @@ import javax.annotation.Nullable;
 public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
 
     public static final ProxmoxArgs Empty = new ProxmoxArgs();
+
+    /**
+     * Proxmox VE&#39;s API for this package itself. Needed for `diskOptions` alone. Default: as the environment says.
+     * 
+     * Change: used from then on.
+     * 
+     */
+    @Import(name="api")
+    private @Nullable ProxmoxApiArgs api;
+
+    /**
+     * @return Proxmox VE&#39;s API for this package itself. Needed for `diskOptions` alone. Default: as the environment says.
+     * 
+     * Change: used from then on.
+     * 
+     */
+    public Optional<ProxmoxApiArgs> api() {
+        return Optional.ofNullable(this.api);
+    }
 
     /**
      * Bridge of the VMs&#39; network device. Default: `vmbr0`.
@@ -314,6 +334,7 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
     private ProxmoxArgs() {}
 
     private ProxmoxArgs(ProxmoxArgs $) {
+        this.api = $.api;
         this.bridge = $.bridge;
         this.cloneLanes = $.cloneLanes;
         this.cloneRetries = $.cloneRetries;
@@ -345,6 +366,19 @@ public final class ProxmoxArgs extends com.pulumi.resources.ResourceArgs {
 
         public Builder(ProxmoxArgs defaults) {
             $ = new ProxmoxArgs(Objects.requireNonNull(defaults));
+        }
+
+        /**
+         * @param api Proxmox VE&#39;s API for this package itself. Needed for `diskOptions` alone. Default: as the environment says.
+         * 
+         * Change: used from then on.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder api(@Nullable ProxmoxApiArgs api) {
+            $.api = api;
+            return this;
         }
 
         /**

@@ -7,6 +7,7 @@ import com.pulumi.core.Output;
 import com.pulumi.core.annotations.Import;
 import io.github.k3sha.enums.Machines;
 import io.github.k3sha.inputs.DataDiskArgs;
+import io.github.k3sha.inputs.DiskOptionsArgs;
 import io.github.k3sha.inputs.NodeOverridesArgs;
 import io.github.k3sha.inputs.StartupArgs;
 import java.lang.Boolean;
@@ -224,6 +225,29 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
      */
     public Optional<Integer> disk() {
         return Optional.ofNullable(this.disk);
+    }
+
+    /**
+     * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE&#39;s API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template&#39;s, each.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+     * 
+     * Upstream: `disks[0]`.
+     * 
+     */
+    @Import(name="diskOptions")
+    private @Nullable DiskOptionsArgs diskOptions;
+
+    /**
+     * @return Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE&#39;s API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template&#39;s, each.
+     * 
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+     * 
+     * Upstream: `disks[0]`.
+     * 
+     */
+    public Optional<DiskOptionsArgs> diskOptions() {
+        return Optional.ofNullable(this.diskOptions);
     }
 
     /**
@@ -475,7 +499,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     }
 
     /**
-     * SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template&#39;s.
+     * SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template&#39;s.
      * 
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
      * 
@@ -486,7 +510,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     private @Nullable String scsiHardware;
 
     /**
-     * @return SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template&#39;s.
+     * @return SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template&#39;s.
      * 
      * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
      * 
@@ -643,6 +667,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         this.dataDisks = $.dataDisks;
         this.datastore = $.datastore;
         this.disk = $.disk;
+        this.diskOptions = $.diskOptions;
         this.firewall = $.firewall;
         this.firstAddress = $.firstAddress;
         this.firstVmId = $.firstVmId;
@@ -826,6 +851,21 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
+         * @param diskOptions Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE&#39;s API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template&#39;s, each.
+         * 
+         * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+         * 
+         * Upstream: `disks[0]`.
+         * 
+         * @return builder
+         * 
+         */
+        public Builder diskOptions(@Nullable DiskOptionsArgs diskOptions) {
+            $.diskOptions = diskOptions;
+            return this;
+        }
+
+        /**
          * @param firewall Whether Proxmox VE&#39;s firewall applies to the network device. Default: `proxmox.firewall`.
          * 
          * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
@@ -992,7 +1032,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         }
 
         /**
-         * @param scsiHardware SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. A clone&#39;s first disk has all other options of its template: the plugin (6.18.1) gives it none. Default: the template&#39;s.
+         * @param scsiHardware SCSI controller, if not the template&#39;s: `virtio-scsi-single` has a thread for each disk with `iothread`. Default: the template&#39;s.
          * 
          * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.
          * 

@@ -1,0 +1,35 @@
+package topology_test
+
+import (
+	"testing"
+
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
+)
+
+// What a slot says of its disk goes over what its group says, option by option; another option takes its turn, as whatever restarts a VM.
+func TestDiskOptions(t *testing.T) {
+	t.Parallel()
+	on, off := true, false
+	options := func(group, slot topology.DiskOptions) topology.Plan {
+		s := reference()
+		s.Servers.DiskOptions = group
+		s.Servers.Nodes = map[string]topology.Override{"2": {Hardware: topology.Hardware{DiskOptions: slot}}}
+		return topology.NewPlan(topology.ApplyDefaults(s))
+	}
+	plan := options(topology.DiskOptions{Discard: &on, Backup: &off}, topology.DiskOptions{Discard: &off, SSD: &on, IOThread: &on, Cache: "unsafe"})
+	for i, want := range []string{"backup=0,discard=on", "backup=0,cache=unsafe,discard=ignore,iothread=1,ssd=1"} {
+		n := plan.Servers()[i]
+		if got := n.DiskOptions.String(); got != want || n.DiskMark() != "disk "+want {
+			t.Errorf("%s: %s, %s; want %s", n.Name, got, n.DiskMark(), want)
+		}
+	}
+	none := options(topology.DiskOptions{}, topology.DiskOptions{})
+	for i, n := range none.Servers() {
+		if none.Restarts(n) == plan.Restarts(plan.Servers()[i]) || n.DiskMark() != "" || n.DiskOptions.Given() {
+			t.Errorf("%s: nothing restarts, or %s", n.Name, n.DiskMark())
+		}
+	}
+	if len(plan.DiskTemplates()) != 2 || len(none.DiskTemplates()) != 0 {
+		t.Errorf("templates: %v, %v", plan.DiskTemplates(), none.DiskTemplates())
+	}
+}
