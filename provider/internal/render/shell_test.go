@@ -605,8 +605,8 @@ func TestBeatsOfThisProcess(t *testing.T) {
 	for at, want := range map[string]string{
 		"2026-11-25T22:15:05.999999Z": "old", "2026-11-25T22:15:06.000000Z": "new", "2026-11-25T22:15:16.123456Z": "new", "": "old",
 	} {
-		out, _, _ := shell(t, dir, "", []string{"lib.sh", "lib-k3s.sh"}, "kubectl() { echo "+render.Quote(at)+"; }\nif beats; then echo new; else echo old; fi")
-		if out != want {
+		out, _, _ := shell(t, dir, "", []string{"lib.sh", "lib-k3s.sh"}, "kubectl() { echo "+render.Quote(at+"|True v1")+"; }\nif beats; then echo new; else echo old; fi\necho $state")
+		if out != want+"\nTrue v1" {
 			t.Errorf("a lease of %q is %s, want %s", at, out, want)
 		}
 	}

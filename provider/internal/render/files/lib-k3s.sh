@@ -232,9 +232,11 @@ invocation() { systemctl show -p InvocationID --value "$UNIT"; }
 # runs: the unit is up, and it is not the process from before a restart.
 runs() { systemctl is-active -q "$UNIT" && [ "$(invocation)" != "$former" ]; }
 
-# beats: the node's lease is of the process that runs now. Its conditions stay for a while as they were before a restart.
+# beats: the node's lease is of the process that runs now. Its conditions stay for a while as they were before a restart. Sets $state to whether the
+# node is Ready, and at which release: one question for both, for each starts a program.
 beats() {
-	at=$(kubectl -n kube-node-lease get lease "$NODE" -o 'jsonpath={.spec.renewTime}') || return 1
+	shown=$(kubectl -n kube-node-lease get "lease/$NODE" "node/$NODE" --ignore-not-found -o 'jsonpath={.items[?(@.kind=="Lease")].spec.renewTime}|{.items[?(@.kind=="Node")].status.conditions[?(@.type=="Ready")].status} {.items[?(@.kind=="Node")].status.nodeInfo.kubeletVersion}') || return 1
+	at=${shown%%|*} state=${shown#*|}
 	since=$(systemctl show -p ExecMainStartTimestamp --value "$UNIT")
 	[ -n "$at" ] && [ -n "$since" ] && [ "$(date -d "$at" +%s)" -ge "$(date -d "$since" +%s)" ]
 }

@@ -10,7 +10,6 @@ ready() {
 	loops && return 0
 	runs || return 1
 	beats || return 1
-	state=$(kubectl get node "$NODE" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.nodeInfo.kubeletVersion}') || return 1
 	[ "$state" = "True $K3S_VERSION" ]
 }
 
