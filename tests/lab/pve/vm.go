@@ -1,6 +1,7 @@
 package pve
 
 import (
+	"cmp"
 	"crypto/sha1"
 	"fmt"
 	"maps"
@@ -28,10 +29,31 @@ func (s *Server) uptime(v *vm) int {
 }
 
 // needsRestart are the options that a running guest doesn't take over.
-var needsRestart = []string{"net0", "cores", "sockets", "cpu", "memory", "balloon", "scsihw", "serial0", "vga"}
+var needsRestart = []string{"net0", "cores", "sockets", "cpu", "memory", "balloon", "scsihw", "serial0", "smbios1", "vga"}
+
+// ofDrive are likewise those of a disk that stays plugged, with what Proxmox VE has where nothing is said (vmconfig_update_disk). Others change live.
+var ofDrive = map[string]string{"aio": "", "cache": "none", "discard": "ignore", "iothread": "0", "ro": "0", "ssd": "0"}
 
 func (s *Server) pending(v *vm) bool {
-	return s.driver.Running(v.id) && slices.ContainsFunc(needsRestart, func(key string) bool { return v.config[key] != v.running[key] })
+	if !s.driver.Running(v.id) {
+		return false
+	}
+	for key := range v.config {
+		if before, plugged := v.running[key]; plugged && isDrive(key) && started(before) != started(v.config[key]) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(needsRestart, func(key string) bool { return v.config[key] != v.running[key] })
+}
+
+// started is what QEMU was told of a disk besides what it is.
+func started(value string) string {
+	_, given := list(value, "file")
+	var out strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(ofDrive)) {
+		fmt.Fprintf(&out, "%s=%s,", key, cmp.Or(given[key], ofDrive[key]))
+	}
+	return out.String()
 }
 
 func (c *call) vmCall(node string, id int) (any, *apiError) {
