@@ -14,7 +14,7 @@ const templateDeadline = "40m"
 // values are those that are plain.
 func (a *ProxmoxAPIArgs) values() proxmox.API {
 	v := value(a)
-	return proxmox.API{Endpoint: value(v.Endpoint), Insecure: value(v.Insecure)}
+	return proxmox.API{Endpoint: value(v.Endpoint), Insecure: v.Insecure}
 }
 
 // newDiskTemplates makes what VMs are cloned from whose first disk has options of its own.
@@ -33,7 +33,7 @@ func (b *bootstrap) newDiskTemplates() error {
 		if p.Pool != "" {
 			inputs["pool"] = pulumi.String(p.Pool)
 		}
-		if err := b.register(resources.DiskTemplateToken, b.name+"-template-"+t.Key, inputs, &r,
+		if err := b.register(resources.DiskTemplateToken, b.name+"-template-"+t.Key, inputs, &r, pulumi.DependsOn([]pulumi.Resource{b.machines}),
 			pulumi.Timeouts(&pulumi.CustomTimeouts{Create: templateDeadline, Update: templateDeadline, Delete: templateDeadline})); err != nil {
 			return err
 		}
@@ -57,10 +57,11 @@ func (b *bootstrap) api() pulumi.Map {
 	return out
 }
 
-// cloned is what a node's VM is cloned from, where that is not just its template.
-func (b *bootstrap) cloned(n topology.Node, template pulumi.IntOutput) pulumi.IntOutput {
+// cloned is what a node's VM is cloned from, and on which Proxmox node, where that is not just its template: that is the program's then, also
+// for a machine that an earlier update has begun to make anew.
+func (b *bootstrap) cloned(n topology.Node, template pulumi.IntOutput, node string) (pulumi.IntOutput, string) {
 	if t := b.plan.Spec.DiskTemplate(n); t != nil {
-		return b.diskTemplates[t.Key]
+		return b.diskTemplates[t.Key], b.plan.Spec.Proxmox.TemplateNode
 	}
-	return template
+	return template, node
 }

@@ -141,7 +141,8 @@ func (b *bootstrap) seed(n topology.Node) seed {
 				from, template = seed, pulumi.Int(seed.TemplateID).ToIntOutput()
 			}
 		}
-		setID(b.cloned(n, template))
+		template, from.TemplateNode = b.cloned(n, template, from.TemplateNode)
+		setID(template)
 		setNode(pulumi.String(from.TemplateNode).ToStringOutput())
 		setDatastore(pulumi.String(from.Datastore).ToStringOutput())
 		setRetries(pulumi.Int(from.Retries).ToIntOutput())

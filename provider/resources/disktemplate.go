@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ type DiskTemplateArgs struct {
 type ProxmoxAPI struct {
 	Endpoint string `pulumi:"endpoint,optional"`
 	APIToken string `pulumi:"apiToken,optional" provider:"secret"`
-	Insecure bool   `pulumi:"insecure,optional"`
+	Insecure *bool  `pulumi:"insecure,optional"`
 }
 
 // DiskTemplateState is what the state keeps of it.
@@ -58,6 +59,7 @@ var (
 const (
 	cloneDeadline  = 30 * time.Minute // a whole disk is copied
 	glanceDeadline = 20 * time.Second
+	lockPause      = time.Second
 	firstDisk      = "scsi0"
 )
 
@@ -77,6 +79,7 @@ type vmConfig struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
 	Template    int    `json:"template"`
+	Lock        string `json:"lock"`
 	Disk        string `json:"scsi0"`
 }
 
@@ -134,11 +137,11 @@ func (in DiskTemplateArgs) make(ctx context.Context) (int, error) {
 	case in.has(from.Disk):
 		return in.TemplateID, in.remove(ctx) // a former one is of no use any more
 	}
-	own, err := in.config(ctx, in.VMID)
+	own, err := in.own(ctx)
 	switch {
-	case proxmox.Missing(err):
 	case err != nil:
 		return 0, err
+	case own == nil:
 	case own.Template == 1 && in.has(own.Disk) && strings.TrimSpace(own.Description) == in.mark():
 		return in.VMID, nil
 	default: // half of it, from an update that was interrupted
@@ -151,12 +154,13 @@ func (in DiskTemplateArgs) make(ctx context.Context) (int, error) {
 		form.Set("pool", in.Pool)
 	}
 	if err := in.api().Task(ctx, http.MethodPost, in.at(in.TemplateID)+"/clone", form); err != nil {
-		return 0, fmt.Errorf("cannot clone template %d to %d: %w", in.TemplateID, in.VMID, err)
+		return 0, fmt.Errorf("cannot clone template %d to %d, which is derived from the name %s: %w", in.TemplateID, in.VMID, in.Name, err)
 	}
-	if own, err = in.config(ctx, in.VMID); err != nil {
+	made, err := in.config(ctx, in.VMID)
+	if err != nil {
 		return 0, err
 	}
-	if err := in.api().Call(ctx, http.MethodPut, in.at(in.VMID)+"/config", url.Values{firstDisk: {in.with(own.Disk)}}, nil); err != nil {
+	if err := in.api().Call(ctx, http.MethodPut, in.at(in.VMID)+"/config", url.Values{firstDisk: {in.with(made.Disk)}}, nil); err != nil {
 		return 0, fmt.Errorf("cannot give the disk of %d its options: %w", in.VMID, err)
 	}
 	if err := in.api().Task(ctx, http.MethodPost, in.at(in.VMID)+"/template", nil); err != nil {
@@ -165,16 +169,42 @@ func (in DiskTemplateArgs) make(ctx context.Context) (int, error) {
 	return in.VMID, nil
 }
 
+// own is what has the id; nil if nothing has. What somebody else has there is an error. A clone that is being made says nothing of itself, so it is
+// waited for.
+func (in DiskTemplateArgs) own(ctx context.Context) (*vmConfig, error) {
+	for {
+		found, err := in.api().Find(ctx, in.VMID)
+		if err != nil || found == nil {
+			return nil, err
+		}
+		theirs := fmt.Errorf("VM %d (%s, on %s) is not what was made there; its id is derived from the name %s, so give that VM another one", in.VMID, found.Name, found.Node, in.Name)
+		if found.Node != in.Node {
+			return nil, theirs
+		}
+		c, err := in.config(ctx, in.VMID)
+		switch {
+		case proxmox.Missing(err):
+			return nil, nil
+		case err != nil:
+			return nil, err
+		case c.Lock == "":
+			if !strings.HasSuffix(strings.TrimSpace(c.Description), "for "+in.Name+", managed by Pulumi") {
+				return nil, theirs
+			}
+			return &c, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("VM %d is locked (%s); if no task of Proxmox VE works on it, take it away by: qm unlock %[1]d && qm destroy %[1]d", in.VMID, c.Lock)
+		case <-time.After(lockPause):
+		}
+	}
+}
+
 // remove takes the own one away, if it is there. What is not ours is left alone.
 func (in DiskTemplateArgs) remove(ctx context.Context) error {
-	own, err := in.config(ctx, in.VMID)
-	switch {
-	case proxmox.Missing(err):
-		return nil
-	case err != nil:
+	if own, err := in.own(ctx); err != nil || own == nil {
 		return err
-	case !strings.HasSuffix(strings.TrimSpace(own.Description), "for "+in.Name+", managed by Pulumi"):
-		return fmt.Errorf("VM %d (%s) is not what was made there; its id is derived from the name %s, so give that VM another one", in.VMID, own.Name, in.Name)
 	}
 	if err := in.api().Task(ctx, http.MethodDelete, in.at(in.VMID), nil); err != nil {
 		return fmt.Errorf("cannot take %d away: %w", in.VMID, err)
@@ -231,7 +261,7 @@ func (DiskTemplate) Diff(_ context.Context, req infer.DiffRequest[DiskTemplateAr
 	in, was, changed := req.Inputs, req.State.DiskTemplateArgs, map[string]p.PropertyDiff{}
 	for name, differs := range map[string]bool{
 		"node": in.Node != was.Node, "templateId": in.TemplateID != was.TemplateID, "vmId": in.VMID != was.VMID, "name": in.Name != was.Name,
-		"datastore": in.Datastore != was.Datastore, "pool": in.Pool != was.Pool, "options": !maps.Equal(in.Options, was.Options), "api": in.API != was.API,
+		"datastore": in.Datastore != was.Datastore, "pool": in.Pool != was.Pool, "options": !maps.Equal(in.Options, was.Options), "api": in.API.Endpoint != was.API.Endpoint || in.API.APIToken != was.API.APIToken || !reflect.DeepEqual(in.API.Insecure, was.API.Insecure),
 	} {
 		if differs {
 			changed[name] = p.PropertyDiff{Kind: p.Update, InputDiff: true}
@@ -245,6 +275,14 @@ func (DiskTemplate) Read(ctx context.Context, req infer.ReadRequest[DiskTemplate
 	resp, was := infer.ReadResponse[DiskTemplateArgs, DiskTemplateState](req), req.State
 	ctx, cancel := context.WithTimeout(ctx, glanceDeadline)
 	defer cancel()
+	found, err := was.api().Find(ctx, was.CloneID)
+	if err != nil {
+		return resp, nil //nolint:nilerr // see above
+	}
+	if found == nil {
+		resp.ID = ""
+		return resp, nil
+	}
 	c, err := was.config(ctx, was.CloneID)
 	if proxmox.Missing(err) || err == nil && (!was.has(c.Disk) || c.Template != 1) {
 		resp.ID = ""
@@ -257,5 +295,9 @@ func (DiskTemplate) Delete(ctx context.Context, req infer.DeleteRequest[DiskTemp
 	in := req.State.DiskTemplateArgs
 	ctx, cancel := context.WithTimeout(ctx, cloneDeadline)
 	defer cancel()
-	return infer.DeleteResponse{}, in.said(in.remove(ctx))
+	err := in.said(in.remove(ctx))
+	if err != nil { // what the program says by now of the API is not known here
+		err = fmt.Errorf("%w. It was asked as the last update knew how; to give it another token, put diskOptions and proxmox.api back for one update", err)
+	}
+	return infer.DeleteResponse{}, err
 }

@@ -31,7 +31,7 @@ const (
 type API struct {
 	Endpoint string // https://pve.example.org:8006/
 	Token    string // user@realm!name=secret
-	Insecure bool   // its certificate is not checked
+	Insecure *bool  // whether its certificate is not checked
 }
 
 // OrEnvironment takes what is not given from the environment.
@@ -42,8 +42,8 @@ func (a API) OrEnvironment() API {
 	if a.Token == "" {
 		a.Token = os.Getenv(TokenVariable)
 	}
-	if on, err := strconv.ParseBool(os.Getenv(InsecureVariable)); err == nil && on {
-		a.Insecure = true
+	if on, err := strconv.ParseBool(os.Getenv(InsecureVariable)); err == nil && a.Insecure == nil {
+		a.Insecure = &on
 	}
 	return a
 }
@@ -57,6 +57,7 @@ const (
 
 // Refused is an answer that says no.
 type Refused struct {
+	Code   int
 	Status string // as Proxmox VE's: the reason is in it
 	Errors string // of parameters
 }
@@ -67,6 +68,26 @@ func (r *Refused) Error() string { return r.Status + r.Errors }
 func Missing(err error) bool {
 	var refused *Refused
 	return errors.As(err, &refused) && strings.Contains(refused.Status, "does not exist")
+}
+
+// VM is one that a token may see.
+type VM struct {
+	ID   int    `json:"vmid"`
+	Name string `json:"name"`
+	Node string `json:"node"`
+}
+
+// Find looks for a VM on all Proxmox nodes; nil if there is none that the token may see. One that is not there cannot be asked for by its id:
+// Proxmox VE refuses that to a token for some VMs only.
+func (a API) Find(ctx context.Context, id int) (*VM, error) {
+	var all []VM
+	if err := a.Call(ctx, http.MethodGet, "cluster/resources?type=vm", nil, &all); err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(all, func(v VM) bool { return v.ID == id }); i >= 0 {
+		return &all[i], nil
+	}
+	return nil, nil
 }
 
 // Call asks once. What the answer has as its data goes to out.
@@ -81,8 +102,9 @@ func (a API) Call(ctx context.Context, method, path string, form url.Values, out
 	if len(form) > 0 {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
-	if a.Insecure {
+	// Not HTTP/2, by which a proxy in front could speak: that has no place for reasons in its status.
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
+	if a.Insecure != nil && *a.Insecure {
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // as the user wants it
 	}
 	res, err := (&http.Client{Transport: transport}).Do(req)
@@ -100,7 +122,7 @@ func (a API) Call(ctx context.Context, method, path string, form url.Values, out
 	}
 	unreadable := json.Unmarshal(body, &got)
 	if res.StatusCode >= http.StatusBadRequest {
-		refused := &Refused{Status: res.Status}
+		refused := &Refused{Code: res.StatusCode, Status: res.Status}
 		for _, name := range slices.Sorted(maps.Keys(got.Errors)) {
 			refused.Errors += fmt.Sprintf("; %s: %s", name, strings.TrimSpace(got.Errors[name]))
 		}
@@ -130,10 +152,12 @@ func (a API) Task(ctx context.Context, method, path string, form url.Values) err
 			Status     string `json:"status"`
 			ExitStatus string `json:"exitstatus"`
 		}
-		if err := a.Call(ctx, http.MethodGet, "nodes/"+parts[1]+"/tasks/"+url.PathEscape(id)+"/status", nil, &task); err != nil {
-			return err
-		}
+		err := a.Call(ctx, http.MethodGet, "nodes/"+parts[1]+"/tasks/"+url.PathEscape(id)+"/status", nil, &task)
+		var refused *Refused
 		switch {
+		case errors.As(err, &refused) && refused.Code < http.StatusInternalServerError:
+			return err
+		case err != nil: // it works on, whether anybody sees that or not
 		case task.Status != "stopped":
 		case task.ExitStatus == "OK" || strings.HasPrefix(task.ExitStatus, "WARNINGS"):
 			return nil
@@ -142,6 +166,9 @@ func (a API) Task(ctx context.Context, method, path string, form url.Values) err
 		}
 		select {
 		case <-ctx.Done():
+			if err != nil {
+				return err
+			}
 			return errors.New("the task does not end")
 		case <-time.After(pause):
 		}

@@ -34,8 +34,10 @@ func answering(t *testing.T, answers map[string]string) proxmox.API {
 		fmt.Fprintf(connection, "HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, len(body), body)
 	}))
 	t.Cleanup(server.Close)
-	return proxmox.API{Endpoint: server.URL + "/", Token: "root@pam!k3s=secret", Insecure: true}
+	return proxmox.API{Endpoint: server.URL + "/", Token: "root@pam!k3s=secret", Insecure: &insecure}
 }
+
+var insecure, checked = true, false
 
 func TestCall(t *testing.T) {
 	t.Parallel()
@@ -60,11 +62,11 @@ func TestCall(t *testing.T) {
 			t.Errorf("%s: %v, want %s", call, err, want)
 		}
 	}
-	api.Insecure = false
+	api.Insecure = &checked
 	if err := api.Call(t.Context(), http.MethodGet, "version", nil, nil); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("a certificate that nobody has signed: %v", err)
 	}
-	api.Insecure, api.Token = true, "root@pam!k3s=other"
+	api.Insecure, api.Token = &insecure, "root@pam!k3s=other"
 	if err := api.Call(t.Context(), http.MethodGet, "version", nil, nil); fmt.Sprint(err) != "401 authentication failure" {
 		t.Errorf("another token: %v", err)
 	}
@@ -76,9 +78,10 @@ func TestTask(t *testing.T) {
 		"POST ok": "200 OK\n{\"data\":\"UPID:pve2:1:ok\"}", "GET nodes/pve2/tasks/UPID:pve2:1:ok/status": "200 OK\n{\"data\":{\"status\":\"stopped\",\"exitstatus\":\"OK\"}}",
 		"POST bad": "200 OK\n{\"data\":\"UPID:pve2:1:bad\"}", "GET nodes/pve2/tasks/UPID:pve2:1:bad/status": "200 OK\n{\"data\":{\"status\":\"stopped\",\"exitstatus\":\"no space left\"}}",
 		"POST slow": "200 OK\n{\"data\":\"UPID:pve2:1:slow\"}", "GET nodes/pve2/tasks/UPID:pve2:1:slow/status": "200 OK\n{\"data\":{\"status\":\"running\"}}",
-		"POST none": "200 OK\n{\"data\":\"\"}",
+		"POST none": "200 OK\n{\"data\":\"\"}", "POST away": "200 OK\n{\"data\":\"UPID:pve2:1:away\"}", "GET nodes/pve2/tasks/UPID:pve2:1:away/status": "595 Connection refused\n",
+		"POST not": "200 OK\n{\"data\":\"UPID:pve2:1:not\"}", "GET nodes/pve2/tasks/UPID:pve2:1:not/status": "403 Permission check failed\n",
 	})
-	for path, want := range map[string]string{"ok": "<nil>", "none": "<nil>", "bad": "the task ended with: no space left", "slow": "the task does not end"} {
+	for path, want := range map[string]string{"ok": "<nil>", "none": "<nil>", "bad": "the task ended with: no space left", "slow": "the task does not end", "away": "595 Connection refused", "not": "403 Permission check failed"} {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		if err := api.Task(ctx, http.MethodPost, path, nil); fmt.Sprint(err) != want {
 			t.Errorf("%s: %v, want %s", path, err, want)
@@ -91,10 +94,21 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv(proxmox.EndpointVariable, "https://pve:8006")
 	t.Setenv(proxmox.TokenVariable, "of the environment")
 	t.Setenv(proxmox.InsecureVariable, "true")
-	if got := (proxmox.API{}).OrEnvironment(); got != (proxmox.API{Endpoint: "https://pve:8006", Token: "of the environment", Insecure: true}) {
+	if got := (proxmox.API{}).OrEnvironment(); got.Endpoint != "https://pve:8006" || got.Token != "of the environment" || !*got.Insecure {
 		t.Errorf("got %v", got)
 	}
-	if got := (proxmox.API{Endpoint: "https://other", Token: "given"}).OrEnvironment(); got.Endpoint != "https://other" || got.Token != "given" {
+	if got := (proxmox.API{Endpoint: "https://other", Token: "given", Insecure: &checked}).OrEnvironment(); got.Endpoint != "https://other" || got.Token != "given" || *got.Insecure {
 		t.Errorf("got %v", got)
+	}
+}
+
+func TestFind(t *testing.T) {
+	t.Parallel()
+	api := answering(t, map[string]string{"GET cluster/resources": "200 OK\n{\"data\":[{\"vmid\":100,\"name\":\"a\",\"node\":\"pve2\",\"type\":\"qemu\"}]}"})
+	if got, err := api.Find(t.Context(), 100); err != nil || *got != (proxmox.VM{ID: 100, Name: "a", Node: "pve2"}) {
+		t.Errorf("%v %v", got, err)
+	}
+	if got, err := api.Find(t.Context(), 101); err != nil || got != nil {
+		t.Errorf("%v %v", got, err)
 	}
 }

@@ -125,6 +125,7 @@ func TestWhatRestartsK3s(t *testing.T) {
 		"a registry without a login": {func(p *topology.Plan, _ map[string]string) {
 			p.Spec.K3s.Registries.Configs["third.example.org"] = topology.RegistryConfig{InsecureSkipVerify: true}
 		}, false, false},
+		"a mirror, with a k3s that has no files for it": {func(p *topology.Plan, _ map[string]string) { p.Spec.K3s.Version = "v1.29.0+k3s1" }, true, true},
 		"a mirror that k3s adds its own to": {func(p *topology.Plan, _ map[string]string) {
 			p.Spec.K3s.ServerConfig = map[string]any{"embedded-registry": true}
 		}, true, true},
@@ -248,11 +249,13 @@ func TestRegistriesChangeAsK3sRuns(t *testing.T) {
 		"none, and there were some of somebody": {
 			map[string]string{folder + "/config.toml": good, folder + "/certs.d/mine/hosts.toml": byK3s, "/etc/registries.yaml": "mine\n"}, "0", []string{""}, "mine; mine; runs on",
 		},
-		"k3s does not run":            {map[string]string{folder + "/config.toml": good}, "1", []string{a}, "; a; starts anew"},
-		"containerd reads no folder":  {map[string]string{folder + "/config.toml": "version = 3\n"}, "0", []string{a}, "; a; starts anew"},
-		"containerd reads another":    {map[string]string{folder + "/config.toml": "config_path = \"/etc/containerd/certs.d\"\n"}, "0", []string{a}, "; a; starts anew"},
-		"there is no configuration":   {nil, "0", []string{a}, "; a; starts anew"},
-		"somebody has changed a file": {map[string]string{folder + "/config.toml": good, "/etc/registries.yaml": mark + "x\n"}, "0", []string{a}, "a:5000; a; starts anew"},
+		"k3s does not run":                    {map[string]string{folder + "/config.toml": good}, "1", []string{a}, "; a; runs on"},
+		"k3s starts anew anyway":              {map[string]string{folder + "/config.toml": good}, "0", []string{a + "AROUND=x\n"}, "; a; runs on"},
+		"k3s is to make something else of it": {map[string]string{folder + "/config.toml": good}, "0", []string{a, "REGISTRIES='" + mark + "a'\nAROUND=x\n"}, "a:5000; a; runs on"},
+		"somebody's registries.yaml, by now": {
+			map[string]string{folder + "/config.toml": good}, "0", []string{a, "rm $etc/registries.yaml; echo theirs >$etc/registries.yaml\n"}, "a:5000; theirs; runs on",
+		},
+		"somebody has changed a file": {map[string]string{folder + "/config.toml": good, "/etc/registries.yaml": mark + "x\n"}, "0", []string{a}, "; a; starts anew"},
 		"in the form of containerd 1": {map[string]string{folder + "/config.toml": strings.ReplaceAll(good, "\"", "'")}, "0", []string{a}, "a:5000; a; runs on"},
 	} {
 		dir := t.TempDir()
@@ -269,8 +272,14 @@ func TestRegistriesChangeAsK3sRuns(t *testing.T) {
 		for _, vars := range c.vars {
 			var stderr string
 			var err error
-			out, stderr, err = shell(t, dir, "K3S_VERSION=v1\n"+vars, []string{"lib.sh", "lib-k3s.sh"}, "etc="+dir+"/etc certs="+dir+folder+`/certs.d
-mkdir -p "`+dir+`/k3sha"; : >"$started"
+			head, more, _ := strings.Cut(vars, "rm ")
+			if more != "" {
+				more = "rm " + more
+			}
+			// What k3s runs with is what it was started with, but for what the change is about.
+			out, stderr, err = shell(t, dir, "K3S_VERSION=v1 S3_KEYS= S3_CA= RESTART= RESTORE=\n"+head, []string{"lib.sh", "lib-k3s.sh"}, "etc="+dir+"/etc certs="+dir+folder+`/certs.d
+mkdir -p "`+dir+`/k3sha" $etc; : >$etc/config.yaml; : >$etc/token; (AROUND=; wanted) >"$started"
+`+more+`
 around
 cd $certs 2>/dev/null && echo *; cd /; echo "; $(tail -n 1 $etc/registries.yaml 2>/dev/null); "
 if [ -e "$started" ]; then echo "runs on"; else echo "starts anew"; fi`)
@@ -280,6 +289,23 @@ if [ -e "$started" ]; then echo "runs on"; else echo "starts anew"; fi`)
 		}
 		if got := strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(out, "*\n", ""), "\n;", ";"), "\n", ""); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// Where containerd does not look for them, nothing is changed in silence.
+func TestRegistriesThatContainerdDoesNotRead(t *testing.T) {
+	t.Parallel()
+	for name, config := range map[string]string{"no folder": "version = 3\n", "another": "config_path = \"/etc/containerd/certs.d\"\n", "none": ""} {
+		dir := t.TempDir()
+		program(t, dir, "systemctl", "exit 0")
+		_, stderr, err := shell(t, dir, "K3S_VERSION=v1 S3_KEYS= S3_CA= RESTART= RESTORE= HOSTS="+packed(t, map[string]string{"a/hosts.toml": "a"})+"\n", []string{"lib.sh", "lib-k3s.sh"}, "etc="+dir+"/etc data="+dir+` certs=/certs.d
+mkdir -p "`+dir+`/k3sha" $etc $data/agent/etc/containerd; : >$etc/config.yaml; : >$etc/token; wanted >"$started"
+printf '%s' `+render.Quote(config)+` >$data/agent/etc/containerd/config.toml
+mirrors`)
+		const want = "k3s-server-01: converge: containerd on this machine does not look into /certs.d for registries (is there a config.toml.tmpl without config_path?), so k3s must start anew to know of other ones: set k3s.restart to a new word, then run pulumi up again"
+		if err == nil || stderr != want {
+			t.Errorf("%s: %v %s", name, err, stderr)
 		}
 	}
 }
@@ -305,6 +331,8 @@ func TestHosts(t *testing.T) {
 		}
 	}
 	golden(t, "hosts", got)
+	text, _ := render.Registries(p.Spec, leaves)
+	golden(t, "registries-of-hosts", text) // the test of k3s' double reads both
 }
 
 // Manifests lie where k3s applies them; one that is taken out is emptied first, and goes with k3s' Addon when k3s has seen that.

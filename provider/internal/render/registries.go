@@ -107,7 +107,7 @@ var atStart = []string{"embedded-registry", "disable-default-registry-endpoint",
 
 // asItRuns says whether nodes take registries over as they run.
 func asItRuns(s topology.Spec) bool {
-	return !slices.ContainsFunc(atStart, func(option string) bool {
+	return topology.HasHosts(s.K3s.Version) && !slices.ContainsFunc(atStart, func(option string) bool {
 		return s.K3s.ServerConfig[option] != nil || s.K3s.WorkerConfig[option] != nil
 	})
 }

@@ -63,11 +63,11 @@ func (v *validator) proxmox() {
 // api checks how Proxmox VE itself is reached, if anything needs it.
 func (v *validator) api() {
 	p := v.spec.Proxmox
-	if e := p.API.Endpoint; e != "" && !webURL(e) {
-		v.add("proxmox.api.endpoint", "%q is not the URL of Proxmox VE; write it as the plugin has it, like https://pve.example.org:8006", e)
-	}
 	if len(v.wantsAPI) == 0 || !p.Given {
 		return
+	}
+	if e := p.API.Endpoint; e != "" && !webURL(e) {
+		v.add("proxmox.api.endpoint", "%q, given here or as PROXMOX_VE_ENDPOINT in the environment, is not the URL of Proxmox VE; write it as the plugin has it, like https://pve.example.org:8006", e)
 	}
 	for _, f := range []struct {
 		name, variable string

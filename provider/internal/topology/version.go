@@ -62,6 +62,17 @@ func (v Version) tooOld() bool {
 	return v.Minor < 27 || v.Minor == 27 && v.Patch < 9 || v.Minor == 28 && v.Patch < 5
 }
 
+// HasHosts says whether containerd looks for registries in files of their own, whenever it pulls an image. k3s writes them since v1.27.10, v1.28.6
+// and v1.29.1 (k3s' issue 5568).
+func HasHosts(release string) bool {
+	v, err := ParseVersion(release)
+	if err != nil {
+		return false
+	}
+	oldest := map[int]int{27: 10, 28: 6, 29: 1}
+	return v.Minor >= 27 && v.Patch >= oldest[v.Minor]
+}
+
 // etcd36: the release runs etcd 3.6. v1.34 does from its start, v1.33 from v1.33.11 on.
 func (v Version) etcd36() bool { return v.Minor >= 34 || v.Minor == 33 && v.Patch >= 11 }
 

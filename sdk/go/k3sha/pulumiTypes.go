@@ -2469,7 +2469,7 @@ type K3s struct {
 	RecoveryBundle *string `pulumi:"recoveryBundle"`
 	// Where nodes get container images from. Default: the registries that images name, without credentials.
 	//
-	// Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s' options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
+	// Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it with a k3s before v1.27.10, v1.28.6 and v1.29.1, or beside its options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
 	//
 	// Upstream: /etc/rancher/k3s/registries.yaml.
 	Registries *Registries `pulumi:"registries"`
@@ -2600,7 +2600,7 @@ type K3sArgs struct {
 	RecoveryBundle pulumi.StringPtrInput `pulumi:"recoveryBundle"`
 	// Where nodes get container images from. Default: the registries that images name, without credentials.
 	//
-	// Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s' options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
+	// Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it with a k3s before v1.27.10, v1.28.6 and v1.29.1, or beside its options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
 	//
 	// Upstream: /etc/rancher/k3s/registries.yaml.
 	Registries *RegistriesArgs `pulumi:"registries"`
@@ -2790,7 +2790,7 @@ func (o K3sOutput) RecoveryBundle() pulumi.StringPtrOutput {
 
 // Where nodes get container images from. Default: the registries that images name, without credentials.
 //
-// Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s' options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
+// Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it with a k3s before v1.27.10, v1.28.6 and v1.29.1, or beside its options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
 //
 // Upstream: /etc/rancher/k3s/registries.yaml.
 func (o K3sOutput) Registries() RegistriesPtrOutput {
@@ -2944,7 +2944,7 @@ type LoadBalancers struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptions `pulumi:"diskOptions"`
@@ -3171,7 +3171,7 @@ type LoadBalancersArgs struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptionsArgs `pulumi:"diskOptions"`
@@ -3505,7 +3505,7 @@ func (o LoadBalancersOutput) Disk() pulumi.IntPtrOutput {
 
 // Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 //
 // Upstream: `disks[0]`.
 func (o LoadBalancersOutput) DiskOptions() DiskOptionsPtrOutput {
@@ -3931,7 +3931,7 @@ func (o LoadBalancersPtrOutput) Disk() pulumi.IntPtrOutput {
 
 // Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 //
 // Upstream: `disks[0]`.
 func (o LoadBalancersPtrOutput) DiskOptions() DiskOptionsPtrOutput {
@@ -5244,7 +5244,7 @@ type NodeOverrides struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptions `pulumi:"diskOptions"`
@@ -5405,7 +5405,7 @@ type NodeOverridesArgs struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptionsArgs `pulumi:"diskOptions"`
@@ -5629,7 +5629,7 @@ func (o NodeOverridesOutput) Disk() pulumi.IntPtrOutput {
 
 // Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 //
 // Upstream: `disks[0]`.
 func (o NodeOverridesOutput) DiskOptions() DiskOptionsPtrOutput {
@@ -8423,7 +8423,7 @@ type Servers struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptions `pulumi:"diskOptions"`
@@ -8600,7 +8600,7 @@ type ServersArgs struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptionsArgs `pulumi:"diskOptions"`
@@ -8869,7 +8869,7 @@ func (o ServersOutput) Disk() pulumi.IntPtrOutput {
 
 // Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 //
 // Upstream: `disks[0]`.
 func (o ServersOutput) DiskOptions() DiskOptionsPtrOutput {
@@ -9193,7 +9193,7 @@ func (o ServersPtrOutput) Disk() pulumi.IntPtrOutput {
 
 // Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 //
 // Upstream: `disks[0]`.
 func (o ServersPtrOutput) DiskOptions() DiskOptionsPtrOutput {
@@ -11189,7 +11189,7 @@ type WorkerPool struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptions `pulumi:"diskOptions"`
@@ -11358,7 +11358,7 @@ type WorkerPoolArgs struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptionsArgs `pulumi:"diskOptions"`
@@ -11593,7 +11593,7 @@ func (o WorkerPoolOutput) Disk() pulumi.IntPtrOutput {
 
 // Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 //
 // Upstream: `disks[0]`.
 func (o WorkerPoolOutput) DiskOptions() DiskOptionsPtrOutput {

@@ -499,7 +499,7 @@ export interface K3sArgs {
     /**
      * Where nodes get container images from. Default: the registries that images name, without credentials.
      *
-     * Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s' options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
+     * Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it with a k3s before v1.27.10, v1.28.6 and v1.29.1, or beside its options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
      *
      * Upstream: /etc/rancher/k3s/registries.yaml.
      */
@@ -677,7 +677,7 @@ export interface LoadBalancersArgs {
     /**
      * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
      *
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
      *
      * Upstream: `disks[0]`.
      */
@@ -1101,7 +1101,7 @@ export interface NodeOverridesArgs {
     /**
      * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
      *
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
      *
      * Upstream: `disks[0]`.
      */
@@ -1693,7 +1693,7 @@ export interface ServersArgs {
     /**
      * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
      *
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
      *
      * Upstream: `disks[0]`.
      */
@@ -2205,7 +2205,7 @@ export interface WorkerPoolArgs {
     /**
      * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
      *
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
      *
      * Upstream: `disks[0]`.
      */

@@ -1714,7 +1714,7 @@ class K3sArgsDict(TypedDict):
     """
     Where nodes get container images from. Default: the registries that images name, without credentials.
 
-    Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s' options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
+    Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it with a k3s before v1.27.10, v1.28.6 and v1.29.1, or beside its options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
 
     Upstream: /etc/rancher/k3s/registries.yaml.
     """
@@ -1856,7 +1856,7 @@ class K3sArgs:
                Change: may be taken out again; another one is refused at preview.
         :param 'RegistriesArgs' registries: Where nodes get container images from. Default: the registries that images name, without credentials.
                
-               Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s' options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
+               Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it with a k3s before v1.27.10, v1.28.6 and v1.29.1, or beside its options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
                
                Upstream: /etc/rancher/k3s/registries.yaml.
         :param _builtins.str restart: Any new word restarts k3s on every server and worker, one after the other as for a new release. k3s renews its own certificates when it starts in their last 90 days. Default: none. The word may stay or be taken out later.
@@ -2176,7 +2176,7 @@ class K3sArgs:
         """
         Where nodes get container images from. Default: the registries that images name, without credentials.
 
-        Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s' options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
+        Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it with a k3s before v1.27.10, v1.28.6 and v1.29.1, or beside its options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
 
         Upstream: /etc/rancher/k3s/registries.yaml.
         """
@@ -2399,7 +2399,7 @@ class LoadBalancersArgsDict(TypedDict):
     """
     Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 
-    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 
     Upstream: `disks[0]`.
     """
@@ -2694,7 +2694,7 @@ class LoadBalancersArgs:
                Upstream: `disks[0].size`.
         :param 'DiskOptionsArgs' disk_options: Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
                
-               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
                
                Upstream: `disks[0]`.
         :param 'ExternalArgs' external: A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
@@ -3106,7 +3106,7 @@ class LoadBalancersArgs:
         """
         Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 
-        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 
         Upstream: `disks[0]`.
         """
@@ -4261,7 +4261,7 @@ class NodeOverridesArgsDict(TypedDict):
     """
     Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
 
-    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 
     Upstream: `disks[0]`.
     """
@@ -4466,7 +4466,7 @@ class NodeOverridesArgs:
                Upstream: `disks[0].size`.
         :param 'DiskOptionsArgs' disk_options: Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
                
-               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
                
                Upstream: `disks[0]`.
         :param _builtins.bool firewall: Whether Proxmox VE's firewall applies to the network device. Default: the group's.
@@ -4732,7 +4732,7 @@ class NodeOverridesArgs:
         """
         Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
 
-        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 
         Upstream: `disks[0]`.
         """
@@ -6536,7 +6536,7 @@ class ServersArgsDict(TypedDict):
     """
     Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 
-    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 
     Upstream: `disks[0]`.
     """
@@ -6769,7 +6769,7 @@ class ServersArgs:
                Upstream: `disks[0].size`.
         :param 'DiskOptionsArgs' disk_options: Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
                
-               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
                
                Upstream: `disks[0]`.
         :param _builtins.bool firewall: Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
@@ -7067,7 +7067,7 @@ class ServersArgs:
         """
         Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 
-        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 
         Upstream: `disks[0]`.
         """
@@ -8567,7 +8567,7 @@ class WorkerPoolArgsDict(TypedDict):
     """
     Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 
-    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 
     Upstream: `disks[0]`.
     """
@@ -8786,7 +8786,7 @@ class WorkerPoolArgs:
                Upstream: `disks[0].size`.
         :param 'DiskOptionsArgs' disk_options: Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
                
-               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
                
                Upstream: `disks[0]`.
         :param _builtins.bool firewall: Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
@@ -9074,7 +9074,7 @@ class WorkerPoolArgs:
         """
         Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 
-        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, it stays as it is.
+        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
 
         Upstream: `disks[0]`.
         """

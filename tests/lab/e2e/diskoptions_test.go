@@ -18,7 +18,7 @@ import (
 // the same at the next update, changed one VM at a time, and left alone when they are taken out.
 func TestLongDiskOptions(t *testing.T) {
 	p := newPlace(t, newLab(t, "diskoptions", false), "diskoptions")
-	// A token that may do what README's list says, and no more.
+	// A token that may do what README's list says, where it says so, and no more.
 	const id, secret = "k3s@pve!pulumi", "22222222-2222-2222-2222-222222222222"
 	const api = "        api: {endpoint: \"https://" + lab.ProxmoxAt + "\", apiToken: {\"fn::secret\": \"" + id + "=" + secret + "\"}, insecure: true}\n"
 	readme, err := os.ReadFile("../../../README.md")
@@ -26,7 +26,11 @@ func TestLongDiskOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	may := strings.Fields(privilegeBlock.FindStringSubmatch(string(readme))[1])
-	if err := p.Control("POST", "/token", map[string]any{"id": id, "secret": secret, "acl": []pve.ACL{{Path: "/", Privileges: may}}}, nil); err != nil {
+	var acl []pve.ACL
+	for _, path := range []string{"/pool/k3s", "/vms/9000", "/vms/9001", "/storage", "/sdn"} {
+		acl = append(acl, pve.ACL{Path: path, Privileges: may})
+	}
+	if err := p.Control("POST", "/token", map[string]any{"id": id, "secret": secret, "acl": acl}, nil); err != nil {
 		t.Fatal(err)
 	}
 	with := func(count int, options string, more ...string) {
@@ -96,6 +100,15 @@ func TestLongDiskOptions(t *testing.T) {
 		}
 		if strings.Contains(out, secret) {
 			t.Error("the token is in what was said")
+		}
+	})
+	t.Run("a clone that nobody waited for", func(t *testing.T) {
+		p.t = t
+		p.reset()
+		p.fault(pve.Fault{Method: http.MethodPost, Path: "/9001/clone$", TaskDelay: 9000, Times: 1})
+		cloned := func() bool { return len(p.posts("/qemu/9001/clone")) > 0 }
+		if out, ended := p.upUntil("k3s-template-", cloned); ended || len(made()) != 0 {
+			t.Errorf("ended before the kill: %t, made %v\n%s", ended, made(), tail(out))
 		}
 	})
 	t.Run("so from the first start on", func(t *testing.T) {
@@ -188,7 +201,7 @@ func TestLongDiskOptions(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, out, err := p.try(3*time.Minute, "up", "--yes", "--skip-preview")
-		if flat := strings.Join(strings.Fields(out), " "); err == nil || !strings.Contains(flat, fmt.Sprintf("VM %d (foreign) is not what was made there", id)) {
+		if flat := strings.Join(strings.Fields(out), " "); err == nil || !strings.Contains(flat, fmt.Sprintf("cannot clone template 9001 to %d, which is derived from the name k3s-template-", id)) || !strings.Contains(flat, fmt.Sprintf("500 unable to create VM %d: config file already exists", id)) {
 			t.Errorf("no reason in (%v):\n%s", err, tail(out))
 		}
 		if !exists(ofFirst) {

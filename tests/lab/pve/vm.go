@@ -59,6 +59,11 @@ func started(value string) string {
 func (c *call) vmCall(node string, id int) (any, *apiError) {
 	v := c.s.vms[id]
 	if v == nil || v.node != node {
+		if v == nil && c.method == "GET" { // who may see some VMs only is not told which there are
+			if err := c.s.check(c.user, vmPath(id), "VM.Audit"); err != nil {
+				return nil, err
+			}
+		}
 		return nil, noSuchVM(node, id)
 	}
 	action := strings.Join(c.path[4:], "/")
@@ -133,6 +138,9 @@ var numbers = []string{"cores", "sockets", "cpuunits", "vcpus", "onboot", "numa"
 func (c *call) getConfig(v *vm) (any, *apiError) {
 	if err := c.s.checkVM(c.user, v, "VM.Audit"); err != nil {
 		return nil, err
+	}
+	if v.lock == "clone" { // until it is one there is no more than this
+		return map[string]any{"description": "qmclone temporary file\n", "lock": "clone", "digest": digest(nil)}, nil
 	}
 	out := map[string]any{"digest": digest(v.config)}
 	for key, value := range v.config {

@@ -289,7 +289,7 @@ for file in "$data"/server/tls/*.crt "$data"/server/tls/etcd/*.crt "$data"/agent
 done
 if [ $# -gt 0 ]; then # the first of each file, by one openssl for all: a small machine takes its time for each program
 	certificates=$(mktemp)
+	trap 'rm -f "$certificates"' EXIT
 	awk 'FNR == 1 { own = 1 } own { print } /^-----END/ { own = 0 }' "$@" >"$certificates"
 	openssl storeutl -noout -text -certs "$certificates" | sed -n 's/^ *Not After : //p' | date -u -f - +%Y-%m-%dT%H:%M:%SZ | sort | head -n 1
-	rm -f "$certificates"
 fi

@@ -78,16 +78,23 @@ $IMAGES
 LIST
 }
 
-# mirrors: containerd reads where images are whenever it pulls one, so k3s runs on. When k3s starts it writes the same from registries.yaml.
+# mirrors: containerd reads where images are whenever it pulls one, so k3s runs on. When k3s starts it writes the same from registries.yaml: so
+# nothing is done before a start, which may yet be refused.
 mirrors() {
 	if [ -z "$HOSTS" ] && [ ! -e $mirrored ]; then return 0; fi # what is there is somebody else's
-	[ "$(sum "$HOSTS")" != "$(cat $mirrored 2>/dev/null)" ] || return 0
-	if ! systemctl is-active -q "$UNIT" || ! grep -Eq "^ *config_path = ['\"]?${certs}['\"]? *$" $data/agent/etc/containerd/config.toml 2>/dev/null; then
-		rm -f $started # it is taken over when k3s starts
+	if [ -z "$REGISTRIES" ] && [ -e $etc/registries.yaml ] && ! ours $etc/registries.yaml; then
+		rm -f $mirrored $written # so it is by now
 		return 0
 	fi
+	if [ "$(wanted)" != "$(cat $started 2>/dev/null)" ] || asked || ! systemctl is-active -q "$UNIT"; then return 0; fi
+	[ "$(sum "$HOSTS")" != "$(cat $mirrored 2>/dev/null)" ] || return 0
+	grep -Eq "^ *config_path = ['\"]?${certs}['\"]? *$" $data/agent/etc/containerd/config.toml 2>/dev/null ||
+		die "containerd on this machine does not look into $certs for registries (is there a config.toml.tmpl without config_path?), so k3s must start anew to know of other ones: set k3s.restart to a new word, then run pulumi up again"
 	new=$(mktemp -d)
-	printf '%s' "$HOSTS" | base64 -d | tar -x -C "$new" -f - 2>/dev/null || [ -z "$HOSTS" ] || die "cannot unpack the registries' hosts to $new; is the disk full?"
+	trap 'rm -rf "$new"' EXIT
+	if [ -n "$HOSTS" ]; then
+		printf '%s' "$HOSTS" | base64 -d | tar -x -C "$new" -f - || die "cannot unpack the registries' hosts to $new; is the disk full?"
+	fi
 	for host in "$new"/*; do
 		[ -e "$host" ] || continue
 		mkdir -p "$certs/${host##*/}"
@@ -99,6 +106,7 @@ mirrors() {
 		rm -rf "$host"
 	done
 	rm -rf "$new"
+	trap - EXIT
 	unnamed
 	told
 }

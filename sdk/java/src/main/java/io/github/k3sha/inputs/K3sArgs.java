@@ -338,7 +338,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Where nodes get container images from. Default: the registries that images name, without credentials.
      * 
-     * Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s&#39; options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
+     * Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it with a k3s before v1.27.10, v1.28.6 and v1.29.1, or beside its options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
      * 
      * Upstream: /etc/rancher/k3s/registries.yaml.
      * 
@@ -349,7 +349,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Where nodes get container images from. Default: the registries that images name, without credentials.
      * 
-     * Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s&#39; options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
+     * Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it with a k3s before v1.27.10, v1.28.6 and v1.29.1, or beside its options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
      * 
      * Upstream: /etc/rancher/k3s/registries.yaml.
      * 
@@ -809,7 +809,7 @@ public final class K3sArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param registries Where nodes get container images from. Default: the registries that images name, without credentials.
          * 
-         * Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it beside k3s&#39; options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
+         * Change: mirrors and TLS: nodes take them over, the servers one after the other, then the workers; nothing restarts. Credentials, and all of it with a k3s before v1.27.10, v1.28.6 and v1.29.1, or beside its options `embedded-registry`, `disable-default-registry-endpoint` and `private-registry`: rolls through the servers one by one, then the workers.
          * 
          * Upstream: /etc/rancher/k3s/registries.yaml.
          * 
