@@ -69,7 +69,7 @@ func (t CloudImageTemplateArgs) Spec(name string) topology.Template {
 		Node: t.Node, VMID: value(t.VMID), Name: value(t.Name), Image: value(t.Image), ImageVersion: value(t.ImageVersion), ImageMirror: value(t.ImageMirror),
 		URL: value(t.URL), SHA256: strings.ToLower(value(t.SHA256)), ImageDatastore: value(t.ImageDatastore), Datastore: value(t.Datastore),
 		Bridge: value(t.Bridge), VLAN: value(t.VLAN), Memory: value(t.Memory), SCSI: value(t.SCSIHardware),
-		Disk:      topology.FirstDisk{Discard: value(t.Discard), SSD: value(t.SSD), IOThread: value(t.IOThread), Cache: value(t.Cache), Backup: t.Backup},
+		Disk:      topology.DiskOptions{Discard: t.Discard, SSD: t.SSD, IOThread: t.IOThread, Cache: value(t.Cache), Backup: t.Backup},
 		CIUpgrade: value(t.CIUpgrade), Pool: value(t.Pool), Tags: t.Tags,
 		Host: topology.TemplateHost{Address: t.Host.Address, Port: value(t.Host.Port), User: value(t.Host.User)},
 	}
@@ -144,7 +144,7 @@ func NewTemplate(ctx *pulumi.Context, version, name string, args CloudImageTempl
 	inputs := pulumi.Map{
 		"node": pulumi.String(t.Node), "vmId": pulumi.Int(t.VMID), "name": pulumi.String(t.Name), "image": file.ID().ToStringOutput(), "checksum": sum,
 		"datastore": pulumi.String(t.Datastore), "bridge": pulumi.String(t.Bridge), "memory": pulumi.Int(t.Memory), "scsiHardware": pulumi.String(t.SCSI),
-		"diskOptions": pulumi.String(t.Disk.Options()), "ciUpgrade": pulumi.Bool(t.CIUpgrade),
+		"diskOptions": pulumi.String(t.Disk.Suffix()), "ciUpgrade": pulumi.Bool(t.CIUpgrade),
 		"host": pulumi.Map{
 			"address": pulumi.String(t.Host.Address), "port": pulumi.Int(t.Host.Port), "user": pulumi.String(t.Host.User),
 			"privateKey": pulumi.ToSecret(args.Host.PrivateKey), "hostKey": args.Host.HostKey,

@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/pulumi/pulumi-go-provider/infer"
 
 	"github.com/k3sha/pulumi-k3sha/provider/internal/proxmox"
+	"github.com/k3sha/pulumi-k3sha/provider/internal/topology"
 )
 
 // DiskTemplate is a template whose first disk has the options that VMs are to have: the one that it is made from, if that has them, else a
@@ -76,7 +78,6 @@ func (in DiskTemplateArgs) at(id int) string { return fmt.Sprintf("nodes/%s/qemu
 
 // vmConfig is what matters of a VM's configuration.
 type vmConfig struct {
-	Name        string `json:"name"`
 	Description string `json:"description"`
 	Template    int    `json:"template"`
 	Lock        string `json:"lock"`
@@ -89,18 +90,12 @@ func (in DiskTemplateArgs) config(ctx context.Context, id int) (vmConfig, error)
 	return c, err
 }
 
-// byDefault is what a disk has that nothing is said of.
-var byDefault = map[string]string{"discard": "ignore", "ssd": "0", "iothread": "0", "cache": "none", "backup": "1"}
-
 // has says whether a disk has the options.
 func (in DiskTemplateArgs) has(disk string) bool {
-	got := maps.Clone(byDefault)
+	got := maps.Clone(topology.DiskDefaults)
 	for _, part := range strings.Split(disk, ",")[1:] {
 		if name, value, found := strings.Cut(part, "="); found {
-			got[name] = map[string]string{"yes": "1", "true": "1", "no": "0", "false": "0"}[value]
-			if got[name] == "" || name == "discard" || name == "cache" {
-				got[name] = value
-			}
+			got[name] = cmp.Or(map[string]string{"yes": "1", "true": "1", "no": "0", "false": "0"}[value], value)
 		}
 	}
 	for name, value := range in.Options {
@@ -251,22 +246,29 @@ func (DiskTemplate) Update(ctx context.Context, req infer.UpdateRequest[DiskTemp
 	return resp, in.said(err)
 }
 
-// another says whether it is made from something else, or elsewhere.
+// changed are the inputs that are others than they were.
+func (in DiskTemplateArgs) changed(was DiskTemplateArgs) map[string]p.PropertyDiff {
+	out := map[string]p.PropertyDiff{}
+	for name, differs := range map[string]bool{
+		"node": in.Node != was.Node, "templateId": in.TemplateID != was.TemplateID, "vmId": in.VMID != was.VMID, "name": in.Name != was.Name,
+		"datastore": in.Datastore != was.Datastore, "pool": in.Pool != was.Pool, "options": !maps.Equal(in.Options, was.Options), "api": !reflect.DeepEqual(in.API, was.API),
+	} {
+		if differs {
+			out[name] = p.PropertyDiff{Kind: p.Update, InputDiff: true}
+		}
+	}
+	return out
+}
+
+// another says whether it is made from something else, or elsewhere: anything but how Proxmox VE is reached.
 func (in DiskTemplateArgs) another(was DiskTemplateArgs) bool {
-	return in.Node != was.Node || in.TemplateID != was.TemplateID || in.VMID != was.VMID || in.Name != was.Name || in.Datastore != was.Datastore || in.Pool != was.Pool || !maps.Equal(in.Options, was.Options)
+	was.API = in.API
+	return len(in.changed(was)) > 0
 }
 
 // Diff never replaces it: that would have the engine look at what all VMs were cloned from.
 func (DiskTemplate) Diff(_ context.Context, req infer.DiffRequest[DiskTemplateArgs, DiskTemplateState]) (infer.DiffResponse, error) {
-	in, was, changed := req.Inputs, req.State.DiskTemplateArgs, map[string]p.PropertyDiff{}
-	for name, differs := range map[string]bool{
-		"node": in.Node != was.Node, "templateId": in.TemplateID != was.TemplateID, "vmId": in.VMID != was.VMID, "name": in.Name != was.Name,
-		"datastore": in.Datastore != was.Datastore, "pool": in.Pool != was.Pool, "options": !maps.Equal(in.Options, was.Options), "api": in.API.Endpoint != was.API.Endpoint || in.API.APIToken != was.API.APIToken || !reflect.DeepEqual(in.API.Insecure, was.API.Insecure),
-	} {
-		if differs {
-			changed[name] = p.PropertyDiff{Kind: p.Update, InputDiff: true}
-		}
-	}
+	changed := req.Inputs.changed(req.State.DiskTemplateArgs)
 	return infer.DiffResponse{HasChanges: len(changed) > 0, DetailedDiff: changed}, nil
 }
 

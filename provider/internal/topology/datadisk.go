@@ -85,9 +85,7 @@ func (v *validator) dataDisks(group string, disks []DataDisk) {
 		if d.Datastore != "" {
 			v.datastore(at+".datastore", d.Datastore)
 		}
-		if d.Cache != "" && !slices.Contains(DiskCaches, d.Cache) {
-			v.add(at+".cache", "%q is not a way to cache;%s use one of: %s", d.Cache, suggest(d.Cache, DiskCaches), strings.Join(DiskCaches, ", "))
-		}
+		v.cache(at+".cache", d.Cache)
 		if d.FileSystem != "" && !slices.Contains(FileSystems, d.FileSystem) {
 			v.add(at+".fileSystem", "%q is not a file system that is made here; use %s, or leave mountPoint and fileSystem out for a raw disk", d.FileSystem, strings.Join(FileSystems, " or "))
 		}

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// DiskOptions are those of a VM's first disk. What is left out is the template's.
+// DiskOptions are those of the first disk of a VM, or of a template. What is left out is the template's, or Proxmox VE's own.
 type DiskOptions struct {
 	Discard  *bool
 	SSD      *bool
@@ -46,6 +46,20 @@ func (o DiskOptions) Settings() map[string]string {
 	}
 	if o.Cache != "" {
 		out["cache"] = o.Cache
+	}
+	return out
+}
+
+// DiskDefaults are what a disk has of which nothing is said.
+var DiskDefaults = map[string]string{"discard": "ignore", "ssd": "0", "iothread": "0", "cache": "none", "backup": "1"}
+
+// Suffix is what a disk is made with, each with a comma before it; what it has by default is not said.
+func (o DiskOptions) Suffix() string {
+	settings, out := o.Settings(), ""
+	for _, name := range []string{"discard", "ssd", "iothread", "cache", "backup"} {
+		if value, given := settings[name]; given && (value != DiskDefaults[name] || name == "cache") {
+			out += "," + name + "=" + value
+		}
 	}
 	return out
 }

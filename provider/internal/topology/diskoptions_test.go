@@ -33,3 +33,17 @@ func TestDiskOptions(t *testing.T) {
 		t.Errorf("templates: %v, %v", plan.DiskTemplates(), none.DiskTemplates())
 	}
 }
+
+// A template's disk is made with what was asked for, and not with what it has anyway.
+func TestSuffix(t *testing.T) {
+	t.Parallel()
+	on, off := true, false
+	for want, o := range map[string]topology.DiskOptions{
+		"": {Discard: &off, SSD: &off, IOThread: &off, Backup: &on}, ",backup=0": {Backup: &off}, ",cache=none": {Cache: "none"},
+		",discard=on,ssd=1,iothread=1,cache=unsafe,backup=0": {Discard: &on, SSD: &on, IOThread: &on, Cache: "unsafe", Backup: &off},
+	} {
+		if got := o.Suffix(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

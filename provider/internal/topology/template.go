@@ -24,20 +24,11 @@ type Template struct {
 	VLAN           int
 	Memory         int // MiB
 	SCSI           string
-	Disk           FirstDisk
+	Disk           DiskOptions // of its disk, and so of those of its clones
 	CIUpgrade      bool
 	Pool           string
 	Tags           []string
 	Host           TemplateHost
-}
-
-// FirstDisk is what the disk of a template has, and so those of its clones.
-type FirstDisk struct {
-	Discard  bool
-	SSD      bool
-	IOThread bool
-	Cache    string
-	Backup   *bool
 }
 
 // TemplateHost is a Proxmox node's own shell; its keys are not here, they may be unknown at preview.
@@ -113,20 +104,6 @@ func TemplateDefaults(t Template, resourceName string) Template {
 	return t
 }
 
-// Options are the disk's, as Proxmox VE writes them, each with a comma before it.
-func (d FirstDisk) Options() string {
-	out := ""
-	for _, o := range []struct {
-		on   bool
-		text string
-	}{{d.Discard, "discard=on"}, {d.SSD, "ssd=1"}, {d.IOThread, "iothread=1"}, {d.Cache != "", "cache=" + d.Cache}, {d.Backup != nil && !*d.Backup, "backup=0"}} {
-		if o.on {
-			out += "," + o.text
-		}
-	}
-	return out
-}
-
 var (
 	vmNamePattern = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?)*$`)
 	imagePattern  = regexp.MustCompile(`^[0-9]{8}(-[0-9]{1,6})?(\.[0-9]{1,3})?$`)
@@ -159,12 +136,10 @@ func ValidateTemplate(t Template) []Problem {
 	if controllers := append([]string{DefaultTemplateSCSI}, SCSIControllers...); !slices.Contains(controllers, t.SCSI) {
 		v.add("scsiHardware", "%q is not a controller of Proxmox VE;%s give one of %s", t.SCSI, suggest(t.SCSI, controllers), strings.Join(controllers, ", "))
 	}
-	if t.Disk.IOThread && t.SCSI != "virtio-scsi-single" {
+	if t.Disk.IOThread != nil && *t.Disk.IOThread && t.SCSI != "virtio-scsi-single" {
 		v.add("iothread", "needs a controller of its own for each disk; set scsiHardware: virtio-scsi-single, too")
 	}
-	if t.Disk.Cache != "" && !slices.Contains(DiskCaches, t.Disk.Cache) {
-		v.add("cache", "%q is not a way to cache;%s use one of: %s", t.Disk.Cache, suggest(t.Disk.Cache, DiskCaches), strings.Join(DiskCaches, ", "))
-	}
+	v.cache("cache", t.Disk.Cache)
 	if t.Pool != "" && !poolPattern.MatchString(t.Pool) {
 		v.add("pool", "%q is not a resource pool; use letters, digits and - _ ., with / between the levels of a nested one, like k3s/prod", t.Pool)
 	}

@@ -110,11 +110,15 @@ func (v *validator) hardwareOf(path string, h Hardware, memory int) {
 }
 
 func (v *validator) diskOptions(path string, o DiskOptions) {
-	if o.Cache != "" && !slices.Contains(DiskCaches, o.Cache) {
-		v.add(path+".cache", "%q is not a way to cache;%s use one of: %s", o.Cache, suggest(o.Cache, DiskCaches), strings.Join(DiskCaches, ", "))
-	}
+	v.cache(path+".cache", o.Cache)
 	if o.Given() {
 		v.wantsAPI = append(v.wantsAPI, path)
+	}
+}
+
+func (v *validator) cache(path, cache string) {
+	if cache != "" && !slices.Contains(DiskCaches, cache) {
+		v.add(path, "%q is not a way to cache;%s use one of: %s", cache, suggest(cache, DiskCaches), strings.Join(DiskCaches, ", "))
 	}
 }
 
