@@ -152,11 +152,12 @@ func (d *DataDiskArgs) Annotate(a infer.Annotator) {
 func (d *DiskOptionsArgs) Annotate(a infer.Annotator) {
 	a.SetToken("index", "DiskOptions")
 	a.Describe(d, "Options of a VM's first disk.")
-	a.Describe(&d.Discard, "Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's."+reboots+"\n\nUpstream: `disks[0].discard`.")
-	a.Describe(&d.SSD, "Whether the VM sees an SSD. Default: the template's."+reboots+"\n\nUpstream: `disks[0].ssd`.")
-	a.Describe(&d.IOThread, "Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's."+reboots+"\n\nUpstream: `disks[0].iothread`.")
-	a.Describe(&d.Cache, "How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's."+reboots+"\n\nUpstream: `disks[0].cache`.")
-	a.Describe(&d.Backup, "Whether it is part of Proxmox VE's backups of the VM. Default: the template's."+reboots+"\n\nUpstream: `disks[0].backup`.")
+	const later = "\n\nChange: in place; in effect when the VM starts the next time."
+	a.Describe(&d.Discard, "Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's."+later+"\n\nUpstream: `disks[0].discard`.")
+	a.Describe(&d.SSD, "Whether the VM sees an SSD. Default: the template's."+later+"\n\nUpstream: `disks[0].ssd`.")
+	a.Describe(&d.IOThread, "Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's."+later+"\n\nUpstream: `disks[0].iothread`.")
+	a.Describe(&d.Cache, "How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's."+later+"\n\nUpstream: `disks[0].cache`.")
+	a.Describe(&d.Backup, "Whether it is part of Proxmox VE's backups of the VM. Default: the template's."+later+"\n\nUpstream: `disks[0].backup`.")
 }
 
 // Annotate describes Proxmox VE's API.
@@ -199,7 +200,7 @@ func describeHardware(a infer.Annotator, f hardwareFields, of string) {
 	a.Describe(f.cpuType, "CPU type, as Proxmox VE names it. `host` is what the host has, AVX-512 included, and the fastest; a VM with it can move, while it runs, to hosts with the very same CPU only. "+
 		"`x86-64-v3` has AVX2, on hosts since Haswell and Zen. "+def("`"+topology.DefaultCPUType+"`, which has no AVX and runs anywhere")+reboots+"\n\nUpstream: `cpu.type`.")
 	a.Describe(f.scsiHardware, "SCSI controller, if not the template's: `virtio-scsi-single` has a thread for each disk with `iothread`. "+def("the template's")+"\n\nChange: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out, VMs get `virtio-scsi-pci`.\n\nUpstream: `scsiHardware`.")
-	a.Describe(f.diskOptions, "Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. "+def("the template's, each")+"\n\nChange: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.\n\nUpstream: `disks[0]`.")
+	a.Describe(f.diskOptions, "Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. "+def("the template's, each")+"\n\nChange: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.\n\nUpstream: `disks[0]`.")
 	a.Describe(f.agent, "Whether the QEMU guest agent is installed and its channel is there: Proxmox VE then shows the VM's addresses, freezes its file systems in backups, and shuts it down by it. "+def("false")+reboots+"\n\nUpstream: `agent.enabled`.")
 	a.Describe(f.balloon, "Memory in MiB that the VM keeps when its host needs some, by ballooning; at most `memory`. The kubelet takes all of `memory` for its own, so leave it out unless hosts are overcommitted. "+def("no ballooning")+reboots+"\n\nUpstream: `memory.floating`.")
 	a.Describe(f.onBoot, "Whether Proxmox VE starts the VM with its host. "+def("true")+inPlace+"\n\nUpstream: `onBoot`.")

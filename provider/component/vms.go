@@ -62,7 +62,7 @@ func (b *bootstrap) newVM(step topology.Step) (virtualMachine, error) {
 	ignored = slices.DeleteFunc(slices.Clone(ignored), func(at string) bool {
 		name, found := strings.CutPrefix(at, "disks[0].")
 		_, given := n.DiskOptions.Settings()[name]
-		return found && given || at == "smbios.sku" && n.DiskOptions.Given()
+		return found && given
 	})
 	for i := range n.DataDisks { // nothing was said of it, and the plugin reads zeros
 		ignored = append(ignored, fmt.Sprintf("disks[%d].speed", i+1))
@@ -207,9 +207,6 @@ const generationAt = "smbios.version"
 
 func smbios(n topology.Node, instance pulumi.StringInput) vm.VirtualMachineSmbiosArgs {
 	args := vm.VirtualMachineSmbiosArgs{Serial: instance.ToStringOutput()}
-	if mark := n.DiskMark(); mark != "" {
-		args.Sku = pulumi.String(mark) // the plugin restarts a VM for it, and for options of a disk it does not
-	}
 	if n.Generation > 0 {
 		args.Version = pulumi.String(fmt.Sprintf("generation %d", n.Generation))
 	}

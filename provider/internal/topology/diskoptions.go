@@ -104,11 +104,3 @@ func (p Plan) DiskTemplates() []DiskTemplate {
 	}
 	return out
 }
-
-// DiskMark is another one when the options of a VM's first disk are others: QEMU takes them when it starts.
-func (n Node) DiskMark() string {
-	if !n.DiskOptions.Given() {
-		return ""
-	}
-	return "disk " + n.DiskOptions.String()
-}

@@ -19,14 +19,14 @@ func TestDiskOptions(t *testing.T) {
 	plan := options(topology.DiskOptions{Discard: &on, Backup: &off}, topology.DiskOptions{Discard: &off, SSD: &on, IOThread: &on, Cache: "unsafe"})
 	for i, want := range []string{"backup=0,discard=on", "backup=0,cache=unsafe,discard=ignore,iothread=1,ssd=1"} {
 		n := plan.Servers()[i]
-		if got := n.DiskOptions.String(); got != want || n.DiskMark() != "disk "+want {
-			t.Errorf("%s: %s, %s; want %s", n.Name, got, n.DiskMark(), want)
+		if got := n.DiskOptions.String(); got != want {
+			t.Errorf("%s: %s, want %s", n.Name, got, want)
 		}
 	}
 	none := options(topology.DiskOptions{}, topology.DiskOptions{})
 	for i, n := range none.Servers() {
-		if none.Restarts(n) == plan.Restarts(plan.Servers()[i]) || n.DiskMark() != "" || n.DiskOptions.Given() {
-			t.Errorf("%s: nothing restarts, or %s", n.Name, n.DiskMark())
+		if none.Restarts(n) == plan.Restarts(plan.Servers()[i]) || n.DiskOptions.Given() {
+			t.Errorf("%s: nothing restarts", n.Name)
 		}
 	}
 	if len(plan.DiskTemplates()) != 2 || len(none.DiskTemplates()) != 0 {

@@ -1427,31 +1427,31 @@ func (o DataDiskArrayOutput) Index(i pulumi.IntInput) DataDiskOutput {
 type DiskOptions struct {
 	// Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	// Change: in place; in effect when the VM starts the next time.
 	//
 	// Upstream: `disks[0].backup`.
 	Backup *bool `pulumi:"backup"`
 	// How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	// Change: in place; in effect when the VM starts the next time.
 	//
 	// Upstream: `disks[0].cache`.
 	Cache *string `pulumi:"cache"`
 	// Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	// Change: in place; in effect when the VM starts the next time.
 	//
 	// Upstream: `disks[0].discard`.
 	Discard *bool `pulumi:"discard"`
 	// Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	// Change: in place; in effect when the VM starts the next time.
 	//
 	// Upstream: `disks[0].iothread`.
 	Iothread *bool `pulumi:"iothread"`
 	// Whether the VM sees an SSD. Default: the template's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	// Change: in place; in effect when the VM starts the next time.
 	//
 	// Upstream: `disks[0].ssd`.
 	Ssd *bool `pulumi:"ssd"`
@@ -1472,31 +1472,31 @@ type DiskOptionsInput interface {
 type DiskOptionsArgs struct {
 	// Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	// Change: in place; in effect when the VM starts the next time.
 	//
 	// Upstream: `disks[0].backup`.
 	Backup *bool `pulumi:"backup"`
 	// How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	// Change: in place; in effect when the VM starts the next time.
 	//
 	// Upstream: `disks[0].cache`.
 	Cache *string `pulumi:"cache"`
 	// Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	// Change: in place; in effect when the VM starts the next time.
 	//
 	// Upstream: `disks[0].discard`.
 	Discard *bool `pulumi:"discard"`
 	// Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	// Change: in place; in effect when the VM starts the next time.
 	//
 	// Upstream: `disks[0].iothread`.
 	Iothread *bool `pulumi:"iothread"`
 	// Whether the VM sees an SSD. Default: the template's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+	// Change: in place; in effect when the VM starts the next time.
 	//
 	// Upstream: `disks[0].ssd`.
 	Ssd *bool `pulumi:"ssd"`
@@ -1582,7 +1582,7 @@ func (o DiskOptionsOutput) ToDiskOptionsPtrOutputWithContext(ctx context.Context
 
 // Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+// Change: in place; in effect when the VM starts the next time.
 //
 // Upstream: `disks[0].backup`.
 func (o DiskOptionsOutput) Backup() pulumi.BoolPtrOutput {
@@ -1591,7 +1591,7 @@ func (o DiskOptionsOutput) Backup() pulumi.BoolPtrOutput {
 
 // How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+// Change: in place; in effect when the VM starts the next time.
 //
 // Upstream: `disks[0].cache`.
 func (o DiskOptionsOutput) Cache() pulumi.StringPtrOutput {
@@ -1600,7 +1600,7 @@ func (o DiskOptionsOutput) Cache() pulumi.StringPtrOutput {
 
 // Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+// Change: in place; in effect when the VM starts the next time.
 //
 // Upstream: `disks[0].discard`.
 func (o DiskOptionsOutput) Discard() pulumi.BoolPtrOutput {
@@ -1609,7 +1609,7 @@ func (o DiskOptionsOutput) Discard() pulumi.BoolPtrOutput {
 
 // Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+// Change: in place; in effect when the VM starts the next time.
 //
 // Upstream: `disks[0].iothread`.
 func (o DiskOptionsOutput) Iothread() pulumi.BoolPtrOutput {
@@ -1618,7 +1618,7 @@ func (o DiskOptionsOutput) Iothread() pulumi.BoolPtrOutput {
 
 // Whether the VM sees an SSD. Default: the template's.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+// Change: in place; in effect when the VM starts the next time.
 //
 // Upstream: `disks[0].ssd`.
 func (o DiskOptionsOutput) Ssd() pulumi.BoolPtrOutput {
@@ -1651,7 +1651,7 @@ func (o DiskOptionsPtrOutput) Elem() DiskOptionsOutput {
 
 // Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+// Change: in place; in effect when the VM starts the next time.
 //
 // Upstream: `disks[0].backup`.
 func (o DiskOptionsPtrOutput) Backup() pulumi.BoolPtrOutput {
@@ -1665,7 +1665,7 @@ func (o DiskOptionsPtrOutput) Backup() pulumi.BoolPtrOutput {
 
 // How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+// Change: in place; in effect when the VM starts the next time.
 //
 // Upstream: `disks[0].cache`.
 func (o DiskOptionsPtrOutput) Cache() pulumi.StringPtrOutput {
@@ -1679,7 +1679,7 @@ func (o DiskOptionsPtrOutput) Cache() pulumi.StringPtrOutput {
 
 // Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+// Change: in place; in effect when the VM starts the next time.
 //
 // Upstream: `disks[0].discard`.
 func (o DiskOptionsPtrOutput) Discard() pulumi.BoolPtrOutput {
@@ -1693,7 +1693,7 @@ func (o DiskOptionsPtrOutput) Discard() pulumi.BoolPtrOutput {
 
 // Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+// Change: in place; in effect when the VM starts the next time.
 //
 // Upstream: `disks[0].iothread`.
 func (o DiskOptionsPtrOutput) Iothread() pulumi.BoolPtrOutput {
@@ -1707,7 +1707,7 @@ func (o DiskOptionsPtrOutput) Iothread() pulumi.BoolPtrOutput {
 
 // Whether the VM sees an SSD. Default: the template's.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+// Change: in place; in effect when the VM starts the next time.
 //
 // Upstream: `disks[0].ssd`.
 func (o DiskOptionsPtrOutput) Ssd() pulumi.BoolPtrOutput {
@@ -2944,7 +2944,7 @@ type LoadBalancers struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+	// Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptions `pulumi:"diskOptions"`
@@ -3171,7 +3171,7 @@ type LoadBalancersArgs struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+	// Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptionsArgs `pulumi:"diskOptions"`
@@ -3505,7 +3505,7 @@ func (o LoadBalancersOutput) Disk() pulumi.IntPtrOutput {
 
 // Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+// Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 //
 // Upstream: `disks[0]`.
 func (o LoadBalancersOutput) DiskOptions() DiskOptionsPtrOutput {
@@ -3931,7 +3931,7 @@ func (o LoadBalancersPtrOutput) Disk() pulumi.IntPtrOutput {
 
 // Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+// Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 //
 // Upstream: `disks[0]`.
 func (o LoadBalancersPtrOutput) DiskOptions() DiskOptionsPtrOutput {
@@ -5244,7 +5244,7 @@ type NodeOverrides struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+	// Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptions `pulumi:"diskOptions"`
@@ -5405,7 +5405,7 @@ type NodeOverridesArgs struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+	// Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptionsArgs `pulumi:"diskOptions"`
@@ -5629,7 +5629,7 @@ func (o NodeOverridesOutput) Disk() pulumi.IntPtrOutput {
 
 // Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+// Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 //
 // Upstream: `disks[0]`.
 func (o NodeOverridesOutput) DiskOptions() DiskOptionsPtrOutput {
@@ -8423,7 +8423,7 @@ type Servers struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+	// Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptions `pulumi:"diskOptions"`
@@ -8600,7 +8600,7 @@ type ServersArgs struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+	// Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptionsArgs `pulumi:"diskOptions"`
@@ -8869,7 +8869,7 @@ func (o ServersOutput) Disk() pulumi.IntPtrOutput {
 
 // Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+// Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 //
 // Upstream: `disks[0]`.
 func (o ServersOutput) DiskOptions() DiskOptionsPtrOutput {
@@ -9193,7 +9193,7 @@ func (o ServersPtrOutput) Disk() pulumi.IntPtrOutput {
 
 // Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+// Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 //
 // Upstream: `disks[0]`.
 func (o ServersPtrOutput) DiskOptions() DiskOptionsPtrOutput {
@@ -11189,7 +11189,7 @@ type WorkerPool struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+	// Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptions `pulumi:"diskOptions"`
@@ -11358,7 +11358,7 @@ type WorkerPoolArgs struct {
 	Disk *int `pulumi:"disk"`
 	// Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 	//
-	// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+	// Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 	//
 	// Upstream: `disks[0]`.
 	DiskOptions *DiskOptionsArgs `pulumi:"diskOptions"`
@@ -11593,7 +11593,7 @@ func (o WorkerPoolOutput) Disk() pulumi.IntPtrOutput {
 
 // Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 //
-// Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+// Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 //
 // Upstream: `disks[0]`.
 func (o WorkerPoolOutput) DiskOptions() DiskOptionsPtrOutput {

@@ -229,7 +229,7 @@ export interface DiskOptionsArgs {
     /**
      * Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
      *
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * Change: in place; in effect when the VM starts the next time.
      *
      * Upstream: `disks[0].backup`.
      */
@@ -237,7 +237,7 @@ export interface DiskOptionsArgs {
     /**
      * How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
      *
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * Change: in place; in effect when the VM starts the next time.
      *
      * Upstream: `disks[0].cache`.
      */
@@ -245,7 +245,7 @@ export interface DiskOptionsArgs {
     /**
      * Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
      *
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * Change: in place; in effect when the VM starts the next time.
      *
      * Upstream: `disks[0].discard`.
      */
@@ -253,7 +253,7 @@ export interface DiskOptionsArgs {
     /**
      * Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
      *
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * Change: in place; in effect when the VM starts the next time.
      *
      * Upstream: `disks[0].iothread`.
      */
@@ -261,7 +261,7 @@ export interface DiskOptionsArgs {
     /**
      * Whether the VM sees an SSD. Default: the template's.
      *
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * Change: in place; in effect when the VM starts the next time.
      *
      * Upstream: `disks[0].ssd`.
      */
@@ -677,7 +677,7 @@ export interface LoadBalancersArgs {
     /**
      * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
      *
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+     * Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
      *
      * Upstream: `disks[0]`.
      */
@@ -1101,7 +1101,7 @@ export interface NodeOverridesArgs {
     /**
      * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
      *
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+     * Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
      *
      * Upstream: `disks[0]`.
      */
@@ -1693,7 +1693,7 @@ export interface ServersArgs {
     /**
      * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
      *
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+     * Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
      *
      * Upstream: `disks[0]`.
      */
@@ -2205,7 +2205,7 @@ export interface WorkerPoolArgs {
     /**
      * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
      *
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+     * Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
      *
      * Upstream: `disks[0]`.
      */

@@ -959,7 +959,7 @@ class DiskOptionsArgsDict(TypedDict):
     """
     Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
 
-    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+    Change: in place; in effect when the VM starts the next time.
 
     Upstream: `disks[0].backup`.
     """
@@ -967,7 +967,7 @@ class DiskOptionsArgsDict(TypedDict):
     """
     How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
 
-    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+    Change: in place; in effect when the VM starts the next time.
 
     Upstream: `disks[0].cache`.
     """
@@ -975,7 +975,7 @@ class DiskOptionsArgsDict(TypedDict):
     """
     Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
 
-    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+    Change: in place; in effect when the VM starts the next time.
 
     Upstream: `disks[0].discard`.
     """
@@ -983,7 +983,7 @@ class DiskOptionsArgsDict(TypedDict):
     """
     Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
 
-    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+    Change: in place; in effect when the VM starts the next time.
 
     Upstream: `disks[0].iothread`.
     """
@@ -991,7 +991,7 @@ class DiskOptionsArgsDict(TypedDict):
     """
     Whether the VM sees an SSD. Default: the template's.
 
-    Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+    Change: in place; in effect when the VM starts the next time.
 
     Upstream: `disks[0].ssd`.
     """
@@ -1009,27 +1009,27 @@ class DiskOptionsArgs:
 
         :param _builtins.bool backup: Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
                
-               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               Change: in place; in effect when the VM starts the next time.
                
                Upstream: `disks[0].backup`.
         :param _builtins.str cache: How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
                
-               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               Change: in place; in effect when the VM starts the next time.
                
                Upstream: `disks[0].cache`.
         :param _builtins.bool discard: Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
                
-               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               Change: in place; in effect when the VM starts the next time.
                
                Upstream: `disks[0].discard`.
         :param _builtins.bool iothread: Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
                
-               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               Change: in place; in effect when the VM starts the next time.
                
                Upstream: `disks[0].iothread`.
         :param _builtins.bool ssd: Whether the VM sees an SSD. Default: the template's.
                
-               Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+               Change: in place; in effect when the VM starts the next time.
                
                Upstream: `disks[0].ssd`.
         """
@@ -1050,7 +1050,7 @@ class DiskOptionsArgs:
         """
         Whether it is part of Proxmox VE's backups of the VM. Default: the template's.
 
-        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+        Change: in place; in effect when the VM starts the next time.
 
         Upstream: `disks[0].backup`.
         """
@@ -1066,7 +1066,7 @@ class DiskOptionsArgs:
         """
         How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template's.
 
-        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+        Change: in place; in effect when the VM starts the next time.
 
         Upstream: `disks[0].cache`.
         """
@@ -1082,7 +1082,7 @@ class DiskOptionsArgs:
         """
         Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template's.
 
-        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+        Change: in place; in effect when the VM starts the next time.
 
         Upstream: `disks[0].discard`.
         """
@@ -1098,7 +1098,7 @@ class DiskOptionsArgs:
         """
         Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template's.
 
-        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+        Change: in place; in effect when the VM starts the next time.
 
         Upstream: `disks[0].iothread`.
         """
@@ -1114,7 +1114,7 @@ class DiskOptionsArgs:
         """
         Whether the VM sees an SSD. Default: the template's.
 
-        Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+        Change: in place; in effect when the VM starts the next time.
 
         Upstream: `disks[0].ssd`.
         """
@@ -2399,7 +2399,7 @@ class LoadBalancersArgsDict(TypedDict):
     """
     Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 
-    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+    Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 
     Upstream: `disks[0]`.
     """
@@ -2694,7 +2694,7 @@ class LoadBalancersArgs:
                Upstream: `disks[0].size`.
         :param 'DiskOptionsArgs' disk_options: Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
                
-               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+               Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
                
                Upstream: `disks[0]`.
         :param 'ExternalArgs' external: A load balancer that is not the program's, instead of VMs with HAProxy and Keepalived. Of the other inputs here only `apiPort` goes with it, and `network.vip` is left out. Default: none.
@@ -3106,7 +3106,7 @@ class LoadBalancersArgs:
         """
         Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 
-        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+        Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 
         Upstream: `disks[0]`.
         """
@@ -4261,7 +4261,7 @@ class NodeOverridesArgsDict(TypedDict):
     """
     Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
 
-    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+    Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 
     Upstream: `disks[0]`.
     """
@@ -4466,7 +4466,7 @@ class NodeOverridesArgs:
                Upstream: `disks[0].size`.
         :param 'DiskOptionsArgs' disk_options: Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
                
-               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+               Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
                
                Upstream: `disks[0]`.
         :param _builtins.bool firewall: Whether Proxmox VE's firewall applies to the network device. Default: the group's.
@@ -4732,7 +4732,7 @@ class NodeOverridesArgs:
         """
         Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group's.
 
-        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+        Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 
         Upstream: `disks[0]`.
         """
@@ -6536,7 +6536,7 @@ class ServersArgsDict(TypedDict):
     """
     Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 
-    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+    Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 
     Upstream: `disks[0]`.
     """
@@ -6769,7 +6769,7 @@ class ServersArgs:
                Upstream: `disks[0].size`.
         :param 'DiskOptionsArgs' disk_options: Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
                
-               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+               Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
                
                Upstream: `disks[0]`.
         :param _builtins.bool firewall: Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
@@ -7067,7 +7067,7 @@ class ServersArgs:
         """
         Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 
-        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+        Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 
         Upstream: `disks[0]`.
         """
@@ -8567,7 +8567,7 @@ class WorkerPoolArgsDict(TypedDict):
     """
     Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 
-    Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+    Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 
     Upstream: `disks[0]`.
     """
@@ -8786,7 +8786,7 @@ class WorkerPoolArgs:
                Upstream: `disks[0].size`.
         :param 'DiskOptionsArgs' disk_options: Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
                
-               Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+               Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
                
                Upstream: `disks[0]`.
         :param _builtins.bool firewall: Whether Proxmox VE's firewall applies to the network device. Default: `proxmox.firewall`.
@@ -9074,7 +9074,7 @@ class WorkerPoolArgs:
         """
         Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE's API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template's, each.
 
-        Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+        Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
 
         Upstream: `disks[0]`.
         """

@@ -128,7 +128,7 @@ func TestLongDiskOptions(t *testing.T) {
 		}
 		clean()
 	})
-	t.Run("they change, one VM at a time", func(t *testing.T) {
+	t.Run("they change for the first time, one VM at a time", func(t *testing.T) {
 		p.t = t
 		p.reset()
 		before, former := p.lives(), made()
@@ -152,6 +152,42 @@ func TestLongDiskOptions(t *testing.T) {
 		}
 		p.cluster(release, kubernetesNodes()...)
 		clean()
+	})
+	t.Run("one of two is taken out", func(t *testing.T) {
+		p.t = t
+		before := p.lives()
+		with(2, "{discard: false, ssd: true, cache: none, iothread: true}", "diskOptions: {discard: true, iothread: true}", "diskOptions: {discard: true}")
+		if r, _ := p.up(); slices.ContainsFunc(changedNames(r), func(n string) bool { return strings.Contains(n, "-vm-") }) {
+			t.Errorf("changed: %v", changedNames(r))
+		}
+		for node, life := range p.lives() {
+			if life != before[node] {
+				t.Errorf("%s: something restarted", node)
+			}
+		}
+		looks(servers, "discard=on", "iothread=1") // as it was
+		clean()
+	})
+	t.Run("a later change waits for the next start", func(t *testing.T) {
+		p.t = t
+		before := p.lives()
+		with(2, "{discard: true, ssd: true, cache: none, iothread: true}")
+		s := p.service(func() { p.up() })
+		if p.within(s, time.Second); s.Failed > 0 {
+			t.Error(s)
+		}
+		looks(workers, "discard=on", "cache=none")
+		for node, life := range p.lives() {
+			if life.boot != before[node].boot {
+				t.Errorf("%s has restarted", node)
+			}
+		}
+		if got := p.restarts(); !slices.Equal(slices.Sorted(slices.Values(got)), []string{"k3s-worker-01", "k3s-worker-02"}) {
+			t.Errorf("values wait for a restart of %v", got)
+		}
+		clean()
+		with(2, "{discard: false, ssd: true, cache: none, iothread: true}")
+		p.up()
 	})
 	t.Run("a new one has them, and they stay when its disk grows", func(t *testing.T) {
 		p.t = t

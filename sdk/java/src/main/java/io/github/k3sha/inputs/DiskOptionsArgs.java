@@ -22,7 +22,7 @@ public final class DiskOptionsArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Whether it is part of Proxmox VE&#39;s backups of the VM. Default: the template&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * Change: in place; in effect when the VM starts the next time.
      * 
      * Upstream: `disks[0].backup`.
      * 
@@ -33,7 +33,7 @@ public final class DiskOptionsArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Whether it is part of Proxmox VE&#39;s backups of the VM. Default: the template&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * Change: in place; in effect when the VM starts the next time.
      * 
      * Upstream: `disks[0].backup`.
      * 
@@ -45,7 +45,7 @@ public final class DiskOptionsArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * Change: in place; in effect when the VM starts the next time.
      * 
      * Upstream: `disks[0].cache`.
      * 
@@ -56,7 +56,7 @@ public final class DiskOptionsArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * Change: in place; in effect when the VM starts the next time.
      * 
      * Upstream: `disks[0].cache`.
      * 
@@ -68,7 +68,7 @@ public final class DiskOptionsArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * Change: in place; in effect when the VM starts the next time.
      * 
      * Upstream: `disks[0].discard`.
      * 
@@ -79,7 +79,7 @@ public final class DiskOptionsArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * Change: in place; in effect when the VM starts the next time.
      * 
      * Upstream: `disks[0].discard`.
      * 
@@ -91,7 +91,7 @@ public final class DiskOptionsArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * Change: in place; in effect when the VM starts the next time.
      * 
      * Upstream: `disks[0].iothread`.
      * 
@@ -102,7 +102,7 @@ public final class DiskOptionsArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * Change: in place; in effect when the VM starts the next time.
      * 
      * Upstream: `disks[0].iothread`.
      * 
@@ -114,7 +114,7 @@ public final class DiskOptionsArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Whether the VM sees an SSD. Default: the template&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * Change: in place; in effect when the VM starts the next time.
      * 
      * Upstream: `disks[0].ssd`.
      * 
@@ -125,7 +125,7 @@ public final class DiskOptionsArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Whether the VM sees an SSD. Default: the template&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+     * Change: in place; in effect when the VM starts the next time.
      * 
      * Upstream: `disks[0].ssd`.
      * 
@@ -165,7 +165,7 @@ public final class DiskOptionsArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param backup Whether it is part of Proxmox VE&#39;s backups of the VM. Default: the template&#39;s.
          * 
-         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * Change: in place; in effect when the VM starts the next time.
          * 
          * Upstream: `disks[0].backup`.
          * 
@@ -180,7 +180,7 @@ public final class DiskOptionsArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param cache How Proxmox VE caches it: `none`, `directsync`, `writethrough`, `writeback` or `unsafe`. Default: the template&#39;s.
          * 
-         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * Change: in place; in effect when the VM starts the next time.
          * 
          * Upstream: `disks[0].cache`.
          * 
@@ -195,7 +195,7 @@ public final class DiskOptionsArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param discard Whether what is deleted in the VM is given back to the storage (TRIM). Default: the template&#39;s.
          * 
-         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * Change: in place; in effect when the VM starts the next time.
          * 
          * Upstream: `disks[0].discard`.
          * 
@@ -210,7 +210,7 @@ public final class DiskOptionsArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param iothread Whether it has a thread of its own in QEMU; of use with `scsiHardware: virtio-scsi-single`. Default: the template&#39;s.
          * 
-         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * Change: in place; in effect when the VM starts the next time.
          * 
          * Upstream: `disks[0].iothread`.
          * 
@@ -225,7 +225,7 @@ public final class DiskOptionsArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param ssd Whether the VM sees an SSD. Default: the template&#39;s.
          * 
-         * Change: in place; Proxmox VE restarts the VM, one of a group at a time, each drained before and waited for.
+         * Change: in place; in effect when the VM starts the next time.
          * 
          * Upstream: `disks[0].ssd`.
          * 

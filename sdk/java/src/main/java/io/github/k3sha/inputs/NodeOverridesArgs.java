@@ -207,7 +207,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE&#39;s API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+     * Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
      * 
      * Upstream: `disks[0]`.
      * 
@@ -218,7 +218,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE&#39;s API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group&#39;s.
      * 
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+     * Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
      * 
      * Upstream: `disks[0]`.
      * 
@@ -772,7 +772,7 @@ public final class NodeOverridesArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param diskOptions Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE&#39;s API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the group&#39;s.
          * 
-         * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+         * Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
          * 
          * Upstream: `disks[0]`.
          * 

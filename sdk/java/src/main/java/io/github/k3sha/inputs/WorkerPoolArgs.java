@@ -230,7 +230,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE&#39;s API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template&#39;s, each.
      * 
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+     * Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
      * 
      * Upstream: `disks[0]`.
      * 
@@ -241,7 +241,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
     /**
      * @return Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE&#39;s API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template&#39;s, each.
      * 
-     * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+     * Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
      * 
      * Upstream: `disks[0]`.
      * 
@@ -853,7 +853,7 @@ public final class WorkerPoolArgs extends com.pulumi.resources.ResourceArgs {
         /**
          * @param diskOptions Options of the first disk. The plugin (6.18.1) gives a clone none: where the template has others, Proxmox VE&#39;s API is asked for a template with these (a full clone, on `datastore`, under an id that is derived), and VMs are cloned from that one; see `proxmox.api`. Default: the template&#39;s, each.
          * 
-         * Change: in place; Proxmox VE restarts the VM, one of a group at a time. Taken out altogether, VMs stay as they are.
+         * Change: written to the VMs that there are; the plugin restarts a VM for the first change of its disk alone, in its turn, later ones are in effect when it starts the next time. Taken out, VMs stay as they are.
          * 
          * Upstream: `disks[0]`.
          * 
