@@ -152,7 +152,7 @@ LONG := TestLong
 
 .PHONY: test-long
 test-long: build $(B)/bin/langhost $(B)/ansible/bin/ansible $(B)/sdk/ready $(B)/k3s/$(K3S_MINOR)/k3s ## the long runs: losses, forks, troubles, adoption, interruptions, restarts, generations, changes, snapshots, the drill, growth, upgrades, gates, privileges, languages, traffic, hardware, outputs, what is around k3s, data disks, the roads to a cluster
-	cd tests/lab && go test -count=1 -timeout 180m -run '$(LONG)' -v ./e2e/
+	cd tests/lab && go test -count=1 -timeout 180m -run '$(value LONG)' -v ./e2e/
 
 .PHONY: test-newer
 test-newer: build $(B)/newer/pulumi-resource-proxmoxve ## the reference cluster with the newest Proxmox VE provider

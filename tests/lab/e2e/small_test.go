@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,29 @@ func TestLongSmallCluster(t *testing.T) {
 		p.up()
 		expect(t, "holders of the VIP", p.holders(vip), []string{"k3s-lb-01"})
 		p.cluster(release, "k3s-server-01")
+	})
+	t.Run("one server becomes three, and three one", func(t *testing.T) {
+		p.t = t
+		p.kubectl("create", "namespace", "from-before")
+		one := with("virtualRouterId: 51\n", "virtualRouterId: 77\n        statusPort: 8500\n")
+		three := append(slices.Clone(one), "        count: 1\n        firstAddress: 192.168.1.201\n", "        count: 3\n        firstAddress: 192.168.1.201\n")
+		change := func(program []string, names ...string) {
+			before := p.kubeconfig()
+			stop := p.client("")
+			p.program(program...)
+			p.up()
+			p.within(stop(), 2*time.Second)
+			p.cluster(release, names...)
+			p.kubectl("get", "namespace", "from-before")
+			if p.kubeconfig() != before {
+				t.Error("the kubeconfig has changed")
+			}
+			if r, _ := p.up(); r.Changed() != 0 {
+				t.Errorf("still changing: %v", changedNames(r))
+			}
+		}
+		change(three, "k3s-server-01", "k3s-server-02", "k3s-server-03")
+		change(one, "k3s-server-01")
 	})
 	t.Run("a cluster that has lived is not started anew, unless it is said so", func(t *testing.T) {
 		p.t = t
